@@ -1,0 +1,3 @@
+//! The `whimbrel-bench` command.
+
+fn main() {}

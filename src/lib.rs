@@ -1,0 +1,1 @@
+//! Whimbrel: a private messenger that anyone can run.

@@ -1,0 +1,1 @@
+//! FUSE file systems that fail on purpose.
