@@ -1,0 +1,105 @@
+//! Which part of Whimbrel answers a request: its own paths first, then the site of the host.
+
+use std::collections::HashMap;
+
+use super::request::Request;
+
+/// The part that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `/media/<digest>`: an object of the store.
+    Media,
+    /// `/upload/…`: tus, and slots of XEP-0363.
+    Upload,
+    /// `/.well-known/acme-challenge/<token>`.
+    AcmeChallenge,
+    /// `/healthz`.
+    Health,
+    /// A path that is Whimbrel's own, of a part that this build does not have: 404.
+    Reserved,
+    /// The site at this index of the configuration.
+    Site(u16),
+    /// No site takes this host: 404.
+    Nowhere,
+}
+
+/// Hosts and the sites they belong to.
+#[derive(Debug, Default)]
+pub struct Router {
+    by_host: HashMap<String, u16>,
+    any_host: Option<u16>,
+}
+
+impl Router {
+    /// Takes the hosts of each site, in the order of the configuration; `*` takes what no other
+    /// site claims. The configuration's check has refused doubles.
+    pub fn new<'a>(sites: impl IntoIterator<Item = &'a [String]>) -> Self {
+        let mut router = Self::default();
+        for (index, hosts) in (0_u16..).zip(sites) {
+            for host in hosts {
+                match host.as_str() {
+                    "*" => router.any_host = Some(index),
+                    _ => drop(router.by_host.insert(host.to_ascii_lowercase(), index)),
+                }
+            }
+        }
+        router
+    }
+
+    /// The part that answers a request.
+    pub fn route(&self, request: &Request<'_>) -> Route {
+        own_path(request.path).unwrap_or_else(|| self.site(request.host.unwrap_or_default()))
+    }
+
+    fn site(&self, host: &str) -> Route {
+        let named = || {
+            // A lower-case copy only where it is needed.
+            self.by_host.get(host).or_else(|| self.by_host.get(&host.to_ascii_lowercase()))
+        };
+        let site = if self.by_host.is_empty() { None } else { named() };
+        site.copied().or(self.any_host).map_or(Route::Nowhere, Route::Site)
+    }
+}
+
+fn own_path(path: &str) -> Option<Route> {
+    match path.as_bytes().get(1)? {
+        b'm' if path.starts_with("/media/") => Some(Route::Media),
+        b'u' if path.starts_with("/upload/") || path == "/upload" => Some(Route::Upload),
+        b'h' if path == "/healthz" => Some(Route::Health),
+        b'.' if path.starts_with("/.well-known/acme-challenge/") => Some(Route::AcmeChallenge),
+        b'.' if path.starts_with("/.well-known/host-meta") => Some(Route::Reserved),
+        b'a' if path.starts_with("/api/") => Some(Route::Reserved),
+        b'w' if path.starts_with("/whip/") || path.starts_with("/whep/") => Some(Route::Reserved),
+        b'x' if path == "/xmpp-websocket" => Some(Route::Reserved),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::Version;
+    use super::*;
+
+    fn check(host: &str, path: &str, expected: Route) {
+        let sites = [vec!["a.example".to_owned()], vec!["*".to_owned()]];
+        let router = Router::new(sites.iter().map(Vec::as_slice));
+        let mut request = Request::new("GET", path, Version::Http11).unwrap();
+        request.field("host", host.as_bytes()).unwrap();
+        assert_eq!(router.route(&request), expected, "{host} {path}");
+    }
+
+    #[test]
+    fn own_paths_come_before_sites() {
+        check("a.example", "/media/x", Route::Media);
+        check("a.example", "/upload", Route::Upload);
+        check("a.example", "/healthz", Route::Health);
+        check("a.example", "/mediamtx", Route::Site(0));
+        check("a.example", "/healthz/", Route::Site(0));
+    }
+
+    #[test]
+    fn hosts() {
+        check("A.Example:8080", "/", Route::Site(0));
+        check("b.example", "/", Route::Site(1));
+    }
+}
