@@ -17,3 +17,4 @@ pub mod range;
 pub mod request;
 pub mod resource;
 pub mod route;
+pub mod tls;

@@ -1,0 +1,23 @@
+//! TLS for every lane: one session type without a socket, a stream around it, and certificates
+//! that are replaced while the server runs.
+
+mod certificates;
+mod client_hello;
+mod config;
+mod identity;
+mod outgoing;
+mod self_signed;
+mod server_config;
+mod session;
+mod stream;
+mod validity;
+
+pub use certificates::Certificates;
+pub use config::{Mode, Records, TlsConfig, TlsConfigError};
+pub use identity::CertificateError;
+pub use session::{
+    Alpn, INCOMING_BYTES_MAX, Phase, RECORD_OVERHEAD_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX,
+    SEAL_SLACK_BYTES, SealError, Session, SessionError,
+};
+pub use stream::TlsStream;
+pub use validity::Validity;
