@@ -198,3 +198,106 @@ impl FileStamp {
 const FOLDER: &str = "tls";
 /// Key and chain that ACME gave, in one file so that they are replaced together.
 pub(super) const ACME_CERTIFICATE: &str = "acme.pem";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A chain and its key as PEM; `life_days` counts from yesterday.
+    fn pem(life_days: u64) -> (String, String) {
+        let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let day = std::time::Duration::from_secs(24 * 3600);
+        let yesterday = SystemTime::now() - day;
+        params.not_before = (yesterday - day).into();
+        params.not_after = (yesterday + day * life_days as u32).into();
+        let key = rcgen::KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn files(folder: &Path, (cert, key): &(String, String)) -> TlsConfig {
+        let config = TlsConfig {
+            mode: Mode::Files,
+            cert: Some(folder.join("cert.pem")),
+            key: Some(folder.join("key.pem")),
+            ..TlsConfig::default()
+        };
+        // Replaced as tools do it, so that the inode changes.
+        for (name, content) in [("cert.pem", cert), ("key.pem", key)] {
+            fs::write(folder.join("new"), content).unwrap();
+            fs::rename(folder.join("new"), folder.join(name)).unwrap();
+        }
+        config
+    }
+
+    fn check_error(cert: &str, key: &str, expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = files(folder.path(), &(cert.to_owned(), key.to_owned()));
+        let error = Certificates::open(&config, "a.example", folder.path()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(expected) && !text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let (cert, key) = pem(30);
+        check_error(&cert, &pem(30).1, "does not belong to the first certificate");
+        check_error(&pem(0).0, &key, "expired on ");
+        check_error("", &key, "no certificate in ");
+        check_error(&cert, "", "no usable private key in ");
+        check_error(&cert, &cert, "no usable private key in ");
+        let config = TlsConfig {
+            mode: Mode::Files,
+            cert: Some("/nowhere/cert.pem".into()),
+            key: Some("/nowhere/key.pem".into()),
+            ..TlsConfig::default()
+        };
+        let error = Certificates::open(&config, "a.example", Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read /nowhere/cert.pem: "), "{error}");
+    }
+
+    #[test]
+    fn changed_files_are_taken_up_and_bad_ones_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = pem(30);
+        let certificates =
+            Certificates::open(&files(folder.path(), &first), "a.example", folder.path()).unwrap();
+        let in_use = || certificates.current().key.cert[0].clone();
+        let original = in_use();
+        assert!(!certificates.changed());
+
+        files(folder.path(), &(first.0.clone(), pem(30).1));
+        assert!(certificates.changed());
+        assert!(certificates.reload().is_err());
+        assert_eq!(in_use(), original);
+        assert!(!certificates.changed(), "a bad file is reported once");
+
+        files(folder.path(), &pem(60));
+        assert!(certificates.changed());
+        certificates.refresh();
+        assert_ne!(in_use(), original);
+        assert!(!certificates.changed());
+    }
+
+    #[test]
+    fn self_signed_is_kept_private_and_made_anew_for_another_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |domain| {
+            let opened = Certificates::open(&TlsConfig::default(), domain, folder.path()).unwrap();
+            opened.current()
+        };
+        let first = open("a.example");
+        assert!(first.covers(&["a.example", "localhost", "127.0.0.1", "::1"].map(String::from)));
+        assert_eq!(open("a.example").key.cert, first.key.cert);
+        assert_ne!(open("b.example").key.cert, first.key.cert);
+        #[cfg(unix)]
+        {
+            let metadata = fs::metadata(folder.path().join("tls/self-signed.pem")).unwrap();
+            assert_eq!(
+                std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777,
+                0o600
+            );
+        }
+    }
+}

@@ -17,7 +17,8 @@ pub(super) fn find(incoming: &[u8]) -> Option<ClientHello<'_>> {
         return None;
     }
     let length = record.take(3)?;
-    let length = usize::from(length[0]) << 16 | usize::from(length[1]) << 8 | usize::from(length[2]);
+    let length =
+        usize::from(length[0]) << 16 | usize::from(length[1]) << 8 | usize::from(length[2]);
     let mut hello = Reader(record.take(length)?);
     hello.take(VERSION_AND_RANDOM_BYTES)?;
     hello.vector_u8()?; // session id

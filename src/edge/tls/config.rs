@@ -64,7 +64,9 @@ pub enum TlsConfigError {
         example: &'static str,
     },
     /// A key that only another mode uses.
-    #[error("[tls] `{key}` has no effect with mode = \"{mode}\": remove it or set mode = \"{fits}\"")]
+    #[error(
+        "[tls] `{key}` has no effect with mode = \"{mode}\": remove it or set mode = \"{fits}\""
+    )]
     UselessKey {
         /// The mode as written.
         mode: &'static str,
@@ -80,7 +82,9 @@ pub enum TlsConfigError {
         url: String,
     },
     /// A name that a public certificate authority cannot certify by http-01.
-    #[error("[tls] no authority certifies {name:?} by ACME: set `domain` or `domains` to public host names (no wildcard, no address), or mode = \"self-signed\"")]
+    #[error(
+        "[tls] no authority certifies {name:?} by ACME: set `domain` or `domains` to public host names (no wildcard, no address), or mode = \"self-signed\""
+    )]
     Uncertifiable {
         /// The name.
         name: String,

@@ -79,6 +79,7 @@ impl Outgoing {
 }
 
 /// From here on a further full record would not fit.
-const FULL_BYTES: usize = RECORDS_BYTES_MAX - RECORD_PLAINTEXT_BYTES_MAX - RECORD_OVERHEAD_BYTES_MAX;
+const FULL_BYTES: usize =
+    RECORDS_BYTES_MAX - RECORD_PLAINTEXT_BYTES_MAX - RECORD_OVERHEAD_BYTES_MAX;
 
 const PAGE_BYTES: usize = 4096;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
 use rustls::{
-    CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, SupportedCipherSuite, Tls12CipherSuite,
+    CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig, SupportedCipherSuite,
+    Tls12CipherSuite,
 };
 use thiserror::Error;
 
@@ -453,10 +454,7 @@ fn handle_state(
     }
 }
 
-fn append(
-    reply: &mut Vec<u8>,
-    mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
-) {
+fn append(reply: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
     let start = reply.len();
     let Err(EncodeError::InsufficientSize(size)) = encode(&mut []) else { return };
     reply.resize(start + size.required_size, 0);

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::outgoing::Outgoing;
-use super::session::{Alpn, RECORD_PLAINTEXT_BYTES_MAX, Phase, SealError, Session, SessionError};
+use super::session::{Alpn, Phase, RECORD_PLAINTEXT_BYTES_MAX, SealError, Session, SessionError};
 
 /// A TLS connection of the server's side over `S`.
 ///
@@ -49,12 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// Takes over a connection in the middle: `ciphertext` was read from the socket and not yet
     /// given to the session, `plaintext` was opened and not yet used. What the session had to
     /// send before must have been sent.
-    pub fn resume(
-        session: Session,
-        socket: S,
-        ciphertext: &mut [u8],
-        plaintext: Vec<u8>,
-    ) -> Self {
+    pub fn resume(session: Session, socket: S, ciphertext: &mut [u8], plaintext: Vec<u8>) -> Self {
         let mut stream = Self {
             socket,
             session,
@@ -132,7 +127,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         let plaintext = &mut self.plaintext;
         let mut reply = Vec::new();
         let outcome = self.session.receive(ciphertext, &mut reply, |opened| {
-            let direct = if plaintext.is_empty() { opened.len().min(output.remaining()) } else { 0 };
+            let direct =
+                if plaintext.is_empty() { opened.len().min(output.remaining()) } else { 0 };
             output.put_slice(&opened[..direct]);
             plaintext.append(&opened[direct..]);
         });
@@ -147,7 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// Sends all that is sealed.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let sent = match Pin::new(&mut self.socket).poll_write(context, self.outgoing.unsent()) {
+            let sent = match Pin::new(&mut self.socket).poll_write(context, self.outgoing.unsent())
+            {
                 Poll::Ready(sent) => sent?,
                 Poll::Pending => return Poll::Pending,
             };
