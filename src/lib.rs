@@ -1,4 +1,6 @@
 //! Whimbrel: a private messenger that anyone can run.
 
+pub mod admin;
 pub mod edge;
+pub mod supervisor;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +48,13 @@ pub struct AccessLogConfig {
 impl Default for AccessLogConfig {
     fn default() -> Self {
         Self { enabled: false, path: "stdout".into(), format: AccessLogFormat::Common }
+    }
+}
+
+impl AccessLogConfig {
+    /// Whether lines go to the standard output rather than to a file.
+    pub fn is_stdout(&self) -> bool {
+        self.path.as_os_str() == "stdout"
     }
 }
 
@@ -102,7 +109,7 @@ pub struct AccessLog {
 impl AccessLog {
     /// Opens the log and starts its writer.
     pub fn open(config: &AccessLogConfig, registry: &Registry) -> io::Result<Self> {
-        let target = Target::open(&config.path)?;
+        let target = Target::open(config)?;
         let (buffers, received) = sync_channel(BUFFERS_WAITING_MAX);
         let shared = Arc::new(Shared {
             format: config.format,
@@ -262,7 +269,7 @@ impl Writer {
 
     fn reopen(&mut self) {
         if let Target::File { path, .. } = &self.target {
-            match Target::open(path) {
+            match Target::file(path) {
                 Ok(target) => self.target = target,
                 Err(error) => {
                     let path = path.display();
@@ -279,10 +286,14 @@ enum Target {
 }
 
 impl Target {
-    fn open(path: &std::path::Path) -> io::Result<Self> {
-        if path.as_os_str() == "stdout" {
-            return Ok(Self::Stdout);
+    fn open(config: &AccessLogConfig) -> io::Result<Self> {
+        match config.is_stdout() {
+            true => Ok(Self::Stdout),
+            false => Self::file(&config.path),
         }
+    }
+
+    fn file(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)?;
         Ok(Self::File { path: path.to_owned(), file })
     }
