@@ -1,5 +1,7 @@
 //! Lanes move the bytes of answers that `answer` decides.
 
+pub mod cache;
+
 use std::net::{SocketAddr, TcpStream};
 
 /// A connection that leaves the lane that accepted it, for the full lane.
