@@ -13,6 +13,7 @@ pub const FIELDS_MAX: usize = 100;
 
 /// A head that may still be growing.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack, for one request")]
 pub enum Head<'b> {
     /// More bytes are needed.
     Partial,
