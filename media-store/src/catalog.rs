@@ -17,10 +17,11 @@ use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use allowances::drop_ended_allowances;
 pub(crate) use objects::expired_objects;
-pub(crate) use objects::{Expired, ObjectRow, delete_object, object, totals};
+pub(crate) use objects::{Expired, ObjectRow, delete_object, object, objects_after, totals};
 pub(crate) use references::{
     Referred, drop_ended_references, drop_reference, refer, references, usage,
 };
+pub(crate) use schema::{connect, mark, set_mark, structure_faults};
 pub(crate) use uploads::{
     Finish, NewUpload, UploadRow, checkpoint, dead_uploads, delete_upload, finish, insert_upload,
     is_publishing, is_receiving, publishing_uploads, set_publishing, upload, uploads_receiving,

@@ -35,10 +35,6 @@ impl<K: Copy + Eq + Hash> Claims<K> {
         Claim { claims: Arc::clone(self), name }
     }
 
-    pub(crate) fn is_held(&self, name: &K) -> bool {
-        self.lock().contains(name)
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashSet<K>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,9 +23,6 @@
 //! # Ok(()) }
 //! ```
 
-// Verification and scrub will read these.
-#![allow(dead_code)]
-
 mod catalog;
 mod claims;
 mod collect;
@@ -38,11 +35,14 @@ mod place;
 mod progress;
 mod put;
 mod receive;
+mod scrub;
+mod snapshot;
 mod store;
 mod time;
 mod tree;
 mod upload;
 mod upload_id;
+mod verify;
 
 pub use collect::GcReport;
 pub use config::{PlaceKind, S3Config, StoreConfig};
@@ -53,8 +53,11 @@ pub use object::{Object, ObjectSource};
 pub use place::RemoteObject;
 pub use progress::{Progress, ProgressUnit};
 pub use receive::Receiving;
+pub use scrub::ScrubStep;
+pub use snapshot::SnapshotReport;
 pub use store::{Reference, Stat, Store, Usage};
 pub use time::{Clock, UnixSeconds};
 pub use tree::GROUP_BYTES;
 pub use upload::{Allowance, FinishedState, ReceivingState, UploadSpec, UploadState};
 pub use upload_id::{UploadId, UploadIdError};
+pub use verify::{BAD_MIB_NAMED_MAX, FAULTS_NAMED_MAX, Fault, FaultKind, VerifyReport};

@@ -3,11 +3,17 @@
 mod local;
 mod remote;
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use blake3::hazmat::ChainingValue;
+
+use crate::error::IoContext;
+use crate::tree::{self, GROUP_BYTES};
+use crate::verify::group_len;
 use crate::{Digest, ObjectSource, StoreConfig, StoreError};
 
-pub(crate) use local::{LocalPlace, folder_names, remove_file, sync_folder};
+pub(crate) use local::{LocalPlace, OBJECTS_FOLDER, folder_names, remove_file, sync_folder};
 pub use remote::RemoteObject;
 
 /// The place of finished objects.
@@ -75,9 +81,46 @@ impl Place {
         }
     }
 
+    /// The chaining values kept beside the object, if any.
+    pub(crate) fn tree(&self, digest: &Digest) -> Result<Option<Vec<ChainingValue>>, StoreError> {
+        let bytes = match self {
+            Self::Local(local) => local.tree_bytes(digest)?,
+        };
+        Ok(bytes.map(|bytes| tree::from_bytes(&bytes)))
+    }
+
+    pub(crate) fn reader(&self, digest: &Digest, len: u64) -> Result<Reader, StoreError> {
+        self.source(digest, len).map(Reader)
+    }
+
+    /// The folder, if the objects are in one.
+    pub(crate) fn local(&self) -> Option<&LocalPlace> {
+        match self {
+            Self::Local(local) => Some(local),
+        }
+    }
+
     pub(crate) fn source(&self, digest: &Digest, _len: u64) -> Result<ObjectSource, StoreError> {
         match self {
             Self::Local(local) => local.file(digest).map(ObjectSource::File),
         }
+    }
+}
+
+/// Reads an object group by group.
+pub(crate) struct Reader(ObjectSource);
+
+impl Reader {
+    /// One group of an object of `len` bytes; none if it cannot be read, which is logged.
+    pub(crate) fn group(&self, index: u64, len: u64) -> Option<Vec<u8>> {
+        let (offset, len) = (index * GROUP_BYTES, group_len(index, len));
+        let read = match &self.0 {
+            ObjectSource::File(file) => {
+                let mut bytes = vec![0; len as usize];
+                file.read_exact_at(&mut bytes, offset).map(|()| bytes).at("read", "object")
+            }
+            ObjectSource::Remote(remote) => remote.read_at(offset, len).map(Vec::from),
+        };
+        read.inspect_err(|error| tracing::error!(%error, offset, "an object cannot be read")).ok()
     }
 }

@@ -1,78 +1,13 @@
 //! The store as its callers see it, on a local folder.
 
+mod bench;
+
 use std::io::Read;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use bench::{Bench, DAY, HOUR, MIB, bytes, read};
 use media_store::{
-    Allowance, Clock, Digest, Object, ObjectSource, Store, StoreConfig, StoreError, UnixSeconds,
-    UploadSpec, UploadState,
+    Allowance, Digest, ObjectSource, StoreConfig, StoreError, UnixSeconds, UploadSpec, UploadState,
 };
-
-const HOUR: u64 = 3600;
-const DAY: u64 = 24 * HOUR;
-const MIB: usize = 1 << 20;
-
-/// A store in a folder of its own, with a clock that the test moves.
-struct Bench {
-    store: Store,
-    folder: tempfile::TempDir,
-    time: Arc<AtomicU64>,
-    config: StoreConfig,
-}
-
-impl Bench {
-    fn new(config: StoreConfig) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let time = Arc::new(AtomicU64::new(1_800_000_000));
-        let store = open(&folder, &config, &time);
-        Self { store, folder, time, config }
-    }
-
-    fn reopen(self) -> Self {
-        let Self { store, folder, time, config } = self;
-        drop(store);
-        let store = open(&folder, &config, &time);
-        Self { store, folder, time, config }
-    }
-
-    fn pass(&self, seconds: u64) -> UnixSeconds {
-        UnixSeconds(self.time.fetch_add(seconds, Ordering::Relaxed) + seconds)
-    }
-
-    fn put(&self, owner: &str, bytes: &[u8]) -> Object {
-        let spec = UploadSpec { len: Some(bytes.len() as u64), ..UploadSpec::by(owner) };
-        let mut upload = self.store.begin(spec).unwrap();
-        upload.write(bytes).unwrap();
-        upload.finish().unwrap()
-    }
-
-    /// Files under the folder, the catalog's own left out.
-    fn files(&self) -> usize {
-        fn count(folder: &std::path::Path) -> usize {
-            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-            entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
-        }
-        count(&self.folder.path().join("objects")) + count(&self.folder.path().join("uploads"))
-    }
-}
-
-fn open(folder: &tempfile::TempDir, config: &StoreConfig, time: &Arc<AtomicU64>) -> Store {
-    let time = Arc::clone(time);
-    let clock = Clock::new(move || UnixSeconds(time.load(Ordering::Relaxed)));
-    Store::open_with_clock(folder.path(), config, clock).unwrap()
-}
-
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at * 31 % 253) as u8).collect()
-}
-
-fn read(object: &Object) -> Vec<u8> {
-    let ObjectSource::File(mut file) = object.open().unwrap() else { panic!("not a file") };
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    bytes
-}
 
 #[test]
 fn same_bytes_are_stored_once() {

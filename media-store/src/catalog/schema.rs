@@ -147,3 +147,10 @@ pub(crate) fn set_mark(
         .execute(params![name, value])?;
     Ok(())
 }
+
+/// What SQLite finds wrong with the file; nothing if it is sound.
+pub(crate) fn structure_faults(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut query = connection.prepare("PRAGMA quick_check(100)")?;
+    let found: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(found.into_iter().filter(|said| said != "ok").collect())
+}

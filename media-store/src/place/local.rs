@@ -57,7 +57,7 @@ impl LocalPlace {
         Ok(())
     }
 
-    pub(super) fn stored_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+    pub(crate) fn stored_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let path = self.path(digest);
         match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(metadata.len())),
@@ -66,12 +66,21 @@ impl LocalPlace {
         }
     }
 
-    pub(super) fn file(&self, digest: &Digest) -> Result<File, StoreError> {
+    pub(crate) fn file(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = self.path(digest);
         File::open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::MissingBytes(*digest),
             _ => StoreError::io("open", path, error),
         })
+    }
+
+    pub(super) fn tree_bytes(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.tree_path(digest);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("read", path, error)),
+        }
     }
 
     pub(super) fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
@@ -98,7 +107,7 @@ impl LocalPlace {
     }
 
     /// Makes the folders of the digest's shard, durably.
-    fn make_shard(&self, digest: &Digest) -> Result<(), StoreError> {
+    pub(crate) fn make_shard(&self, digest: &Digest) -> Result<(), StoreError> {
         let name = [digest.0[0], digest.0[1]];
         let durable = || self.durable_shards.lock().unwrap_or_else(PoisonError::into_inner);
         if durable().contains(&name) {
