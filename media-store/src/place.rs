@@ -2,6 +2,8 @@
 
 mod local;
 mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -19,6 +21,8 @@ pub use remote::RemoteObject;
 /// The place of finished objects.
 pub(crate) enum Place {
     Local(LocalPlace),
+    #[cfg(feature = "s3")]
+    S3(s3::S3Place),
 }
 
 /// A finished upload's files.
@@ -26,12 +30,18 @@ pub(crate) struct Staged<'a> {
     pub(crate) path: &'a Path,
     /// The chaining values' file, where the object has several groups.
     pub(crate) tree_path: Option<&'a Path>,
+    /// Bytes in the file.
+    #[cfg_attr(not(feature = "s3"), expect(dead_code))]
     pub(crate) len: u64,
 }
 
 impl Place {
     pub(crate) fn open(root: &Path, config: &StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
+        #[cfg(feature = "s3")]
+        if let (crate::PlaceKind::S3, Some(s3)) = (config.place, &config.s3) {
+            return Ok(Self::S3(s3::S3Place::open(s3)?));
+        }
         Ok(Self::Local(LocalPlace::open(root)?))
     }
 
@@ -45,6 +55,8 @@ impl Place {
     pub(crate) fn publish(&self, digest: &Digest, staged: &Staged<'_>) -> Result<(), StoreError> {
         match self {
             Self::Local(local) => local.publish(digest, staged),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.publish(digest, staged),
         }
     }
 
@@ -53,6 +65,8 @@ impl Place {
     pub(crate) fn unpublish(&self, digest: &Digest, staged: &Staged<'_>) -> Result<(), StoreError> {
         match self {
             Self::Local(local) => local.unpublish(digest, staged),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.remove(digest),
         }
     }
 
@@ -60,6 +74,8 @@ impl Place {
     pub(crate) fn stored_len(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         match self {
             Self::Local(local) => local.stored_len(digest),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.stored_len(digest),
         }
     }
 
@@ -67,6 +83,8 @@ impl Place {
     pub(crate) fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
         match self {
             Self::Local(local) => local.remove(digest),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.remove(digest),
         }
     }
 
@@ -78,6 +96,8 @@ impl Place {
     ) -> Result<(), StoreError> {
         match self {
             Self::Local(local) => local.each(visit),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.each(visit),
         }
     }
 
@@ -85,6 +105,8 @@ impl Place {
     pub(crate) fn tree(&self, digest: &Digest) -> Result<Option<Vec<ChainingValue>>, StoreError> {
         let bytes = match self {
             Self::Local(local) => local.tree_bytes(digest)?,
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => s3.tree_bytes(digest)?,
         };
         Ok(bytes.map(|bytes| tree::from_bytes(&bytes)))
     }
@@ -97,12 +119,21 @@ impl Place {
     pub(crate) fn local(&self) -> Option<&LocalPlace> {
         match self {
             Self::Local(local) => Some(local),
+            #[cfg(feature = "s3")]
+            Self::S3(_) => None,
         }
     }
 
-    pub(crate) fn source(&self, digest: &Digest, _len: u64) -> Result<ObjectSource, StoreError> {
+    /// The bytes of an object of `len` bytes, to be read.
+    pub(crate) fn source(
+        &self,
+        digest: &Digest,
+        #[cfg_attr(not(feature = "s3"), expect(unused_variables))] len: u64,
+    ) -> Result<ObjectSource, StoreError> {
         match self {
             Self::Local(local) => local.file(digest).map(ObjectSource::File),
+            #[cfg(feature = "s3")]
+            Self::S3(s3) => Ok(ObjectSource::Remote(s3.object(digest, len))),
         }
     }
 }

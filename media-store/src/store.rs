@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::catalog::{self, CATALOG_FILE, Catalog, Referred};
 use crate::claims::Claims;
 use crate::error::IoContext;
-use crate::place::Place;
+use crate::place::{Place, sync_folder};
 use crate::{Clock, Digest, Object, StoreConfig, StoreError, UnixSeconds, UploadId};
 
 /// A content-addressed store. Cheap to clone; clones are the same store.
@@ -86,9 +86,15 @@ impl Store {
     ) -> Result<Self, StoreError> {
         config.validate()?;
         let uploads = root.join(UPLOADS_FOLDER);
+        let is_new = !root.exists();
         fs::create_dir_all(&uploads).at("create", &uploads)?;
         let place = Place::open(root, config)?;
         let catalog = Catalog::open(&root.join(CATALOG_FILE), &clock)?;
+        // The folder's own name and the names in it must outlive a power cut as well.
+        if let Some(parent) = root.parent().filter(|_| is_new) {
+            sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
+        sync_folder(root)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 root: root.to_owned(),

@@ -106,7 +106,7 @@ fn run(connection: Connection, waiting: &Receiver<Request>) {
             }
         }
         for answer in answers {
-            answer(committed.as_ref().map(|()| ()));
+            answer(committed.as_ref().copied());
         }
     }
 }
