@@ -373,7 +373,7 @@ mod tests {
                 let slice = &bytes[range.start as usize..range.end() as usize];
                 String::from_utf8_lossy(slice).into_owned()
             }
-            Source::File(_) => panic!("the tests' sources are in memory"),
+            Source::File(_) | Source::Remote(_) => panic!("the tests' sources are in memory"),
         };
         match &answer.content {
             Content::None => String::new(),

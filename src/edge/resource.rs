@@ -60,6 +60,8 @@ pub enum Source {
     Memory(Bytes),
     /// In an open file.
     File(Arc<FileSource>),
+    /// In a remote store, read by ranges; only the full lane may wait for it.
+    Remote(Arc<media_store::RemoteObject>),
 }
 
 /// An open file of a site or of the store.
@@ -78,6 +80,7 @@ impl Source {
         match self {
             Self::Memory(_) => true,
             Self::File(source) => source.tells_cached,
+            Self::Remote(_) => false,
         }
     }
 }
