@@ -46,6 +46,36 @@ pub enum Op {
 }
 
 impl Op {
+    const ALL: [Self; 18] = [
+        Self::Lookup,
+        Self::Getattr,
+        Self::Setattr,
+        Self::Truncate,
+        Self::Open,
+        Self::Create,
+        Self::Read,
+        Self::Write,
+        Self::Fsync,
+        Self::Fallocate,
+        Self::Readdir,
+        Self::FsyncDir,
+        Self::Make,
+        Self::Remove,
+        Self::Rename,
+        Self::Link,
+        Self::Readlink,
+        Self::Statfs,
+    ];
+
+    /// Its name in lines of the server.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.name() == name)
+    }
+
     fn changes_the_disk(self) -> bool {
         match self {
             Self::Lookup
@@ -81,11 +111,10 @@ pub(crate) enum Verdict {
 /// The switches that tests set.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    pub(crate) is_frozen: bool,
     pub(crate) hanging: BTreeSet<Op>,
     pub(crate) fail_next: BTreeMap<Op, VecDeque<Errno>>,
     pub(crate) fail_every: BTreeMap<Op, Errno>,
-    /// Changes still served before the disk freezes.
+    /// Changes still served before the disk freezes; 0: it is frozen.
     pub(crate) changes_left: Option<u64>,
     pub(crate) requests: BTreeMap<Op, u64>,
 }
@@ -102,13 +131,11 @@ impl Faults {
         if op.changes_the_disk()
             && let Some(left) = &mut self.changes_left
         {
+            // Reads go on: a mapped page that cannot be read would kill the reader with SIGBUS.
             match left.checked_sub(1) {
                 Some(less) => *left = less,
-                None => self.is_frozen = true,
+                None => return Verdict::Fail(Errno::IO),
             }
-        }
-        if self.is_frozen {
-            return Verdict::Fail(Errno::IO);
         }
         if let Some(errno) = self.fail_next.get_mut(&op).and_then(VecDeque::pop_front) {
             return Verdict::Fail(errno);

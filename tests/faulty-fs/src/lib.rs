@@ -2,7 +2,8 @@
 //! was not synced (`ForgetfulFs`), a NAS that hangs (`HangingFs`), a disk that is full or gives
 //! errors (`FullFs`). Each shows a backing folder at a mount point and is real enough for SQLite.
 //!
-//! It needs `/dev/fuse`, and either root or `fusermount3`. Linux 5.9 or later.
+//! It needs Linux, `/dev/fuse`, and either root or `fusermount3`. Each mount is served by a process
+//! of its own, which ends with `Mounted` and with the process that mounted it.
 //!
 //! What holds on all of them:
 //! - The kernel writes through: a `write` has reached the file system when it returns. Shared
@@ -20,6 +21,7 @@ mod faults;
 mod mounted;
 mod random;
 mod requests;
+mod server;
 
 use std::io;
 use std::path::Path;
@@ -28,9 +30,9 @@ pub use rustix::io::Errno;
 
 pub use faults::Op;
 pub use mounted::Mounted;
+pub use server::serve_from_arguments;
 
-use disk::Durability;
-use mounted::Setup;
+use server::Mode;
 
 /// A disk that forgets what was not synced.
 ///
@@ -65,8 +67,8 @@ impl ForgetfulFs {
     /// # Errors
     /// The backing folder is not usable, or the mount is refused.
     pub fn mount_with(self, backing: &Path, mountpoint: &Path) -> io::Result<Mounted> {
-        let durability = if self.ext4_like { Durability::Ext4Like } else { Durability::Strict };
-        Mounted::new(backing, mountpoint, Setup { durability, bypasses_page_cache: false })
+        let mode = if self.ext4_like { Mode::ForgetfulExt4Like } else { Mode::Forgetful };
+        Mounted::new(backing, mountpoint, mode)
     }
 }
 
@@ -97,9 +99,8 @@ impl HangingFs {
     /// # Errors
     /// The backing folder is not usable, or the mount is refused.
     pub fn mount_with(self, backing: &Path, mountpoint: &Path) -> io::Result<Mounted> {
-        let setup =
-            Setup { durability: Durability::Immediate, bypasses_page_cache: self.direct_io };
-        Mounted::new(backing, mountpoint, setup)
+        let mode = if self.direct_io { Mode::PassThroughDirect } else { Mode::PassThrough };
+        Mounted::new(backing, mountpoint, mode)
     }
 }
 
@@ -113,8 +114,7 @@ impl FullFs {
     /// # Errors
     /// The backing folder is not usable, or the mount is refused.
     pub fn mount(backing: &Path, mountpoint: &Path, free_bytes: u64) -> io::Result<Mounted> {
-        let setup = Setup { durability: Durability::Immediate, bypasses_page_cache: false };
-        let mounted = Mounted::new(backing, mountpoint, setup)?;
+        let mounted = Mounted::new(backing, mountpoint, Mode::PassThrough)?;
         mounted.set_free_bytes(Some(free_bytes));
         Ok(mounted)
     }

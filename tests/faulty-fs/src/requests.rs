@@ -20,8 +20,7 @@ use crate::faults::{Faults, Op, Verdict};
 const CACHED_FOR: Duration = Duration::ZERO;
 const NAME_BYTES_MAX: u32 = 255;
 
-/// What the file system's threads share. Descriptors and replies live in it, so only those
-/// threads may touch or drop it (see `mounted`).
+/// What the thread of the requests and the thread of the orders share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     state: Arc<Mutex<State>>,

@@ -70,7 +70,7 @@ fn hung_requests_fail_when_the_mount_ends() {
     assert_eq!(fs::read_dir(&places.mountpoint).unwrap().count(), 0, "unmounted");
 }
 
-/// Without a descriptor table of its own the file system would keep the process in state D.
+/// If it served its own mount it would stay in state D.
 #[test]
 fn a_process_that_hangs_on_its_own_mount_can_be_killed() {
     const MARK: &str = "FAULTY_FS_HANG_IN";
