@@ -1,0 +1,196 @@
+//! One thread of the full lane: what its connections share, without locks.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::disk::Disk;
+use super::vitals::{Patience, Phase, Vitals, Watch};
+use crate::edge::lane::cache::{Cache, Hit};
+use crate::edge::lane::observer::Observer;
+use crate::edge::origin::Origin;
+use crate::edge::resource::Resource;
+use crate::edge::route::Route;
+
+/// One thread of the full lane.
+pub struct Shard {
+    origin: RefCell<Arc<Origin>>,
+    cache: RefCell<Cache>,
+    /// Metrics and the access log.
+    pub observer: RefCell<Observer>,
+    /// Deadlines of everything on this thread.
+    pub watch: Rc<Watch>,
+    /// How it waits for disks.
+    pub disk: Disk,
+    connections: Cell<usize>,
+    drains: Cell<bool>,
+}
+
+impl Shard {
+    /// A thread without connections.
+    pub fn new(origin: Arc<Origin>, observer: Observer, disk: Disk) -> Rc<Self> {
+        Rc::new(Self {
+            origin: RefCell::new(origin),
+            cache: RefCell::new(Cache::new()),
+            observer: RefCell::new(observer),
+            watch: Rc::default(),
+            disk,
+            connections: Cell::new(0),
+            drains: Cell::new(false),
+        })
+    }
+
+    /// What the lanes ask.
+    pub fn origin(&self) -> Arc<Origin> {
+        Arc::clone(&self.origin.borrow())
+    }
+
+    /// Puts another origin in force, for requests from now on.
+    pub fn replace_origin(&self, origin: Arc<Origin>) {
+        *self.origin.borrow_mut() = origin;
+        self.cache.borrow_mut().clear();
+    }
+
+    /// A second has passed.
+    pub fn tick(&self) {
+        let patience = Patience::new(&self.origin.borrow().http);
+        self.watch.tick(&patience);
+        self.cache.borrow_mut().sweep(Instant::now());
+    }
+
+    /// Has each connection end behind its running requests.
+    pub fn drain(&self) {
+        self.drains.set(true);
+        self.watch.wake_all();
+    }
+
+    /// Do connections end behind their running requests?
+    pub fn drains(&self) -> bool {
+        self.drains.get()
+    }
+
+    /// Connections open.
+    pub fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    /// What `path` stands for, from memory where it was asked for lately.
+    pub async fn load(
+        &self,
+        origin: &Origin,
+        route: Route,
+        path: &str,
+        now: Instant,
+    ) -> Arc<Resource> {
+        if let Hit::Fresh(resource) = self.cache.borrow_mut().get(route, path, now) {
+            return resource;
+        }
+        let resource = origin.loader.load(route, path).await;
+        self.cache.borrow_mut().insert(route, path, Arc::clone(&resource), Instant::now());
+        resource
+    }
+}
+
+/// One connection, as its requests see it.
+pub struct Connection {
+    /// Its thread.
+    pub shard: Rc<Shard>,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Does it come over TLS?
+    pub tls: bool,
+    /// Is it HTTP/2?
+    pub http2: bool,
+    vitals: Rc<Vitals>,
+    in_flight: Cell<u32>,
+    /// Life signs of the HTTP/2 stream whose future hyper is about to hand to its executor.
+    pub next_stream: Cell<Option<Rc<Vitals>>>,
+}
+
+impl Connection {
+    /// A connection that begins; its protocol is known.
+    pub fn new(
+        shard: Rc<Shard>,
+        peer: SocketAddr,
+        tls: bool,
+        http2: bool,
+        vitals: Rc<Vitals>,
+    ) -> Rc<Self> {
+        if http2 {
+            vitals.enter(Phase::Idle);
+        } else {
+            vitals.bytes_begin_heads();
+        }
+        let (in_flight, next_stream) = (Cell::new(0), Cell::new(None));
+        Rc::new(Self { shard, peer, tls, http2, vitals, in_flight, next_stream })
+    }
+
+    /// A request's head has come.
+    pub fn begin_request(self: &Rc<Self>) -> InFlight {
+        self.in_flight.set(self.in_flight.get() + 1);
+        let vitals = if self.http2 {
+            // Streams have their own deadlines; the connection's is for a peer that takes nothing.
+            self.vitals.enter(Phase::Working);
+            let stream = self.shard.watch.begin(Phase::Busy);
+            self.next_stream.set(Some(Rc::clone(&stream)));
+            stream
+        } else {
+            self.vitals.enter(Phase::Busy);
+            Rc::clone(&self.vitals)
+        };
+        InFlight { connection: Rc::clone(self), vitals }
+    }
+}
+
+/// A request that is being answered, until its answer's content is handed over whole.
+pub struct InFlight {
+    /// Its connection.
+    pub connection: Rc<Connection>,
+    /// Life signs: the stream's in HTTP/2, the connection's in HTTP/1.
+    pub vitals: Rc<Vitals>,
+}
+
+impl InFlight {
+    #[expect(dead_code, reason = "uploads will work by it")]
+    /// The server works; the peer is not to blame for the time.
+    pub fn working<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
+        let vitals = Rc::clone(&self.vitals);
+        async move {
+            vitals.enter(Phase::Working);
+            let outcome = work.await;
+            vitals.enter(Phase::Busy);
+            outcome
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let connection = &self.connection;
+        connection.in_flight.set(connection.in_flight.get() - 1);
+        if connection.in_flight.get() == 0 {
+            connection.vitals.enter(Phase::Idle);
+        }
+    }
+}
+
+/// Counts a connection while it is open.
+pub struct Open(Rc<Shard>);
+
+impl Open {
+    /// A connection begins.
+    pub fn new(shard: &Rc<Shard>) -> Self {
+        shard.connections.set(shard.connections.get() + 1);
+        shard.observer.borrow().metrics.connections.inc();
+        Self(Rc::clone(shard))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.observer.borrow().metrics.connections.dec();
+    }
+}

@@ -1,0 +1,139 @@
+//! The full lane over real sockets.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Engine, FullLane};
+use crate::edge::config::HttpConfig;
+use crate::edge::lane::HandedOver;
+use crate::edge::limiter::RateLimiter;
+use crate::edge::loader::Loader;
+use crate::edge::origin::{ExtraFields, Origin};
+use crate::edge::route::Router;
+use crate::telemetry::health::{Health, PartState};
+use crate::telemetry::metrics::Registry;
+
+struct Lane {
+    full: FullLane,
+    listener: TcpListener,
+    registry: Registry,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Lane {
+    fn start(engine: Engine, http: HttpConfig) -> Self {
+        let health = Health::new();
+        health.set("edge", PartState::Serving);
+        let registry = Registry::new();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let origin = Origin {
+            http,
+            router: Router::default(),
+            loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
+            limiter: RateLimiter::new(0, 1),
+            extra: ExtraFields::default(),
+            health,
+            registry: registry.clone(),
+            access_log: None,
+        };
+        let full = FullLane::start(1, engine, Arc::new(origin)).unwrap();
+        Self {
+            full,
+            listener: TcpListener::bind("127.0.0.1:0").unwrap(),
+            registry,
+            _runtime: runtime,
+        }
+    }
+
+    /// A connection of which `read` was read by another lane.
+    fn connect(&self, read: &str) -> TcpStream {
+        let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = self.listener.accept().unwrap();
+        let read = read.as_bytes().to_vec();
+        let handed = HandedOver { stream, peer, tls: None, read };
+        assert!(self.full.sender(0).try_send(handed).is_ok());
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+    }
+
+    /// What is answered until the server closes.
+    fn answers(&self, read: &str, sent: &str) -> String {
+        let mut client = self.connect(read);
+        client.write_all(sent.as_bytes()).unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).unwrap();
+        answers
+    }
+}
+
+fn engines() -> [Engine; 2] {
+    [Engine::IoUring, Engine::Threads]
+}
+
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).map(|s| &s[..3]).collect()
+}
+
+#[test]
+fn what_was_read_before_and_what_comes_are_answered_in_order() {
+    for engine in engines() {
+        let lane = Lane::start(engine, HttpConfig::default());
+        let first = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /api/x HTTP/1.1\r\nHo";
+        let rest = "st: a\r\n\r\nHEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let answers = lane.answers(first, rest);
+        assert_eq!(statuses(&answers), ["200", "404", "200"], "{answers}");
+        assert!(answers.contains("\r\ndate: "), "{answers}");
+        assert_eq!(answers.matches("serving\n").count(), 1, "{answers}");
+        let metrics = lane.registry.render();
+        let counted = "whimbrel_http_requests_total{lane=\"full\",status=\"2xx\"} 2";
+        assert!(metrics.contains(counted), "{metrics}");
+    }
+}
+
+#[test]
+fn what_could_smuggle_ends_the_connection() {
+    let lane = Lane::start(Engine::Threads, HttpConfig::default());
+    let next = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let check = |fields: &str, content: &str, expected: &[&str]| {
+        let sent = format!("POST /healthz HTTP/1.1\r\n{fields}\r\n{content}{next}");
+        let answers = lane.answers("", &sent);
+        assert_eq!(statuses(&answers), expected, "{fields:?}: {answers}");
+    };
+    check("Host: a\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", &["405"]);
+    check("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n", &["405"]);
+    check("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abc", &["400"]);
+    check("Host: a\r\nHost: b\r\n", "", &["400"]);
+    check("", "", &["400"]);
+}
+
+#[test]
+fn slow_clients_are_cut() {
+    let http = HttpConfig {
+        head_timeout_s: 1,
+        keep_alive_timeout_s: 1,
+        body_timeout_s: 1,
+        ..HttpConfig::default()
+    };
+    let lane = Lane::start(Engine::IoUring, http);
+    assert_eq!(lane.answers("GET /healthz HT", ""), "");
+    let answers = lane.answers("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "");
+    assert_eq!(statuses(&answers), ["200"]);
+    let metrics = lane.registry.render();
+    assert!(metrics.contains("whimbrel_http_timed_out_total{lane=\"full\"} 1"), "{metrics}");
+}
+
+#[test]
+fn a_drained_lane_ends_idle_connections_and_then_itself() {
+    for engine in engines() {
+        let lane = Lane::start(engine, HttpConfig::default());
+        let mut client = lane.connect("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut first = [0; 12];
+        client.read_exact(&mut first).unwrap();
+        lane.full.stop(Duration::from_secs(10));
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("serving\n"), "{rest}");
+    }
+}
