@@ -75,13 +75,21 @@ impl Default for Config {
 }
 
 /// `[runtime]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeConfig {
     /// Fast lanes; 0: one per core.
     pub edge_threads: usize,
     /// Threads that carry calls; 0: one per core.
     pub media_threads: usize,
+    /// How long connections may go on after the order to stop, in seconds.
+    pub drain_timeout_s: u32,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self { edge_threads: 0, media_threads: 0, drain_timeout_s: 30 }
+    }
 }
 
 impl RuntimeConfig {
@@ -178,7 +186,7 @@ impl Config {
     }
 
     fn assemble(text: &str, folder: &Path, origin: Origin) -> Result<Loaded, ConfigError> {
-        let (mut config, lines, ignored, mut problems) = match read_document(text) {
+        let Draft { mut config, lines, ignored, mut problems } = match read_document(text) {
             Ok(read) => read,
             Err(problem) => {
                 return Err(ConfigError::Wrong { origin, problems: vec![problem] });
@@ -190,7 +198,7 @@ impl Config {
             let sections = ignored.join("], [");
             notes.push(format!("this version has no part for [{sections}]; ignored"));
         }
-        if let Some(note) = config.leave_out_absent_default_site() {
+        if let Some(note) = config.build_in_absent_default_site(folder) {
             notes.push(note);
         }
         problems.extend(config.check(&lines));
@@ -216,20 +224,25 @@ impl Config {
         }
     }
 
-    /// The default site is an offer: without its folder there is simply no site.
-    fn leave_out_absent_default_site(&mut self) -> Option<String> {
-        let root = SiteConfig::default().root;
-        let absent = |site: &SiteConfig| site.root.ends_with(&root) && !site.root.exists();
-        let (before, folder) = (self.sites.len(), self.sites.first()?.root.clone());
-        if before == 1 {
-            self.sites.retain(|site| !absent(site));
-        }
-        (self.sites.len() < before)
-            .then(|| format!("no site is served: there is no folder {}", folder.display()))
+    /// The default site is an offer: without its folder it serves a page that is built in.
+    fn build_in_absent_default_site(&mut self, folder: &Path) -> Option<String> {
+        let mut default = SiteConfig::default();
+        default.resolve(folder);
+        let site = self.sites.iter_mut().find(|site| **site == default && !site.root.exists())?;
+        *site = site.clone().built_in();
+        Some(format!("there is no folder {}; its site is a built-in page", site.root.display()))
     }
 }
 
-fn read_document(text: &str) -> Result<(Config, Lines, Vec<&'static str>, Vec<Problem>), Problem> {
+/// What a document says, before it is checked.
+struct Draft {
+    config: Config,
+    lines: Lines,
+    ignored: Vec<&'static str>,
+    problems: Vec<Problem>,
+}
+
+fn read_document(text: &str) -> Result<Draft, Problem> {
     let mut document = Document::parse(text)?;
     let default = Config::default();
     let config = Config {
@@ -246,7 +259,7 @@ fn read_document(text: &str) -> Result<(Config, Lines, Vec<&'static str>, Vec<Pr
     };
     let ignored = SECTIONS_NOT_BUILT.into_iter().filter(|key| document.skip(key)).collect();
     let (lines, problems) = document.finish();
-    Ok((config, lines, ignored, problems))
+    Ok(Draft { config, lines, ignored, problems })
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

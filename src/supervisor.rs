@@ -37,7 +37,18 @@ pub struct StartError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// Runs the steps and watches the parts.
+/// Does one step of the start.
+pub fn step<T, E>(step: &'static str, run: impl FnOnce() -> Result<T, E>) -> Result<T, StartError>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let begun = Instant::now();
+    let done = run().map_err(|source| StartError { step, source: source.into() })?;
+    tracing::debug!(step, took_us = begun.elapsed().as_micros() as u64, "started");
+    Ok(done)
+}
+
+/// Watches the parts.
 pub struct Supervisor {
     health: Health,
     registry: Registry,
@@ -66,21 +77,6 @@ impl Supervisor {
     /// Without parts yet.
     pub fn new(health: Health, registry: Registry) -> Self {
         Self { health, registry, stop: watch::Sender::new(false), parts: Vec::new() }
-    }
-
-    /// Does one step of the start.
-    pub fn step<T, E>(
-        &self,
-        step: &'static str,
-        run: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, StartError>
-    where
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        let begun = Instant::now();
-        let done = run().map_err(|source| StartError { step, source: source.into() })?;
-        tracing::debug!(step, took_us = begun.elapsed().as_micros() as u64, "started");
-        Ok(done)
     }
 
     /// Watches a part that runs as a task; `make` starts it, and starts it again.
@@ -244,8 +240,7 @@ mod tests {
 
     #[test]
     fn a_failed_step_is_named() {
-        let supervisor = Supervisor::new(Health::new(), Registry::new());
-        let failed = supervisor.step("data lock", || Err::<(), _>("held by another"));
+        let failed = step("data lock", || Err::<(), _>("held by another"));
         assert_eq!(failed.unwrap_err().to_string(), "data lock: held by another");
     }
 }

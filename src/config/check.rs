@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::{Config, Lines, Problem};
+use crate::edge::site::SiteConfigError;
 use crate::edge::tls::Mode;
 use crate::telemetry;
 
@@ -72,11 +73,16 @@ impl Config {
                     found.add(&format!("site.{number}.hosts"), message);
                 }
             }
-            if let Err(error) = std::fs::read_dir(&site.root) {
-                let root = site.root.display();
-                let message =
-                    format!("root {root} cannot be read: {error}; create it or correct it");
-                found.add(&format!("site.{number}.root"), message);
+            if let Err(error) = site.validate() {
+                let key = match error {
+                    SiteConfigError::Root { .. } => "root",
+                    SiteConfigError::NoHosts => "hosts",
+                    SiteConfigError::ErrorStatus { .. } => "error_pages",
+                    SiteConfigError::File { key, .. } => key,
+                    SiteConfigError::Redirect(_) => "redirects",
+                    _ => "headers",
+                };
+                found.add(&format!("site.{number}.{key}"), format!("[[site]] {error}"));
             }
         }
     }

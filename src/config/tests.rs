@@ -75,7 +75,7 @@ fn one_port_for_two() {
 fn hosts_and_roots_of_sites() {
     check(
         "[[site]]\nhosts = ['a.example']\nroot = '.'\n[[site]]\nhosts = ['A.example.']\nroot = 'no'",
-        &["line 5: host \"a.example\" has a [[site]] in line 1 already", "line 6: root "],
+        &["line 5: host \"a.example\" has a [[site]] in line 1 already", "line 6: [[site]] root "],
     );
 }
 
@@ -118,8 +118,8 @@ fn paths_are_relative_to_the_file() {
 
 #[test]
 fn the_default_file_says_the_defaults() {
-    let (config, _, _, problems) = read_document(DEFAULT_FILE).unwrap();
-    assert_eq!((config, problems), (Config::default(), Vec::new()));
+    let draft = read_document(DEFAULT_FILE).unwrap();
+    assert_eq!((draft.config, draft.problems), (Config::default(), Vec::new()));
 }
 
 #[test]

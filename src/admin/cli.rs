@@ -1,0 +1,214 @@
+//! The command line: what can be said, and who does it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf, absolute};
+
+use clap::{Args, Parser, Subcommand};
+
+use super::client::{ClientError, Door, Terminal};
+use super::data::DataDir;
+use super::lock::DataLock;
+use super::request::{MediaPut, Report, Request};
+use super::{backup, doctor, media};
+use crate::config::{Config, ConfigError, Loaded};
+
+/// A private messenger that anyone can run.
+#[derive(Debug, Parser)]
+#[command(name = "whimbrel", version, about)]
+pub struct Cli {
+    /// The configuration; without it config.toml of this folder, without that the defaults
+    #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// What to do; `serve` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve, where no command is named.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server; without a file the defaults serve on localhost
+    Serve(Serve),
+    /// Everything else.
+    #[command(flatten)]
+    Chore(Chore),
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Serve {
+    /// Take listeners and data over from the server that runs on this data_dir
+    #[arg(long)]
+    pub take_over: bool,
+}
+
+/// What is done beside serving.
+#[derive(Debug, Subcommand)]
+pub enum Chore {
+    /// Validate the configuration: name each wrong key and its line
+    Check,
+    /// Try what the server needs from this machine, and say the fix
+    Doctor(Doctor),
+    /// Look after the media
+    #[command(subcommand)]
+    Media(MediaCommand),
+    /// Copy all data into a folder; the server may go on meanwhile
+    Backup {
+        /// A new or empty folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Copy a backup into an empty data_dir, while no server runs
+    Restore {
+        /// What `backup` made
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// What to try.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Only ask the running server whether every part serves (for a container's health check)
+    #[arg(long)]
+    pub health: bool,
+}
+
+/// Looking after the media.
+#[derive(Debug, Subcommand)]
+pub enum MediaCommand {
+    /// Put files in and print their digests
+    Put {
+        /// The files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The media type; without it each file's name decides
+        #[arg(long = "type", value_name = "TYPE")]
+        media_type: Option<String>,
+        /// The account that refers to them
+        #[arg(long, default_value = media::OWNER_DEFAULT)]
+        owner: String,
+    },
+    /// Read all objects and compare them with their names
+    Verify,
+    /// Collect what nothing refers to
+    Gc,
+    /// Do a whole round of the background check now
+    Scrub,
+    /// Count objects, bytes and uploads
+    Stat,
+}
+
+/// Why a command failed: one line that says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The command.
+    #[error("{0}")]
+    Client(#[from] ClientError),
+    /// The restore.
+    #[error("{0}")]
+    Backup(#[from] backup::BackupError),
+    /// A file on the command line.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// The doctor has found something.
+    #[error("{0} of the checks failed")]
+    Unwell(usize),
+    /// A restore needs the data for itself.
+    #[error("a server runs on this data_dir; stop it before you restore")]
+    ServerRuns,
+}
+
+/// Carries out a chore with the configuration of `file`.
+pub fn run(chore: Chore, file: Option<&Path>) -> Result<(), CliError> {
+    let loaded = Config::load(file)?;
+    match chore {
+        Chore::Check => check(&loaded),
+        Chore::Doctor(doctor) => examine(&doctor, &loaded.config)?,
+        Chore::Media(command) => run_media(command, &loaded.config)?,
+        Chore::Backup { folder } => {
+            let folder = absolute(&folder).map_err(|reason| at(&folder, reason))?;
+            open(&loaded.config)?.carry_out(&Request::Backup { folder }, None)?;
+        }
+        Chore::Restore { folder } => restore(&folder, &loaded.config)?,
+    }
+    Ok(())
+}
+
+fn check(loaded: &Loaded) {
+    let mut terminal = Terminal::default();
+    for note in &loaded.notes {
+        terminal.line(format!("{}: {note}", loaded.origin));
+    }
+    terminal.line(format!("{}: fine", loaded.origin));
+}
+
+fn examine(doctor: &Doctor, config: &Config) -> Result<(), CliError> {
+    let findings = match doctor.health {
+        true => vec![doctor::health(config)],
+        false => doctor::examine(config),
+    };
+    let mut terminal = Terminal::default();
+    findings.iter().for_each(|finding| terminal.line(finding.to_string()));
+    match findings.iter().filter(|finding| finding.is_failure()).count() {
+        0 => Ok(()),
+        failures => Err(CliError::Unwell(failures)),
+    }
+}
+
+fn run_media(command: MediaCommand, config: &Config) -> Result<(), CliError> {
+    let door = open(config)?;
+    let request = match command {
+        MediaCommand::Put { files, media_type, owner } => {
+            for path in files {
+                put(&door, &path, media_type.clone(), owner.clone())?;
+            }
+            return Ok(());
+        }
+        MediaCommand::Verify => Request::MediaVerify,
+        MediaCommand::Gc => Request::MediaGc,
+        MediaCommand::Scrub => Request::MediaScrub,
+        MediaCommand::Stat => Request::MediaStat,
+    };
+    Ok(door.carry_out(&request, None)?)
+}
+
+fn put(
+    door: &Door,
+    path: &Path,
+    media_type: Option<String>,
+    owner: String,
+) -> Result<(), CliError> {
+    let file = File::open(path).map_err(|reason| at(path, reason))?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let put = MediaPut { name, media_type, owner };
+    Ok(door.carry_out(&Request::MediaPut(put), Some(file))?)
+}
+
+fn restore(folder: &Path, config: &Config) -> Result<(), CliError> {
+    let data = DataDir::new(&config.data_dir);
+    if data.is_served() {
+        return Err(CliError::ServerRuns);
+    }
+    let _lock = DataLock::take(data.root()).map_err(ClientError::Lock)?;
+    Ok(backup::restore(folder, &data, &mut Terminal::default())?)
+}
+
+fn open(config: &Config) -> Result<Door, CliError> {
+    Ok(Door::open(DataDir::new(&config.data_dir), &config.media)?)
+}
+
+fn at(path: &Path, reason: std::io::Error) -> CliError {
+    CliError::File { path: path.to_owned(), reason }
+}

@@ -1,0 +1,38 @@
+//! What lies where under data_dir.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Folders and files of keys: what a backup takes beside the media.
+pub(super) const KEY_FILES: [&str; 2] = ["tls", "upload.key"];
+
+/// The data folder's layout.
+#[derive(Debug, Clone)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// The layout under `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The media store.
+    pub fn media(&self) -> PathBuf {
+        self.0.join("media")
+    }
+
+    /// The socket for the command line.
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("admin.sock")
+    }
+
+    /// Whether a server answers on the socket.
+    pub fn is_served(&self) -> bool {
+        UnixStream::connect(self.socket()).is_ok()
+    }
+}
