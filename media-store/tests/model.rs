@@ -337,12 +337,12 @@ impl Trial {
     }
 
     fn check(&self) {
-        for content in 0..LENS.len() {
+        for (content, len) in LENS.into_iter().enumerate() {
             let found = self.bench.store.get(&digest(content)).unwrap();
             let expected = self.model.objects.get(&content);
             assert_eq!(
                 found.map(|object| (object.len as usize, object.until)),
-                expected.map(|object| (LENS[content], object.until)),
+                expected.map(|object| (len, object.until)),
             );
         }
         for (owner, name) in OWNERS.iter().enumerate() {
