@@ -1,0 +1,168 @@
+//! One cell of the comparison: one row at one server, once.
+
+use std::time::Duration;
+
+use crate::cpu::CpuTime;
+use crate::error::BenchError;
+use crate::idle::{self, IdlePool};
+use crate::load::{self, Arrival, LoadReport, LoadSpec, Moment, Origin, Protocol, Target};
+use crate::size::GIB;
+use crate::tls::Offer;
+use crate::zipf::Mix;
+
+use super::Setup;
+use super::h2load::{self, H2loadSpec};
+use super::peers::{Program, Running};
+use super::rows::{BUSY_CONNECTIONS, Kind, Row, Unit};
+
+/// What one cell showed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample {
+    /// In the row's unit.
+    pub value: f64,
+    /// The part of the server's CPU time that was not the kernel's, 0 to 1.
+    pub user_share: Option<f64>,
+    /// Answers per second, or GiB/s where the unit is per GiB.
+    pub per_second: Option<f64>,
+}
+
+/// Measures `row` at a server. Memory is measured at a fresh process, all else at `running`.
+///
+/// # Errors
+/// Requests failed, the server is gone, or the run was interrupted.
+pub fn measure(
+    setup: &Setup<'_>,
+    row: &Row,
+    program: &Program,
+    running: &Running,
+) -> Result<Sample, BenchError> {
+    match row.kind {
+        Kind::Http1 { file, connections, tls, rate_gib_s } => {
+            let spec = LoadSpec {
+                read_rate: rate_gib_s.map(|rate| rate * GIB),
+                ..http1(setup, running.origin(tls), file, connections)
+            };
+            measure_load(setup, row.unit, &spec, running)
+        }
+        Kind::Handshake { connections } => {
+            let close = http1(setup, running.origin(true), "1k.bin", connections);
+            measure_load(setup, row.unit, &LoadSpec { close: true, ..close }, running)
+        }
+        Kind::Http2 { file, connections, streams } => {
+            measure_http2(setup, row.unit, running, file, connections, streams)
+        }
+        Kind::Idle { tls } => measure_idle(setup, program, tls),
+        Kind::Beside { idle } => measure_beside(setup, running, idle),
+    }
+}
+
+fn measure_load(
+    setup: &Setup<'_>,
+    unit: Unit,
+    spec: &LoadSpec,
+    running: &Running,
+) -> Result<Sample, BenchError> {
+    let mut readings = Vec::with_capacity(2);
+    let report = load::run(spec, setup.interrupt, &mut |_: Moment| {
+        readings.push(CpuTime::of_tree(running.pid()));
+    })?;
+    report.check()?;
+    let readings = readings.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let [before, after] = readings[..] else {
+        return Err(BenchError::Silent { seconds: report.elapsed.as_secs_f64() });
+    };
+    Ok(sample(unit, after.since(before), &report))
+}
+
+fn sample(unit: Unit, used: CpuTime, report: &LoadReport) -> Sample {
+    let gib = report.body_bytes as f64 / GIB;
+    let seconds = report.elapsed.as_secs_f64();
+    let (value, per_second) = match unit {
+        Unit::MillisPerGib => (used.total_ns as f64 / 1e6 / gib, gib / seconds),
+        _ => (used.total_ns as f64 / 1e3 / report.answered as f64, report.rate()),
+    };
+    Sample { value, user_share: used.user_share(), per_second: Some(per_second) }
+}
+
+fn measure_http2(
+    setup: &Setup<'_>,
+    unit: Unit,
+    running: &Running,
+    file: &str,
+    connections: usize,
+    streams: usize,
+) -> Result<Sample, BenchError> {
+    let origin = running.origin(true);
+    let Some(h2load) = &setup.h2load else {
+        let protocol = Protocol::Http2 { streams };
+        let spec = LoadSpec { protocol, ..http1(setup, origin, file, connections) };
+        return measure_load(setup, unit, &spec, running);
+    };
+    let duration = setup.duration + setup.warm_up;
+    let spec = H2loadSpec { origin: &origin, file, connections, streams, duration };
+    let before = CpuTime::of_tree(running.pid())?;
+    let report = h2load::run(h2load, spec, setup.interrupt)?;
+    let used = CpuTime::of_tree(running.pid())?.since(before);
+    let gib = report.body_bytes as f64 / GIB;
+    let (value, per_second) = match unit {
+        Unit::MillisPerGib => (used.total_ns as f64 / 1e6 / gib, gib / duration.as_secs_f64()),
+        _ => (used.total_ns as f64 / 1e3 / report.succeeded as f64, report.per_second),
+    };
+    Ok(Sample { value, user_share: used.user_share(), per_second: Some(per_second) })
+}
+
+/// Bytes of RSS per idle connection, at a process that has served nothing else.
+fn measure_idle(setup: &Setup<'_>, program: &Program, tls: bool) -> Result<Sample, BenchError> {
+    let fresh =
+        program.start(setup.place, setup.server_core, setup.descriptors, setup.interrupt)?;
+    let counts = if tls { IDLE_TLS_COUNTS } else { IDLE_PLAIN_COUNTS };
+    let most = fresh.server.idle_max(setup.descriptors);
+    let counts: Vec<usize> = counts.iter().map(|count| (*count).min(most)).collect();
+    let mut pool = IdlePool::new(fresh.origin(tls), Some("/1k.bin".to_owned()), OFFER)?;
+    let value = idle::resident_slope(fresh.pid(), &mut pool, &counts, setup.interrupt)?;
+    Ok(Sample { value, ..Sample::default() })
+}
+
+/// How much more a busy request costs with idle connections beside it, in percent.
+fn measure_beside(setup: &Setup<'_>, running: &Running, idle: usize) -> Result<Sample, BenchError> {
+    let spec = http1(setup, running.origin(false), "1k.bin", BUSY_CONNECTIONS);
+    let busy = || measure_load(setup, Unit::MicrosPerRequest, &spec, running);
+    let count = idle.min(running.server.idle_max(setup.descriptors));
+    let mut pool = IdlePool::new(running.origin(false), Some("/1k.bin".to_owned()), OFFER)?;
+    // Alone, beside, beside, alone: what drifts evenly over the four cancels out.
+    let alone = busy()?;
+    pool.grow_to(count, setup.interrupt)?;
+    let (beside, beside_again) = (busy()?, busy()?);
+    drop(pool);
+    std::thread::sleep(CLOSE_SETTLE);
+    let alone_again = busy()?;
+    let ratio = (beside.value + beside_again.value) / (alone.value + alone_again.value);
+    Ok(Sample { value: (ratio - 1.0) * 100.0, ..beside })
+}
+
+fn http1(setup: &Setup<'_>, origin: Origin, file: &str, connections: usize) -> LoadSpec {
+    LoadSpec {
+        origin,
+        targets: vec![Target { path: format!("/{file}") }],
+        mix: Mix::even(1),
+        protocol: Protocol::Http1 { pipeline: 1 },
+        tls: OFFER,
+        connections,
+        arrival: Arrival::Closed,
+        warm_up: setup.warm_up,
+        duration: setup.duration,
+        requests_max: None,
+        range_bytes: None,
+        read_rate: None,
+        close: false,
+        headers: Vec::new(),
+        status: 200,
+        seed: 1,
+    }
+}
+
+/// The same cipher and key exchange for all: peers on OpenSSL 3.0 have no hybrid with ML-KEM.
+const OFFER: Offer = Offer { aes_128_only: true, x25519_only: true, http2: false };
+const IDLE_PLAIN_COUNTS: &[usize] = &[1_000, 5_000, 10_000];
+const IDLE_TLS_COUNTS: &[usize] = &[500, 2_000, 4_000];
+const CLOSE_SETTLE: Duration = Duration::from_millis(500);
