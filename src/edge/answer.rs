@@ -252,6 +252,18 @@ impl Content {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// May the fast lane move it without a risk of waiting for a disk?
+    pub fn suits_fast_lane(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Part(source, _) => source.suits_fast_lane(),
+            Self::Pieces(pieces) => pieces.iter().all(|piece| match piece {
+                Piece::Text(_) => true,
+                Piece::Part(source, _) => source.suits_fast_lane(),
+            }),
+        }
+    }
 }
 
 impl Answer {

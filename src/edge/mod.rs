@@ -21,5 +21,6 @@ pub mod range;
 pub mod request;
 pub mod resource;
 pub mod route;
+pub mod running;
 pub mod site;
 pub mod tls;

@@ -1,5 +1,7 @@
 //! What every lane asks: shared once, read by all.
 
+use std::sync::Arc;
+
 use http::header::{HeaderName, HeaderValue};
 
 use super::access_log::AccessLog;
@@ -11,6 +13,7 @@ use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
 
 /// What every lane asks.
+#[derive(Clone)]
 pub struct Origin {
     /// Limits and timeouts.
     pub http: HttpConfig,
@@ -19,7 +22,7 @@ pub struct Origin {
     /// Makes resources.
     pub loader: Loader,
     /// Holds back clients that ask too much.
-    pub limiter: RateLimiter,
+    pub limiter: Arc<RateLimiter>,
     /// Header fields that each answer carries.
     pub extra: ExtraFields,
     /// What `/healthz` says.
@@ -27,7 +30,7 @@ pub struct Origin {
     /// Where lanes register their counters.
     pub registry: Registry,
     /// Makes a sink for each lane; `None` where the access log is off.
-    pub access_log: Option<AccessLog>,
+    pub access_log: Option<Arc<AccessLog>>,
 }
 
 /// Header fields that each answer carries, by the kind of its connection.

@@ -150,6 +150,24 @@ pub fn text(status: u16, body: impl Into<Bytes>) -> Resource {
     Resource::single(status, Variant::new(status, None, len, fields, Source::Memory(body)))
 }
 
+/// The answer to a client that the rate limit holds back for `retry_after_s` seconds.
+pub fn too_many_requests(retry_after_s: u32) -> Resource {
+    retry_later(429, "429 Too Many Requests\n", retry_after_s)
+}
+
+/// The answer while too much is waited for.
+pub fn busy() -> Resource {
+    retry_later(503, "503 Service Unavailable\n", 1)
+}
+
+fn retry_later(status: u16, line: &'static str, retry_after_s: u32) -> Resource {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+    let body = Bytes::from_static(line.as_bytes());
+    let len = body.len() as u64;
+    Resource::single(status, Variant::new(status, None, len, fields, Source::Memory(body)))
+}
+
 /// Writes status line and fields as HTTP/1.1, without the empty line.
 pub fn write_head(status: u16, fields: &HeaderMap, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");

@@ -24,7 +24,7 @@ pub enum Route {
 }
 
 /// Hosts and the sites they belong to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Router {
     by_host: HashMap<String, u16>,
     any_host: Option<u16>,

@@ -135,7 +135,7 @@ async fn run(
 ) {
     let origin = Arc::clone(&told.borrow().origin);
     let metrics = LaneMetrics::new(&origin.registry, "full");
-    let log = origin.access_log.as_ref().map(super::access_log::AccessLog::sink);
+    let log = origin.access_log.as_ref().map(|log| log.sink());
     let lane = FIRST_LANE_NUMBER + index as u16;
     let shard = Shard::new(origin, Observer::new(metrics, log, lane), disk);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));

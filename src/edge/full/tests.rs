@@ -32,7 +32,7 @@ impl Lane {
             http,
             router: Router::default(),
             loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
-            limiter: RateLimiter::new(0, 1),
+            limiter: Arc::new(RateLimiter::new(0, 1)),
             extra: ExtraFields::default(),
             health,
             registry: registry.clone(),

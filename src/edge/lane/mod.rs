@@ -2,9 +2,15 @@
 
 pub mod cache;
 pub mod observer;
+pub mod portable;
+#[cfg(target_os = "linux")]
+pub mod ring;
 pub mod step;
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
 
 use super::tls::Session;
 
@@ -18,4 +24,26 @@ pub struct HandedOver {
     pub tls: Option<Box<Session>>,
     /// Plaintext that was read and not yet answered: it begins with a request's head.
     pub read: Vec<u8>,
+}
+
+/// A listening socket and what is spoken on it.
+#[derive(Clone)]
+pub struct Listener {
+    /// The socket, shared by all lanes.
+    pub socket: Arc<TcpListener>,
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// How far a lane's life has come; it only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Life {
+    /// Accepts and serves.
+    Serving,
+    /// Accepts no more; a new process may have taken the listeners over.
+    NotAccepting,
+    /// Says `Connection: close` with the next answers.
+    Draining,
+    /// Cuts what is left and ends.
+    Stopped,
 }
