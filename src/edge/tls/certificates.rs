@@ -151,9 +151,12 @@ impl Source {
             Self::Acme { folder, names } => {
                 let path = folder.join(ACME_CERTIFICATE);
                 match Identity::load(&path, &path, provider, now) {
-                    Ok(identity) if identity.covers(names) => Ok(identity),
-                    _ => self_signed::load_or_make(folder, names, provider, now),
+                    Ok(identity) if identity.covers(names) => return Ok(identity),
+                    Ok(_) => tracing::warn!(?names, "the ACME certificate has other names"),
+                    Err(error) if error.is_absent() => {}
+                    Err(error) => tracing::error!(%error, "serving a self-signed certificate"),
                 }
+                self_signed::load_or_make(folder, names, provider, now)
             }
         }
     }
@@ -195,7 +198,8 @@ impl FileStamp {
     }
 }
 
-const FOLDER: &str = "tls";
+/// Where the server keeps what it made or fetched, under `data_dir`.
+pub(super) const FOLDER: &str = "tls";
 /// Key and chain that ACME gave, in one file so that they are replaced together.
 pub(super) const ACME_CERTIFICATE: &str = "acme.pem";
 

@@ -99,6 +99,13 @@ pub enum CertificateError {
     Setup(#[from] rustls::Error),
 }
 
+impl CertificateError {
+    /// Whether the file is just not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl Identity {
     /// Reads and checks a certificate chain and its key; both may stand in one file.
     ///

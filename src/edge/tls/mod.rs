@@ -1,6 +1,7 @@
 //! TLS for every lane: one session type without a socket, a stream around it, and certificates
 //! that are replaced while the server runs.
 
+mod acme;
 mod certificates;
 mod client_hello;
 mod config;
@@ -12,6 +13,7 @@ mod session;
 mod stream;
 mod validity;
 
+pub use acme::{AcmeClient, AcmeError, ChallengeTokens};
 pub use certificates::Certificates;
 pub use config::{Mode, Records, TlsConfig, TlsConfigError};
 pub use identity::CertificateError;

@@ -26,7 +26,7 @@ pub(super) fn load_or_make(
     match Identity::load(&path, &path, provider, now) {
         Ok(identity) if !is_due(&identity, now) && identity.covers(&names) => return Ok(identity),
         Ok(_) => tracing::info!(file = %path.display(), "renewing the self-signed certificate"),
-        Err(CertificateError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.is_absent() => {
             tracing::info!(file = %path.display(), ?names, "making a self-signed certificate");
         }
         Err(error) => tracing::warn!(%error, "making a new self-signed certificate"),
