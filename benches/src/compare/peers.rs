@@ -75,7 +75,10 @@ impl Program {
     pub fn find(server: Server, whimbrel: &Path) -> Result<Self, String> {
         let path = match server {
             Server::Whimbrel if whimbrel.is_file() => whimbrel.to_owned(),
-            Server::Whimbrel => return Err(format!("{} is not there", whimbrel.display())),
+            Server::Whimbrel => {
+                let name = whimbrel.file_name().unwrap_or_default().display();
+                return Err(format!("there is no program {name}; build it, or say --whimbrel"));
+            }
             peer => find_program(peer.name()).ok_or("it is not installed")?,
         };
         let version = version_of(server, &path).map_err(|error| error.to_string())?;

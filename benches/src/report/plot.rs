@@ -36,8 +36,10 @@ fn push_block(body: &mut String, comparison: &Comparison, outcome: &RowOutcome, 
         ),
     );
     let mut y = top + TITLE;
+    // Numbers come last: they stay legible where the target's line crosses them.
+    let mut labels = String::new();
     for server in servers {
-        push_bar(body, outcome, server, y, &place);
+        push_bar(body, &mut labels, outcome, server, y, &place);
         y += BAR_PITCH;
     }
     if let Some(goal) = goal_value(outcome) {
@@ -53,11 +55,13 @@ fn push_block(body: &mut String, comparison: &Comparison, outcome: &RowOutcome, 
             ),
         );
     }
+    body.push_str(&labels);
     y + BLOCK_GAP
 }
 
 fn push_bar(
     body: &mut String,
+    labels: &mut String,
     outcome: &RowOutcome,
     server: Server,
     y: f64,
@@ -107,7 +111,7 @@ fn push_bar(
         ),
     );
     push(
-        body,
+        labels,
         format_args!(
             "<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             place(greatest).max(end) + 6.0,
