@@ -3,5 +3,6 @@
 pub mod admin;
 pub mod config;
 pub mod edge;
+pub mod server;
 pub mod supervisor;
 pub mod telemetry;

@@ -99,11 +99,11 @@ pub struct Entry<'a> {
     pub request_id: u64,
 }
 
-/// The writer thread and what feeds it. Dropping it writes out what the sinks hold.
+/// The writer thread and what feeds it. Dropping it closes it.
 pub struct AccessLog {
     shared: Arc<Shared>,
     buffers: SyncSender<Vec<u8>>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl AccessLog {
@@ -125,7 +125,7 @@ impl AccessLog {
         let writer = Writer { shared: shared.clone(), received, target, failing: false };
         let writer =
             std::thread::Builder::new().name("access-log".to_owned()).spawn(|| writer.run())?;
-        Ok(Self { shared, buffers, writer: Some(writer) })
+        Ok(Self { shared, buffers, writer: Mutex::new(Some(writer)) })
     }
 
     /// A sink for one lane.
@@ -139,16 +139,22 @@ impl AccessLog {
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
     }
+
+    /// Writes out what the sinks hold, and ends the writer. What is recorded later is dropped.
+    pub fn close(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        // An empty buffer wakes the writer; when the channel is full it is awake.
+        let _ = self.buffers.try_send(Vec::new());
+        let writer = lock(&self.writer).take();
+        if let Some(writer) = writer {
+            let _ = writer.join();
+        }
+    }
 }
 
 impl Drop for AccessLog {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        // An empty buffer wakes the writer; when the channel is full it is awake.
-        let _ = self.buffers.try_send(Vec::new());
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        self.close();
     }
 }
 
@@ -221,10 +227,12 @@ impl Writer {
             }
             let stop = self.shared.stop.load(Ordering::Acquire);
             if stop || Instant::now() >= collect_at {
-                if self.shared.reopen.swap(false, Ordering::AcqRel) {
+                // What was recorded before the order belongs to the rotated file.
+                let reopen = self.shared.reopen.swap(false, Ordering::AcqRel);
+                self.collect();
+                if reopen {
                     self.reopen();
                 }
-                self.collect();
                 collect_at = Instant::now() + COLLECT_INTERVAL;
             }
             if stop {
@@ -365,10 +373,14 @@ mod tests {
         let log = AccessLog::open(&config(path.clone()), &Registry::new()).unwrap();
         let sink = log.sink();
         std::fs::rename(&path, &rotated).unwrap();
+        sink.record(&entry(b"/before"));
         log.reopen();
+        while !path.exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         sink.record(&entry(b"/after"));
         drop(log);
-        assert_eq!(std::fs::read_to_string(rotated).unwrap(), "");
+        assert!(std::fs::read_to_string(rotated).unwrap().contains("/before"));
         assert!(std::fs::read_to_string(path).unwrap().contains("/after"));
     }
 

@@ -1,0 +1,122 @@
+//! The commands, with a running server and without one.
+
+mod process;
+
+use std::fs;
+use std::path::Path;
+
+use process::{CONFIG, Process, get, run, run_badly, run_well};
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+    folder
+}
+
+/// Puts a file in, looks after the store, and backs it up.
+fn look_after_media(folder: &Path, backup: &str) {
+    fs::write(folder.join("note.txt"), "hello").unwrap();
+    let put = run_well(folder, &["media", "put", "note.txt"]);
+    let digest = "ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908c5624a67200f";
+    assert_eq!(put, format!("{digest}  note.txt\n"));
+    assert!(run_well(folder, &["media", "stat"]).starts_with("objects   1\nbytes     5 "));
+    assert_eq!(run_well(folder, &["media", "verify"]), "1 objects, 5 B: all whole\n");
+    assert_eq!(run_well(folder, &["media", "scrub"]), "5 B read: all whole\n");
+    assert!(run_well(folder, &["media", "gc"]).starts_with("collected 0 objects"));
+    assert!(run_well(folder, &["backup", backup]).starts_with("1 objects, 5 B in "));
+}
+
+#[test]
+fn media_are_looked_after_without_a_server() {
+    let folder = folder();
+    look_after_media(folder.path(), "backup");
+    let again = run_badly(folder.path(), &["backup", "backup"]);
+    assert!(again.ends_with("is not empty; name a new folder"), "{again}");
+
+    let there = run_badly(folder.path(), &["restore", "backup"]);
+    assert!(there.contains("holds media already"), "{there}");
+    fs::rename(folder.path().join("data"), folder.path().join("lost")).unwrap();
+    run_well(folder.path(), &["restore", "backup"]);
+    assert_eq!(run_well(folder.path(), &["media", "verify"]), "1 objects, 5 B: all whole\n");
+
+    fs::remove_file(folder.path().join("backup/backup.json")).unwrap();
+    let broken = run_badly(folder.path(), &["restore", "backup"]);
+    assert!(broken.contains("holds no whole backup"), "{broken}");
+}
+
+#[test]
+fn a_server_serves_and_its_media_are_looked_after() {
+    let folder = folder();
+    let server = Process::serve(folder.path(), &[]);
+    look_after_media(folder.path(), "backup");
+    assert_eq!(run_well(folder.path(), &["doctor", "--health"]), "ok    server: 8 parts serve\n");
+    assert_eq!(get(server.address("admin"), "/healthz"), (200, "serving\n".to_owned()));
+    let (status, metrics) = get(server.address("admin"), "/metrics");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("\nwhimbrel_build_info{version="), "{metrics}");
+    assert_eq!(get(server.address("admin"), "/").0, 404);
+
+    let second = run_badly(folder.path(), &["serve"]);
+    assert!(second.contains(&format!("another whimbrel (process {})", server.pid())), "{second}");
+    let restore = run_badly(folder.path(), &["restore", "backup"]);
+    assert!(restore.ends_with("stop it before you restore"), "{restore}");
+    server.stop();
+    assert!(!folder.path().join("data/admin.sock").exists());
+    assert!(run_badly(folder.path(), &["doctor", "--health"]).contains("checks failed"));
+}
+
+#[test]
+fn mistakes_are_one_line_that_says_what_to_do() {
+    let folder = folder();
+    let path = folder.path();
+    let none = run_badly(path, &["check", "-c", "absent.toml"]);
+    assert!(none.contains("absent.toml") && none.contains("-c"), "{none}");
+    fs::write(path.join("wrong.toml"), "[http]\nlistn = []\n").unwrap();
+    let wrong = run_badly(path, &["check", "-c", "wrong.toml"]);
+    let expected = "wrong.toml: line 2: [http] unknown key \"listn\"; did you mean \"listen\"?";
+    assert!(wrong.ends_with(expected), "{wrong}");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let config = CONFIG.replacen("127.0.0.1:0", &format!("127.0.0.1:{port}"), 1);
+    fs::write(path.join("taken.toml"), config).unwrap();
+    let in_use = run_badly(path, &["-c", "taken.toml"]);
+    assert!(in_use.contains("another program listens there; stop it"), "{in_use}");
+    let doctor = run(path, &["doctor", "-c", "taken.toml"]);
+    let findings = String::from_utf8(doctor.stdout).unwrap();
+    assert_eq!(doctor.status.code(), Some(1), "{findings}");
+    assert!(findings.contains(&format!("fail  http.listen 127.0.0.1:{port}")), "{findings}");
+
+    let nobody = run_badly(path, &["--take-over"]);
+    assert!(nobody.contains("no server runs on data_dir"), "{nobody}");
+    let missing = run_badly(path, &["media", "put", "absent.jpg"]);
+    assert!(missing.contains("absent.jpg: No such file"), "{missing}");
+    assert_eq!(run(path, &["nonsense"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_reload_reopens_the_log_and_names_what_must_wait() {
+    let folder = folder();
+    let file = folder.path().join("config.toml");
+    let with_log = format!("{CONFIG}[access_log]\nenabled = true\npath = \"access.log\"\n");
+    fs::write(&file, &with_log).unwrap();
+    let mut server = Process::serve(folder.path(), &[]);
+    get(server.address("http"), "/before");
+    let (log, old) = (folder.path().join("access.log"), folder.path().join("old.log"));
+    fs::rename(&log, &old).unwrap();
+    fs::write(&file, with_log.replace("[http]", "[http]\nkeep_alive_timeout_s = 5")).unwrap();
+    server.signal("HUP");
+    server.wait_for("\"reloaded\"");
+    server.wait_for("\"keys\":\"[http]\"");
+    while !log.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    get(server.address("http"), "/after");
+    fs::write(&file, "wrong").unwrap();
+    server.signal("HUP");
+    server.wait_for("not reloaded: config.toml: line 1");
+    server.stop();
+    let lines = |path| fs::read_to_string(path).unwrap();
+    assert!(lines(&old).contains("GET /before"), "{}", lines(&old));
+    assert!(lines(&log).contains("GET /after"), "{}", lines(&log));
+}
