@@ -1,6 +1,6 @@
 //! The `[media]` section of the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,6 @@ pub struct StoreConfig {
     /// NAS mount) or `"s3"` (needs the section `[media.s3]`). Uploads under way and the catalog
     /// are always local.
     pub place: PlaceKind,
-    /// The folder of objects and uploads, on a NAS mount for instance; it must exist. Without it,
-    /// the data directory's. The catalog always is in the data directory: SQLite does not belong
-    /// on a network mount.
-    pub folder: Option<PathBuf>,
     /// The bucket of `place = "s3"`.
     pub s3: Option<S3Config>,
     /// Days after which an object is collected though something refers to it, counted from the
@@ -79,7 +75,6 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             place: PlaceKind::Local,
-            folder: None,
             s3: None,
             retention_days: 0,
             grace_hours: 24,
@@ -111,11 +106,6 @@ impl StoreConfig {
             (_, Some(s3)) if s3.bucket.is_empty() => wrong("s3.bucket", "must name a bucket"),
             _ => Ok(()),
         }
-    }
-
-    /// Where uploads and, if they are local, objects are.
-    pub(crate) fn media_folder<'a>(&'a self, root: &'a Path) -> &'a Path {
-        self.folder.as_deref().unwrap_or(root)
     }
 
     pub(crate) fn grace_s(&self) -> u64 {

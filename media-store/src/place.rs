@@ -36,13 +36,13 @@ pub(crate) struct Staged<'a> {
 }
 
 impl Place {
-    pub(crate) fn open(folder: &Path, config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(root: &Path, config: &StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
         #[cfg(feature = "s3")]
         if let (crate::PlaceKind::S3, Some(s3)) = (config.place, &config.s3) {
             return Ok(Self::S3(s3::S3Place::open(s3)?));
         }
-        Ok(Self::Local(LocalPlace::open(folder)?))
+        Ok(Self::Local(LocalPlace::open(root)?))
     }
 
     /// Whether publishing takes the staged file away, so that a crash between publishing and the
@@ -112,13 +112,7 @@ impl Place {
     }
 
     pub(crate) fn reader(&self, digest: &Digest, len: u64) -> Result<Reader, StoreError> {
-        let source = self.source(digest, len)?;
-        if let ObjectSource::File(file) = &source {
-            // Reading everything once is no reason to push out what others read often. A file
-            // system that takes no advice is as good.
-            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::NoReuse);
-        }
-        Ok(Reader(source))
+        self.source(digest, len).map(Reader)
     }
 
     /// The folder, if the objects are in one.

@@ -11,7 +11,7 @@ use crate::catalog::{self, CATALOG_FILE, ObjectRow};
 use crate::error::IoContext;
 use crate::place::{LocalPlace, OBJECTS_FOLDER, sync_folder};
 use crate::tree::{self, TreeHasher};
-use crate::{PlaceKind, Progress, ProgressUnit, Store, StoreConfig, StoreError};
+use crate::{Progress, ProgressUnit, Store, StoreError};
 
 /// What a snapshot or a restore copied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,27 +61,25 @@ impl Store {
         Ok(report)
     }
 
-    /// Copies a snapshot to where a store of this configuration is opened in `root`, and compares
-    /// each object with its name on the way. `root`, and the objects' folder if the configuration
-    /// names one, must be empty or missing. Nothing is left there if it fails.
+    /// Copies a snapshot into `root`, which must be empty or missing, and compares each object
+    /// with its name on the way. Nothing is left in `root` if it fails.
     ///
     /// # Errors
-    /// [`StoreError::NotEmpty`]; [`StoreError::BackupDamaged`]; [`StoreError::Config`] if the
-    /// snapshot is of a store in another kind of place; errors of disk and catalog.
+    /// [`StoreError::NotEmpty`], [`StoreError::BackupDamaged`], [`StoreError::SchemaTooNew`], and
+    /// errors of disk and catalog.
     pub fn restore(
         folder: &Path,
         root: &Path,
-        config: &StoreConfig,
         progress: &mut dyn Progress,
     ) -> Result<SnapshotReport, StoreError> {
-        config.validate()?;
         make_empty(root)?;
-        let objects = config.media_folder(root).join(OBJECTS_FOLDER);
-        make_empty(&objects)?;
-        restore_into_empty(folder, root, config, progress).inspect_err(|_| {
-            // They were empty before, so all of it is ours.
-            let _ = fs::remove_dir_all(&objects);
-            let _ = fs::remove_file(root.join(PARTIAL_FILE));
+        restore_into_empty(folder, root, progress).inspect_err(|_| {
+            // It was empty before, so all of it is ours.
+            for made in [OBJECTS_FOLDER, PARTIAL_FILE] {
+                let made = root.join(made);
+                let _ =
+                    if made.is_dir() { fs::remove_dir_all(made) } else { fs::remove_file(made) };
+            }
         })
     }
 }
@@ -94,7 +92,6 @@ const COPY_BYTES: usize = 1 << 20;
 fn restore_into_empty(
     folder: &Path,
     root: &Path,
-    config: &StoreConfig,
     progress: &mut dyn Progress,
 ) -> Result<SnapshotReport, StoreError> {
     let source_path = folder.join(CATALOG_FILE);
@@ -105,14 +102,8 @@ fn restore_into_empty(
     let source = catalog::connect(&source_path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let catalog = copy_catalog(&source, &root.join(PARTIAL_FILE))?;
     let mut report = SnapshotReport::default();
-    let has_objects = folder.join(OBJECTS_FOLDER).is_dir();
-    if has_objects != (config.place == PlaceKind::Local) {
-        let reason = "the backup is of a store in another kind of place".into();
-        return Err(StoreError::Config { key: "place", reason });
-    }
-    if has_objects {
-        let to = LocalPlace::open(config.media_folder(root))?;
-        let from = LocalPlace::open(folder)?;
+    if folder.join(OBJECTS_FOLDER).is_dir() {
+        let (from, to) = (LocalPlace::open(folder)?, LocalPlace::open(root)?);
         progress.begin("objects", ProgressUnit::Bytes, Some(catalog::totals(&catalog)?.1));
         each_object(&catalog, |row| copy_object(&from, &to, row, progress, &mut report))?;
         progress.end();

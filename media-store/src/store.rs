@@ -1,15 +1,14 @@
 //! The store: what callers hold.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::catalog::{self, CATALOG_FILE, Catalog, Referred};
 use crate::claims::Claims;
 use crate::error::IoContext;
-use crate::place::{OBJECTS_FOLDER, Place, sync_folder};
-use crate::{Clock, Digest, Object, PlaceKind, StoreConfig, StoreError, UnixSeconds, UploadId};
+use crate::place::{Place, sync_folder};
+use crate::{Clock, Digest, Object, StoreConfig, StoreError, UnixSeconds, UploadId};
 
 /// A content-addressed store. Cheap to clone; clones are the same store.
 ///
@@ -86,22 +85,16 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         config.validate()?;
+        let uploads = root.join(UPLOADS_FOLDER);
         let is_new = !root.exists();
-        make_private(root)?;
+        fs::create_dir_all(&uploads).at("create", &uploads)?;
+        let place = Place::open(root, config)?;
         let catalog = Catalog::open(&root.join(CATALOG_FILE), &clock)?;
-        let folder = config.media_folder(root);
-        check_mounted(folder, config, &catalog)?;
-        let uploads = folder.join(UPLOADS_FOLDER);
-        make_private(&uploads)?;
-        let place = Place::open(folder, config)?;
         // The folder's own name and the names in it must outlive a power cut as well.
         if let Some(parent) = root.parent().filter(|_| is_new) {
             sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
         }
         sync_folder(root)?;
-        if folder != root {
-            sync_folder(folder)?;
-        }
         Ok(Self {
             inner: Arc::new(Inner {
                 root: root.to_owned(),
@@ -237,29 +230,5 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// Makes a folder that only this user can look into; one that is there stays as it is.
-fn make_private(folder: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).at("create", folder)
-}
-
-/// A folder of its own must be there. If it has lost all its objects it is a mount point without
-/// its mount: what is written now would hide behind the mount later.
-fn check_mounted(folder: &Path, config: &StoreConfig, catalog: &Catalog) -> Result<(), StoreError> {
-    if config.folder.is_none() {
-        return Ok(());
-    }
-    let wrong = |reason: String| Err(StoreError::Config { key: "folder", reason });
-    if !folder.is_dir() {
-        return wrong(format!("{} is not a folder", folder.display()));
-    }
-    let has_objects = !catalog.read(|it| catalog::objects_after(it, None, 1))?.is_empty();
-    let is_local = config.place == PlaceKind::Local;
-    if has_objects && is_local && !folder.join(OBJECTS_FOLDER).is_dir() {
-        return wrong(format!("{} holds no objects; is it mounted?", folder.display()));
-    }
-    Ok(())
-}
-
-const FOLDER_MODE: u32 = 0o700;
 /// Files of uploads under way.
 const UPLOADS_FOLDER: &str = "uploads";

@@ -128,50 +128,17 @@ fn a_snapshot_taken_while_serving_restores_whole() {
     bench.store.gc(bench.pass(1_000_000), &mut ()).unwrap();
 
     let root = tempfile::tempdir().unwrap();
-    let restored =
-        Store::restore(backup.path(), root.path(), &StoreConfig::default(), &mut ()).unwrap();
+    let restored = Store::restore(backup.path(), root.path(), &mut ()).unwrap();
     assert_eq!((restored.objects, restored.bytes), (taken.objects, taken.bytes));
     let store = Store::open(root.path(), &StoreConfig::default()).unwrap();
     assert!(store.verify(&mut ()).unwrap().is_sound());
     assert_eq!(read(&store.get(&film.digest).unwrap().unwrap()), bytes(3 * MIB));
     assert_eq!(store.stat().unwrap().uploads, 0);
     assert_eq!(store.usage("alice").unwrap().objects, 1);
-    let error =
-        Store::restore(backup.path(), root.path(), &StoreConfig::default(), &mut ()).unwrap_err();
+    let error = Store::restore(backup.path(), root.path(), &mut ()).unwrap_err();
     assert!(matches!(error, StoreError::NotEmpty(_)), "{error}");
     let error = store.snapshot_to(backup.path(), &mut ()).unwrap_err();
     assert!(matches!(error, StoreError::NotEmpty(_)), "{error}");
-}
-
-#[test]
-fn objects_may_be_on_another_mount() {
-    let nas = tempfile::tempdir().unwrap();
-    let config = StoreConfig { folder: Some(nas.path().to_owned()), ..StoreConfig::default() };
-    let bench = Bench::new(config.clone());
-    let object = bench.put("alice", &bytes(2 * MIB));
-    assert_eq!(bench.files_in(nas.path()), 2);
-    assert_eq!(bench.files_in(bench.folder.path()), 3, "the catalog and its log");
-    let bench = bench.reopen();
-    let backup = tempfile::tempdir().unwrap();
-    bench.store.snapshot_to(backup.path(), &mut ()).unwrap();
-    let open = || Store::open(bench.folder.path(), &config);
-
-    // The mount is away: what was put must not seem lost, nor new things go elsewhere.
-    fs::rename(nas.path().join("objects"), nas.path().join("hidden")).unwrap();
-    let error = open().unwrap_err();
-    assert!(matches!(error, StoreError::Config { key: "folder", .. }), "{error}");
-    fs::rename(nas.path().join("hidden"), nas.path().join("objects")).unwrap();
-    assert!(open().unwrap().verify(&mut ()).unwrap().is_sound());
-
-    let root = tempfile::tempdir().unwrap();
-    let restore = |config| Store::restore(backup.path(), root.path(), config, &mut ());
-    let error = restore(&config).unwrap_err();
-    assert!(matches!(error, StoreError::NotEmpty(_)), "{error}");
-    let new_nas = tempfile::tempdir().unwrap();
-    let config = StoreConfig { folder: Some(new_nas.path().to_owned()), ..config.clone() };
-    restore(&config).unwrap();
-    let store = Store::open(root.path(), &config).unwrap();
-    assert_eq!(read(&store.get(&object.digest).unwrap().unwrap()), bytes(2 * MIB));
 }
 
 #[test]
@@ -183,8 +150,7 @@ fn a_damaged_or_partial_backup_restores_nothing() {
     spoil(&bench.path(&digest), 77);
     let root = tempfile::tempdir().unwrap();
     let refused = |expected: fn(&StoreError) -> bool| {
-        let error = Store::restore(backup.path(), root.path(), &StoreConfig::default(), &mut ())
-            .unwrap_err();
+        let error = Store::restore(backup.path(), root.path(), &mut ()).unwrap_err();
         assert!(expected(&error), "{error}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     };

@@ -9,7 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use media_store::{Store, StoreConfig, StoreError};
+use media_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::data::{DataDir, KEY_FILES};
@@ -103,15 +103,10 @@ pub fn backup(
 }
 
 /// Copies a backup into an empty data folder, comparing each object with its name.
-pub fn restore(
-    folder: &Path,
-    data: &DataDir,
-    config: &StoreConfig,
-    report: &mut dyn Report,
-) -> Result<(), BackupError> {
+pub fn restore(folder: &Path, data: &DataDir, report: &mut dyn Report) -> Result<(), BackupError> {
     read_manifest(folder)?;
     let media = data.media();
-    let restored = match Store::restore(&folder.join(MEDIA_FOLDER), &media, config, report) {
+    let restored = match Store::restore(&folder.join(MEDIA_FOLDER), &media, report) {
         Err(StoreError::NotEmpty(_)) => {
             return Err(BackupError::DataThere(data.root().to_owned()));
         }

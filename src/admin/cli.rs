@@ -202,7 +202,7 @@ fn restore(folder: &Path, config: &Config) -> Result<(), CliError> {
         return Err(CliError::ServerRuns);
     }
     let _lock = DataLock::take(data.root()).map_err(ClientError::Lock)?;
-    Ok(backup::restore(folder, &data, &config.media, &mut Terminal::default())?)
+    Ok(backup::restore(folder, &data, &mut Terminal::default())?)
 }
 
 fn open(config: &Config) -> Result<Door, CliError> {

@@ -2,7 +2,6 @@
 
 #![allow(dead_code)]
 
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,16 +56,13 @@ impl Bench {
         self.folder.path().join("objects").join(&name[..2]).join(&name[2..4]).join(name)
     }
 
-    /// Files of objects and uploads.
+    /// Files under the folder, the catalog's own left out.
     pub fn files(&self) -> usize {
-        let folder = self.folder.path();
-        self.files_in(&folder.join("objects")) + self.files_in(&folder.join("uploads"))
-    }
-
-    /// Files in a folder and its folders.
-    pub fn files_in(&self, folder: &Path) -> usize {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| if path.is_dir() { self.files_in(&path) } else { 1 }).sum()
+        fn count(folder: &Path) -> usize {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            entries.map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
+        }
+        count(&self.folder.path().join("objects")) + count(&self.folder.path().join("uploads"))
     }
 }
 

@@ -1,3 +1,5 @@
+//! The loader, from paths to resources.
+
 use std::path::Path;
 use std::time::SystemTime;
 

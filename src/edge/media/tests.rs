@@ -1,3 +1,5 @@
+//! Media, from the store to an answer.
+
 use media_store::{StoreConfig, UploadSpec};
 
 use super::*;

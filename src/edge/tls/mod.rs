@@ -5,7 +5,6 @@ mod acme;
 mod certificates;
 mod client_hello;
 mod config;
-mod fuzz;
 mod identity;
 mod outgoing;
 mod self_signed;
@@ -17,8 +16,6 @@ mod validity;
 pub use acme::{AcmeClient, AcmeError, ChallengeTokens};
 pub use certificates::Certificates;
 pub use config::{Mode, Records, TlsConfig, TlsConfigError};
-#[doc(hidden)]
-pub use fuzz::fuzz_session;
 pub use identity::CertificateError;
 pub use session::{
     Alpn, INCOMING_BYTES_MAX, Phase, RECORD_OVERHEAD_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX,
