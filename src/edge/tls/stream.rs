@@ -51,13 +51,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// send before must have been sent.
     pub fn resume(session: Session, socket: S, ciphertext: &mut [u8], plaintext: Vec<u8>) -> Self {
         let mut stream = Self {
+            at_end: matches!(session.phase(), Phase::PeerClosed | Phase::Closed),
             socket,
             session,
             plaintext: Unread { bytes: plaintext, start: 0 },
             outgoing: Outgoing::default(),
             writer: None,
             failure: None,
-            at_end: false,
         };
         if !ciphertext.is_empty() {
             stream.open(ciphertext, &mut ReadBuf::new(&mut []));
