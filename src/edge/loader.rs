@@ -43,7 +43,7 @@ const OPEN_FILES_SHARE: u64 = 4;
 /// Files kept open at most, however many descriptors there are.
 const OPEN_FILES_MAX: u64 = 16_384;
 /// `Retry-After` of an answer that says "not now", in seconds.
-const RETRY_AFTER_S: u16 = 5;
+pub const RETRY_AFTER_S: u16 = 5;
 
 /// Loads resources; cheap to clone.
 #[derive(Clone, Debug)]
@@ -215,14 +215,17 @@ impl Load {
     /// Blocks.
     fn make(&self, remembered: Option<Made>) -> Arc<Resource> {
         let shed = || self.shared.memory.shed_files();
-        let made = self.origin.make(&self.key, remembered, &self.shared.systems, shed);
-        match made {
+        match self.origin.make(&self.key, remembered, &self.shared.systems, shed) {
             Some(made) => {
                 let resource = made.resource.clone();
                 self.shared.memory.remember(&self.key, made, Instant::now());
                 resource
             }
-            None => self.shared.busy.clone(),
+            // Not remembered: the next request tries again.
+            None => {
+                let page = self.origin.error_page(503, &self.shared.systems);
+                page.unwrap_or_else(|| self.shared.busy.clone())
+            }
         }
     }
 }

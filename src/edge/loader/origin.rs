@@ -113,6 +113,16 @@ impl Origin {
         None
     }
 
+    /// A site's own page for an error, if it has one that can be read.
+    pub(super) fn error_page(&self, status: u16, systems: &FileSystems) -> Option<Arc<Resource>> {
+        let Kind::Site(site) = &self.kind else { return None };
+        let found = site.look_for_error(status, SystemTime::now()).ok()?;
+        match found {
+            Found::File(_) => site.build(&found, systems).ok(),
+            _ => None,
+        }
+    }
+
     fn try_make(
         &self,
         key: &Key,

@@ -291,3 +291,15 @@ async fn a_missing_root_is_a_matter_of_now() {
     assert_eq!(loader.load(Route::Site(0), "/").await.status, 200);
     assert_eq!(loader.load(Route::Site(0), "/x").await.status, 404);
 }
+
+#[tokio::test]
+async fn a_disk_error_is_answered_by_the_sites_page() {
+    let files = [("503.html", "come again"), ("large", "x")];
+    let tree = Tree::new(&files, |config| {
+        config.error_pages.insert(503, "503.html".to_owned());
+    });
+    let page = tree.loader.shared.origins[0].error_page(503, &tree.loader.shared.systems).unwrap();
+    assert_eq!((page.status, body(&page.variants[0])), (503, "come again".to_owned()));
+    assert_eq!(field(&page, 0, "retry-after"), RETRY_AFTER_S.to_string());
+    assert!(tree.loader.shared.origins[0].error_page(500, &tree.loader.shared.systems).is_none());
+}

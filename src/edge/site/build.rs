@@ -12,7 +12,7 @@ use super::look::sibling;
 use super::root::Entered;
 use super::{BuildError, Found, FoundFile, Site, Stamp, listing, media_type};
 use crate::edge::encoding::Encoding;
-use crate::edge::loader::{FileSystems, SMALL_BYTES_MAX};
+use crate::edge::loader::{FileSystems, RETRY_AFTER_S, SMALL_BYTES_MAX};
 use crate::edge::resource::{Redirect, Resource, Source, Variant, last_modified, reason, text};
 
 pub(super) fn build(
@@ -57,6 +57,10 @@ fn files(site: &Site, file: &FoundFile, systems: &FileSystems) -> Result<Resourc
     }
     if file.status != 200 {
         fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    if file.status == 503 {
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
     }
     apply_rules(site, file.path.as_os_str().as_encoded_bytes(), &mut fields);
     let make = |encoding: Option<Encoding>, path: &Path, stamp: &Stamp| {

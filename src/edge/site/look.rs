@@ -113,6 +113,13 @@ pub(super) fn look(site: &Site, raw: &str, now: SystemTime) -> io::Result<Found>
     }
 }
 
+pub(super) fn look_for_error(site: &Site, status: u16, now: SystemTime) -> io::Result<Found> {
+    if site.error_page(status).is_none() {
+        return Ok(Found::Error(status));
+    }
+    View { site, root: site.root.enter()?, now }.error(status)
+}
+
 fn redirected(site: &Site, path: &SitePath) -> Option<Found> {
     site.rules.redirects.iter().find_map(|rule| {
         let redirect = rule.apply(path)?;

@@ -84,6 +84,15 @@ impl Site {
         look::look(self, raw, now)
     }
 
+    /// How the site answers an error of its own disk or server: its page for it, if that can be
+    /// read.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn look_for_error(&self, status: u16, now: SystemTime) -> io::Result<Found> {
+        look::look_for_error(self, status, now)
+    }
+
     /// Makes the resource of what was found.
     ///
     /// # Errors
