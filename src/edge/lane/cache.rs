@@ -11,6 +11,9 @@ use crate::edge::route::Route;
 
 /// How long a resource is served before the loader is asked again.
 pub const FRESH: Duration = Duration::from_secs(1);
+/// How long a resource is served at most while the loader is asked: what is asked for often never
+/// waits, what is asked for now and then is never old.
+pub const STALE_MAX: Duration = Duration::from_secs(2);
 /// An entry that nobody asked for this long is dropped, and with it an open file.
 pub const UNUSED_MAX: Duration = Duration::from_secs(10);
 /// Most entries of one lane; an entry may hold a file open.
@@ -24,7 +27,7 @@ pub enum Hit {
     /// Older: ask the loader and [`Cache::insert`] its answer. Said once; until the new one
     /// comes, or [`FRESH`] has passed again, others are given the old one.
     Stale(Arc<Resource>),
-    /// Nothing.
+    /// Nothing, or nothing that may still be served.
     Miss,
 }
 
@@ -46,6 +49,9 @@ impl Cache {
         let Some(entry) = self.entries.get_mut(&KeyRef { route, path }) else { return Hit::Miss };
         entry.used_at = now;
         let resource = Arc::clone(&entry.resource);
+        if now.saturating_duration_since(entry.loaded_at) >= STALE_MAX {
+            return Hit::Miss;
+        }
         if now.saturating_duration_since(entry.asked_at) < FRESH {
             return Hit::Fresh(resource);
         }
@@ -55,7 +61,7 @@ impl Cache {
 
     /// Remembers what the loader gave.
     pub fn insert(&mut self, route: Route, path: &str, resource: Arc<Resource>, now: Instant) {
-        let entry = Entry { resource, asked_at: now, used_at: now };
+        let entry = Entry { resource, loaded_at: now, asked_at: now, used_at: now };
         if let Some(known) = self.entries.get_mut(&KeyRef { route, path }) {
             *known = entry;
             return;
@@ -105,6 +111,7 @@ impl Cache {
 #[derive(Debug)]
 struct Entry {
     resource: Arc<Resource>,
+    loaded_at: Instant,
     asked_at: Instant,
     used_at: Instant,
 }
@@ -171,7 +178,9 @@ mod tests {
         check("/a", 999, "fresh");
         check("/a", 1000, "stale");
         check("/a", 1001, "fresh");
-        check("/a", 2000, "stale");
+        check("/a", 1999, "fresh");
+        check("/a", 2000, "miss");
+        check("/a", 2999, "fresh");
     }
 
     #[test]
