@@ -45,6 +45,8 @@ const LOADS_MAX: usize = 512;
 const TICK_MS: u32 = 1000;
 /// Transfers kept for the next answers.
 const POOLED_TRANSFERS_MAX: usize = 64;
+/// How long a connection without a request stays while the lane drains, in seconds.
+const IDLE_DRAIN_S: u32 = 5;
 /// What a lane lends for reading files before they are sealed, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -167,6 +169,8 @@ struct Lane {
     cache: Cache,
     /// Connections that wait for the loader, by what they wait for.
     awaited: HashMap<(Route, String), Vec<Token>>,
+    /// Boxed, because the kernel holds pointers into one that is under way.
+    #[expect(clippy::vec_box)]
     pool: Vec<Box<Transfer>>,
     scratch: Box<[u8]>,
     /// Lent to each request in turn, so that an idle connection holds no buffer.
@@ -246,9 +250,25 @@ impl Lane {
         if life >= Life::NotAccepting {
             self.stop_accepting();
         }
-        self.draining |= life >= Life::Draining;
+        if life >= Life::Draining && !self.draining {
+            self.draining = true;
+            self.hurry_idle();
+        }
         if life == Life::Stopped {
             self.stop();
+        }
+    }
+
+    /// Connections without a request get a last while to send one: it is answered with
+    /// `Connection: close`, where an immediate end could have crossed it on its way.
+    fn hurry_idle(&mut self) {
+        let deadline_s = self.clock.now_s + IDLE_DRAIN_S;
+        for slot in 0..self.connections.slots() {
+            if let Some(connection) = self.connections.get(slot)
+                && connection.phase == Phase::Reading
+            {
+                connection.deadline_s = connection.deadline_s.min(deadline_s);
+            }
         }
     }
 
