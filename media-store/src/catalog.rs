@@ -23,8 +23,9 @@ pub(crate) use references::{
 };
 pub(crate) use schema::{connect, mark, set_mark, structure_faults};
 pub(crate) use uploads::{
-    Finish, NewUpload, UploadRow, checkpoint, dead_uploads, delete_upload, finish, insert_upload,
-    is_publishing, is_receiving, publishing_uploads, set_publishing, upload, uploads_receiving,
+    Finish, NewUpload, UploadRow, announce, checkpoint, dead_uploads, delete_upload, finish,
+    insert_upload, is_publishing, is_receiving, publishing_uploads, set_publishing, upload,
+    uploads_receiving,
 };
 
 use crate::{Clock, StoreError};

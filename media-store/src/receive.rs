@@ -100,6 +100,30 @@ impl Receiving {
         &self.file
     }
 
+    /// Says the length of an upload that was begun without one; durable when it returns. What is
+    /// announced already stays.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] if it is more than allowed, [`StoreError::Incomplete`] if more has
+    /// come, [`StoreError::QuotaExceeded`], [`StoreError::AllowanceSpent`], and errors of the
+    /// catalog.
+    pub fn announce(&mut self, len: u64) -> Result<(), StoreError> {
+        if self.row.len.is_some() {
+            return Ok(());
+        }
+        if len > self.row.bytes_max {
+            return Err(StoreError::TooLarge { len, bytes_max: self.row.bytes_max });
+        }
+        let offset = self.offset();
+        if len < offset {
+            return Err(StoreError::Incomplete { offset, len });
+        }
+        let (id, quota) = (self.row.id, self.store.config().quota_bytes_max);
+        self.store.catalog().write(move |catalog| catalog::announce(catalog, &id, len, quota))?;
+        (self.row.len, self.row.reserved, self.row.bytes_max) = (Some(len), len, len);
+        Ok(())
+    }
+
     /// Takes in bytes that the caller has written to [`Self::file`] at [`Self::offset`].
     ///
     /// # Errors

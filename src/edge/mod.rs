@@ -24,3 +24,4 @@ pub mod route;
 pub mod running;
 pub mod site;
 pub mod tls;
+pub mod upload;

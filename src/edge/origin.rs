@@ -9,6 +9,8 @@ use super::config::HttpConfig;
 use super::limiter::RateLimiter;
 use super::loader::Loader;
 use super::route::Router;
+use super::tls::ChallengeTokens;
+use super::upload::Uploads;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
 
@@ -21,6 +23,10 @@ pub struct Origin {
     pub router: Router,
     /// Makes resources.
     pub loader: Loader,
+    /// Takes uploads; `None` where there is no store.
+    pub uploads: Option<Uploads>,
+    /// Answers of ACME challenges that are open now (RFC 8555 8.3).
+    pub challenges: ChallengeTokens,
     /// Holds back clients that ask too much.
     pub limiter: Arc<RateLimiter>,
     /// Header fields that each answer carries.

@@ -24,7 +24,9 @@ use super::metrics::LaneMetrics;
 use super::origin::{ExtraFields, Origin};
 use super::route::Router;
 use super::site::{SiteConfig, SiteConfigError};
-use super::tls::{CertificateError, Certificates};
+use super::tls::{CertificateError, Certificates, ChallengeTokens};
+use super::upload::Uploads;
+use super::upload::token::{KeyError, UploadTokens};
 use crate::supervisor::{PartResult, Supervisor};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
@@ -66,6 +68,9 @@ pub enum EdgeError {
     /// TLS cannot be offered.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The key of upload tokens.
+    #[error("upload tokens: {0}")]
+    UploadKey(#[from] KeyError),
     /// The system refused a thread, a descriptor or a ring.
     #[error("the edge cannot start: {0}")]
     System(#[from] io::Error),
@@ -138,7 +143,10 @@ impl Running {
     /// Waits for running uploads, at most `grace`; what they have sent so far is kept, and their
     /// clients resume.
     pub async fn finish_uploads(&self, grace: Duration) {
-        let _ = grace;
+        let ends_at = Instant::now() + grace;
+        while self.full.uploads() > 0 && Instant::now() < ends_at {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
     }
 
     /// Lets each connection end behind its next answer, at most `timeout`, then cuts what is
@@ -248,6 +256,8 @@ fn origin(setup: &EdgeSetup<'_>) -> Result<Origin, EdgeError> {
     Ok(Origin {
         router,
         loader,
+        uploads: Some(Uploads::new(setup.store.clone(), UploadTokens::open(setup.data_dir)?)),
+        challenges: ChallengeTokens::default(),
         limiter: Arc::new(limiter),
         extra: extra_fields(setup),
         health: setup.health.clone(),

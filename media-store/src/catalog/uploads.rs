@@ -94,6 +94,29 @@ pub(crate) fn insert_upload(connection: &Connection, new: &NewUpload) -> Result<
     Ok(())
 }
 
+/// Notes the length of an upload that was begun without, if quota and allowance let it.
+pub(crate) fn announce(
+    connection: &Connection,
+    id: &UploadId,
+    len: u64,
+    quota_bytes_max: u64,
+) -> Result<(), StoreError> {
+    let row = upload(connection, id)?.ok_or(StoreError::UnknownUpload(*id))?;
+    let used = usage(connection, &row.owner)?;
+    let others = (used.bytes + used.reserved_bytes).saturating_sub(row.reserved);
+    check_quota(&row.owner, others, len, quota_bytes_max)?;
+    if let Some((allowance, bytes_max)) = &row.allowance {
+        charge_bytes(connection, allowance, len, *bytes_max)?;
+    }
+    connection
+        .prepare_cached(
+            "UPDATE upload SET len = ?2, reserved = ?2, bytes_max = ?2
+             WHERE id = ?1 AND len IS NULL AND digest IS NULL",
+        )?
+        .execute(params![id.as_str(), to_sql(len)])?;
+    Ok(())
+}
+
 /// Notes how many bytes are on disk, and until when the upload may go on.
 pub(crate) fn checkpoint(
     connection: &Connection,

@@ -50,7 +50,6 @@ impl Disk {
         if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes.into()) }
     }
 
-    #[expect(dead_code, reason = "uploads will write by it")]
     /// Writes all of `bytes` at `offset`, and gives the buffer back.
     ///
     /// # Errors

@@ -18,13 +18,15 @@ mod vitals;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
 use self::disk::Disk;
-use self::shard::Shard;
+pub(crate) use self::shard::{InFlight, Shard, Task};
+pub(crate) use self::vitals::{Phase, Vitals};
 use super::lane::HandedOver;
 use super::lane::observer::Observer;
 use super::metrics::LaneMetrics;
@@ -39,6 +41,7 @@ pub struct FullLane {
 struct Thread {
     connections: mpsc::Sender<HandedOver>,
     ended: std_mpsc::Receiver<()>,
+    uploads: Arc<AtomicUsize>,
 }
 
 /// What the threads are told.
@@ -78,6 +81,11 @@ impl FullLane {
         self.threads[index % self.threads.len()].connections.clone()
     }
 
+    /// Uploads that are being received.
+    pub fn uploads(&self) -> usize {
+        self.threads.iter().map(|thread| thread.uploads.load(Relaxed)).sum()
+    }
+
     /// Puts another origin in force, for requests from now on.
     pub fn replace_origin(&self, origin: Arc<Origin>) {
         self.orders.send_modify(|orders| orders.origin = origin);
@@ -110,6 +118,8 @@ impl Thread {
         let (connections, handed) = mpsc::channel(CONNECTIONS_WAITING_MAX);
         let (end, ended) = std_mpsc::sync_channel(1);
         let (begin, begun) = std_mpsc::sync_channel(1);
+        let uploads = Arc::new(AtomicUsize::new(0));
+        let counted = uploads.clone();
         std::thread::Builder::new().name(format!("full-{index}")).spawn(move || {
             let runtime = match Runtime::new(engine) {
                 Ok(runtime) => runtime,
@@ -117,13 +127,13 @@ impl Thread {
             };
             let _ = begin.send(Ok(()));
             let disk = runtime.disk();
-            runtime.block_on(run(index, disk, handed, told));
+            runtime.block_on(run(index, disk, handed, told, counted));
             let _ = end.send(());
             // Only now: to drop a runtime may wait for a disk.
             drop(runtime);
         })?;
         begun.recv().map_err(io::Error::other)??;
-        Ok(Self { connections, ended })
+        Ok(Self { connections, ended, uploads })
     }
 }
 
@@ -132,19 +142,20 @@ async fn run(
     disk: Disk,
     mut handed: mpsc::Receiver<HandedOver>,
     mut told: watch::Receiver<Orders>,
+    uploads: Arc<AtomicUsize>,
 ) {
     let origin = Arc::clone(&told.borrow().origin);
     let metrics = LaneMetrics::new(&origin.registry, "full");
     let log = origin.access_log.as_ref().map(|log| log.sink());
     let lane = FIRST_LANE_NUMBER + index as u16;
-    let shard = Shard::new(origin, Observer::new(metrics, log, lane), disk);
+    let shard = Shard::new(origin, Observer::new(metrics, log, lane), disk, uploads);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut is_fed = true;
     loop {
         let ends_at = told.borrow().ends_at;
         let overdue = ends_at.is_some_and(|end| end <= Instant::now());
-        if ends_at.is_some() && (overdue || shard.connections() == 0) {
+        if ends_at.is_some() && (overdue || shard.connections() + shard.tasks() == 0) {
             break;
         }
         tokio::select! {
@@ -170,8 +181,13 @@ async fn run(
         }
     }
     shard.watch.cut_all();
-    // The cut ones are polled once, and let go of what they hold.
+    // The cut ones are polled once, and let go of what they hold; what uploads have received is
+    // made durable.
+    let end = Instant::now() + CUT_TIME_MAX;
     tokio::time::sleep(CUT_TIME).await;
+    while shard.tasks() > 0 && Instant::now() < end {
+        tokio::time::sleep(CUT_TIME).await;
+    }
 }
 
 enum Runtime {
@@ -222,5 +238,7 @@ const RING_ENTRIES: u32 = 1024;
 const END_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// What cut connections get to let go of their sockets.
 const CUT_TIME: Duration = Duration::from_millis(20);
+/// What interrupted uploads get to become durable.
+const CUT_TIME_MAX: Duration = Duration::from_secs(2);
 /// What a thread gets beyond its deadline before it is left behind.
-const THREAD_END_TIME: Duration = Duration::from_millis(500);
+const THREAD_END_TIME: Duration = Duration::from_millis(2500);

@@ -17,6 +17,7 @@ use crate::edge::origin::Origin;
 use crate::edge::request::{Framing, Request};
 use crate::edge::resource::text;
 use crate::edge::route::Route;
+use crate::edge::upload::is_download;
 
 /// Answers a request. Never fails: what goes wrong has a status.
 pub async fn respond(
@@ -40,22 +41,23 @@ pub async fn respond(
     };
     let answer = route(&origin, &request, &facts, &parts, content, started).await;
     let sent = (answer.status, answer.content.len());
+    let closes = closes(&facts);
     let record = connection.shard.observer.borrow_mut().begin(
-        &facts,
+        &without_token(facts),
         connection.peer,
         connection.tls,
         started,
         sent,
     );
-    Ok(response(answer, closes(&facts), &origin, request, Some(record)))
+    Ok(response(answer, closes, &origin, request, Some(record)))
 }
 
 async fn route(
     origin: &Origin,
     request: &InFlight,
     facts: &Request<'_>,
-    _parts: &Parts,
-    _content: Incoming,
+    parts: &Parts,
+    content: Incoming,
     now: Instant,
 ) -> Answer {
     let shard = &request.connection.shard;
@@ -64,22 +66,42 @@ async fn route(
         let retry_after = HeaderValue::from(held_back.retry_after_s);
         return answer::error(429, "").with_field(header::RETRY_AFTER, retry_after);
     }
-    match origin.router.route(facts) {
-        route @ (Route::Media | Route::Site(_) | Route::Upload) => {
+    match (origin.router.route(facts), &origin.uploads) {
+        (Route::Upload, None) => answer::error(404, "").without_content_for(facts),
+        (Route::Upload, Some(uploads)) if !is_download(facts) => {
+            uploads.answer(facts, &parts.headers, content, request).await
+        }
+        (route @ (Route::Media | Route::Site(_) | Route::Upload), _) => {
             let resource = shard.load(origin, route, facts.path, now).await;
             answer::decide(facts, &resource, unix_s())
         }
-        Route::Health => health(origin, facts),
-        Route::AcmeChallenge | Route::Reserved | Route::Nowhere => {
-            answer::error(404, "").without_content_for(facts)
-        }
+        (Route::Health, _) => health(origin, facts),
+        (Route::AcmeChallenge, _) => challenge(origin, facts),
+        (Route::Reserved | Route::Nowhere, _) => answer::error(404, "").without_content_for(facts),
     }
+}
+
+/// A slot's address carries its token in the query: no log may have it.
+fn without_token(mut facts: Request<'_>) -> Request<'_> {
+    if facts.path.starts_with("/upload") {
+        facts.query = None;
+    }
+    facts
 }
 
 fn health(origin: &Origin, facts: &Request<'_>) -> Answer {
     let (status, line) = origin.health.answer();
     answer::decide(facts, &text(status, line).into(), 0)
         .with_field(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+/// RFC 8555 8.3.
+fn challenge(origin: &Origin, facts: &Request<'_>) -> Answer {
+    let token = facts.path.rsplit('/').next().unwrap_or_default();
+    match origin.challenges.get(token) {
+        Some(body) => answer::decide(facts, &text(200, body).into(), 0),
+        None => answer::error(404, "").without_content_for(facts),
+    }
 }
 
 /// Does the connection end behind an answer?

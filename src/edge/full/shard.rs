@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::disk::Disk;
@@ -25,12 +26,19 @@ pub struct Shard {
     /// How it waits for disks.
     pub disk: Disk,
     connections: Cell<usize>,
+    tasks: Arc<AtomicUsize>,
     drains: Cell<bool>,
 }
 
 impl Shard {
     /// A thread without connections.
-    pub fn new(origin: Arc<Origin>, observer: Observer, disk: Disk) -> Rc<Self> {
+    /// `tasks` is where it counts its uploads.
+    pub fn new(
+        origin: Arc<Origin>,
+        observer: Observer,
+        disk: Disk,
+        tasks: Arc<AtomicUsize>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             origin: RefCell::new(origin),
             cache: RefCell::new(Cache::new()),
@@ -38,6 +46,7 @@ impl Shard {
             watch: Rc::default(),
             disk,
             connections: Cell::new(0),
+            tasks,
             drains: Cell::new(false),
         })
     }
@@ -74,6 +83,11 @@ impl Shard {
     /// Connections open.
     pub fn connections(&self) -> usize {
         self.connections.get()
+    }
+
+    /// Uploads that are received, or still made durable.
+    pub fn tasks(&self) -> usize {
+        self.tasks.load(Relaxed)
     }
 
     /// What `path` stands for, from memory where it was asked for lately.
@@ -153,7 +167,6 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    #[expect(dead_code, reason = "uploads will work by it")]
     /// The server works; the peer is not to blame for the time.
     pub fn working<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = T> {
         let vitals = Rc::clone(&self.vitals);
@@ -192,5 +205,22 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.connections.set(self.0.connections.get() - 1);
         self.0.observer.borrow().metrics.connections.dec();
+    }
+}
+
+/// Counts an upload until what came of it is durable, even if its connection is gone.
+pub struct Task(Rc<Shard>);
+
+impl Task {
+    /// An upload begins.
+    pub fn new(shard: &Rc<Shard>) -> Self {
+        shard.tasks.fetch_add(1, Relaxed);
+        Self(Rc::clone(shard))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.tasks.fetch_sub(1, Relaxed);
     }
 }

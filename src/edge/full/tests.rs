@@ -12,6 +12,7 @@ use crate::edge::limiter::RateLimiter;
 use crate::edge::loader::Loader;
 use crate::edge::origin::{ExtraFields, Origin};
 use crate::edge::route::Router;
+use crate::edge::tls::ChallengeTokens;
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
 
@@ -32,6 +33,8 @@ impl Lane {
             http,
             router: Router::default(),
             loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
+            uploads: None,
+            challenges: ChallengeTokens::default(),
             limiter: Arc::new(RateLimiter::new(0, 1)),
             extra: ExtraFields::default(),
             health,
