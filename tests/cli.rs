@@ -21,6 +21,7 @@ fn look_after_media(folder: &Path, backup: &str) {
     assert_eq!(put, format!("{digest}  note.txt\n"));
     assert!(run_well(folder, &["media", "stat"]).starts_with("objects   1\nbytes     5 "));
     assert_eq!(run_well(folder, &["media", "verify"]), "1 objects, 5 B: all whole\n");
+    assert!(run_well(folder, &["media", "token", "--bytes", "9"]).starts_with("1."));
     assert_eq!(run_well(folder, &["media", "scrub"]), "5 B read: all whole\n");
     assert!(run_well(folder, &["media", "gc"]).starts_with("collected 0 objects"));
     assert!(run_well(folder, &["backup", backup]).starts_with("1 objects, 5 B in "));

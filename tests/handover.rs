@@ -191,3 +191,22 @@ fn a_server_takes_up_again_when_its_successor_dies_halfway() {
     process::run_well(path, &["media", "stat"]);
     server.stop();
 }
+
+#[test]
+fn a_signal_has_the_new_program_take_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("config.toml"), CONFIG).unwrap();
+    let mut old = Process::serve(path, &[]);
+    let admin = old.address("admin");
+    old.signal("USR2");
+    assert!(old.wait().success(), "{}", old.log());
+    let owner = fs::read_to_string(path.join("data/lock")).unwrap();
+    let new: u32 = owner.trim().parse().unwrap();
+    assert_ne!(new, old.pid());
+    assert_eq!(get(admin, "/healthz").0, 200);
+    process::signal(new, "TERM");
+    while path.join("data/admin.sock").exists() {
+        std::thread::sleep(PAUSE);
+    }
+}

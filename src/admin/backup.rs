@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use media_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::data::{DataDir, KEY_FILES};
+use super::data::{DataDir, KEY_FOLDERS};
 use super::request::Report;
 
 const MANIFEST_FILE: &str = "backup.json";
@@ -78,7 +78,7 @@ pub fn backup(
         return Err(BackupError::NotEmpty(folder.to_owned()));
     }
     let copied = store.snapshot_to(&folder.join(MEDIA_FOLDER), report)?;
-    for key in KEY_FILES {
+    for key in KEY_FOLDERS {
         copy_all(&data.root().join(key), &folder.join(KEYS_FOLDER).join(key))?;
     }
     let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf, absolute};
 
 use clap::{Args, Parser, Subcommand};
+use media_store::Clock;
 
 use super::client::{ClientError, Door, Terminal};
 use super::data::DataDir;
@@ -11,6 +12,9 @@ use super::lock::DataLock;
 use super::request::{MediaPut, Report, Request};
 use super::{backup, doctor, media};
 use crate::config::{Config, ConfigError, Loaded};
+use crate::edge::upload::token::{Grant, KeyError, Purpose, UploadTokens};
+
+const HOUR_S: u64 = 3600;
 
 /// A private messenger that anyone can run.
 #[derive(Debug, Parser)]
@@ -100,6 +104,25 @@ pub enum MediaCommand {
     Scrub,
     /// Count objects, bytes and uploads
     Stat,
+    /// Print a token that allows uploads by tus
+    Token(Token),
+}
+
+/// What an upload token allows.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// The account that will refer to the objects
+    #[arg(long, default_value = media::OWNER_DEFAULT)]
+    pub owner: String,
+    /// Bytes of all uploads together
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    pub bytes: u64,
+    /// Uploads
+    #[arg(long, default_value_t = 100)]
+    pub count: u32,
+    /// Hours within which uploads may begin
+    #[arg(long, default_value_t = 24)]
+    pub hours: u32,
 }
 
 /// Why a command failed: one line that says what is wrong and what to do.
@@ -122,6 +145,9 @@ pub enum CliError {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// The key of upload tokens.
+    #[error("the key of upload tokens: {0}")]
+    Key(#[from] KeyError),
     /// The doctor has found something.
     #[error("{0} of the checks failed")]
     Unwell(usize),
@@ -168,20 +194,41 @@ fn examine(doctor: &Doctor, config: &Config) -> Result<(), CliError> {
 }
 
 fn run_media(command: MediaCommand, config: &Config) -> Result<(), CliError> {
-    let door = open(config)?;
     let request = match command {
+        MediaCommand::Token(token) => return issue(&token, config),
         MediaCommand::Put { files, media_type, owner } => {
-            for path in files {
-                put(&door, &path, media_type.clone(), owner.clone())?;
-            }
-            return Ok(());
+            let door = open(config)?;
+            return files
+                .iter()
+                .try_for_each(|path| put(&door, path, media_type.clone(), owner.clone()));
         }
         MediaCommand::Verify => Request::MediaVerify,
         MediaCommand::Gc => Request::MediaGc,
         MediaCommand::Scrub => Request::MediaScrub,
         MediaCommand::Stat => Request::MediaStat,
     };
-    Ok(door.carry_out(&request, None)?)
+    Ok(open(config)?.carry_out(&request, None)?)
+}
+
+/// Needs the key only, so neither a server nor the data's lock.
+fn issue(token: &Token, config: &Config) -> Result<(), CliError> {
+    let Token { owner, bytes, count, hours } = token;
+    let data = DataDir::new(&config.data_dir);
+    data.make().map_err(|reason| at(data.root(), reason))?;
+    let now = Clock::system().now();
+    let grant = Grant {
+        owner: owner.clone(),
+        bytes_max: *bytes,
+        count_max: *count,
+        expected: None,
+        reference_until: None,
+        expires: now.plus(u64::from(*hours) * HOUR_S),
+        purpose: Purpose::Tus,
+    };
+    let issued = UploadTokens::open(data.root())?.issue(&grant);
+    let issued = issued.map_err(|reason| at(data.root(), reason))?;
+    Terminal::default().line(issued);
+    Ok(())
 }
 
 fn put(

@@ -1,10 +1,15 @@
 //! What lies where under data_dir.
 
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// Folders and files of keys: what a backup takes beside the media.
-pub(super) const KEY_FILES: [&str; 2] = ["tls", "upload.key"];
+/// Folders of certificates and keys: what a backup takes beside the media.
+pub(super) const KEY_FOLDERS: [&str; 2] = ["tls", "secrets"];
+
+const FOLDER_MODE: u32 = 0o700;
 
 /// The data folder's layout.
 #[derive(Debug, Clone)]
@@ -19,6 +24,11 @@ impl DataDir {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.0
+    }
+
+    /// Makes the folder if it is missing. Only its owner may look into it.
+    pub fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&self.0)
     }
 
     /// The media store.

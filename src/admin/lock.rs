@@ -1,16 +1,16 @@
 //! The data folder's lock: one process at a time changes what lies in it (flock(2)).
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::data::DataDir;
+
 /// The file that carries the lock.
 const LOCK_FILE: &str = "lock";
-/// Only the owner may look into the data folder.
-const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// A process id and a line feed are shorter.
 const OWNER_BYTES_MAX: u64 = 32;
@@ -51,8 +51,7 @@ impl DataLock {
     /// Makes the data folder if it is missing, and takes its lock without waiting.
     pub fn take(data_dir: &Path) -> Result<Self, LockError> {
         let unusable = |reason| LockError::Unusable { data_dir: data_dir.to_owned(), reason };
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(FOLDER_MODE).create(data_dir).map_err(unusable)?;
+        DataDir::new(data_dir).make().map_err(unusable)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)

@@ -139,12 +139,13 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 8] = [
+    let sections: [(&str, &[&str]); 9] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
         ("site", known_keys::<SiteConfig>()),
         ("media", known_keys::<MediaConfig>()),
+        ("media.s3", known_keys::<media_store::S3Config>()),
         ("admin", known_keys::<AdminConfig>()),
         ("log", known_keys::<LogConfig>()),
         ("access_log", known_keys::<AccessLogConfig>()),

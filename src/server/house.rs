@@ -23,7 +23,7 @@ use crate::admin::socket::{self, Desk, TakeOver};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
-use crate::edge::tls::{Certificates, Mode, TlsConfig};
+use crate::edge::tls::{AcmeClient, Certificates, ChallengeTokens, Mode, TlsConfig};
 use crate::supervisor::{StartError, Supervisor, step};
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
@@ -288,6 +288,9 @@ impl Base {
             admin_http::serve(admin.clone(), showcase.clone(), stop)
         });
         self.watch_chores(&mut supervisor);
+        if self.config.tls.mode == Mode::Acme && !self.config.http.listen_tls.is_empty() {
+            self.watch_acme(&mut supervisor, edge.origin().challenges.clone());
+        }
         self.health.set(SERVER, PartState::Serving);
         Ok(Serving { edge, supervisor })
     }
@@ -305,6 +308,28 @@ impl Base {
         let certificates = self.certificates.clone();
         supervisor.watch_task("certificates", move |stop| {
             chores::watch_certificates(certificates.clone(), stop)
+        });
+    }
+
+    fn watch_acme(&self, supervisor: &mut Supervisor, tokens: ChallengeTokens) {
+        let (config, data) = (self.config.clone(), self.data.clone());
+        let certificates = self.certificates.clone();
+        supervisor.watch_task("acme", move |mut stop| {
+            let client = AcmeClient::new(
+                &config.tls,
+                &config.domain,
+                data.root(),
+                certificates.clone(),
+                tokens.clone(),
+            );
+            async move {
+                let client = client?;
+                tokio::select! {
+                    () = client.run() => {}
+                    () = stop.requested() => {}
+                }
+                Ok(())
+            }
         });
     }
 
