@@ -98,11 +98,17 @@ fn measure_http2(
         let spec = LoadSpec { protocol, ..http1(setup, origin, file, connections) };
         return measure_load(setup, unit, &spec, running);
     };
-    let duration = setup.duration + setup.warm_up;
-    let spec = H2loadSpec { origin: &origin, file, connections, streams, duration };
-    let before = CpuTime::of_tree(running.pid())?;
-    let report = h2load::run(h2load, spec, setup.interrupt)?;
-    let used = CpuTime::of_tree(running.pid())?.since(before);
+    let (warm_up, duration) = (setup.warm_up, setup.duration);
+    let spec = H2loadSpec { origin: &origin, file, connections, streams, warm_up, duration };
+    let mut readings = Vec::with_capacity(2);
+    let report = h2load::run(h2load, spec, setup.interrupt, &mut |_: Moment| {
+        readings.push(CpuTime::of_tree(running.pid()));
+    })?;
+    let readings = readings.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let [before, after] = readings[..] else {
+        return Err(BenchError::H2load { detail: "it did not tell its phases".to_owned() });
+    };
+    let used = after.since(before);
     let gib = report.body_bytes as f64 / GIB;
     let (value, per_second) = match unit {
         Unit::MillisPerGib => (used.total_ns as f64 / 1e6 / gib, gib / duration.as_secs_f64()),

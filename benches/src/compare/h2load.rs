@@ -1,12 +1,15 @@
 //! h2load (nghttp2-client) as the HTTP/2 driver: cheaper than any client of our own could be.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Timespec;
+
 use crate::error::BenchError;
-use crate::load::{Interrupt, Origin};
+use crate::load::{Interrupt, Moment, Origin};
 
 /// What a run of h2load says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,10 +27,12 @@ pub struct H2loadSpec<'a> {
     pub file: &'a str,
     pub connections: usize,
     pub streams: usize,
+    pub warm_up: Duration,
     pub duration: Duration,
 }
 
-/// Runs h2load for a duration, on the core that this thread is pinned to.
+/// Runs h2load for a duration, on the core that this thread is pinned to. `on_moment` is called
+/// at the begin and the end of what it counts: handshakes fall into the warm-up before.
 ///
 /// # Errors
 /// It fails, a request does, or the run was interrupted.
@@ -35,11 +40,13 @@ pub fn run(
     program: &Path,
     spec: H2loadSpec<'_>,
     interrupt: &Interrupt,
+    on_moment: &mut dyn FnMut(Moment),
 ) -> Result<H2loadReport, BenchError> {
     let child = Command::new(program)
         .arg("--threads=1")
         .arg(format!("--clients={}", spec.connections))
         .arg(format!("--max-concurrent-streams={}", spec.streams))
+        .arg(format!("--warm-up-time={}ms", spec.warm_up.as_millis()))
         .arg(format!("--duration={}ms", spec.duration.as_millis()))
         .args(["--npn-list=h2", "--tls13-ciphers=TLS_AES_128_GCM_SHA256"])
         .arg(format!("https://{}/{}", spec.origin.authority, spec.file))
@@ -49,21 +56,47 @@ pub fn run(
         .spawn()
         .map_err(BenchError::io("starting h2load"))?;
     let mut guard = Guard(child);
-    // Its report is far smaller than a pipe's buffer, so waiting first cannot block it.
-    while guard.0.try_wait().map_err(BenchError::io("waiting for h2load"))?.is_none() {
-        interrupt.check()?;
-        std::thread::sleep(POLL_INTERVAL);
-    }
-    let mut output = String::new();
-    if let Some(stdout) = &mut guard.0.stdout {
-        stdout.read_to_string(&mut output).map_err(BenchError::io("reading h2load"))?;
-    }
+    let output = follow(&mut guard.0, interrupt, on_moment)?;
     let refused = |detail: String| BenchError::H2load { detail };
     let report = parse(&output).ok_or_else(|| refused(format!("unknown report {output:?}")))?;
     if report.failed > 0 || (report.succeeded == 0 && report.body_bytes == 0) {
         return Err(refused(format!("{} answers, {} failed", report.succeeded, report.failed)));
     }
     Ok(report)
+}
+
+/// Reads what h2load says until it ends, and tells the moments as its lines come.
+fn follow(
+    child: &mut Child,
+    interrupt: &Interrupt,
+    on_moment: &mut dyn FnMut(Moment),
+) -> Result<String, BenchError> {
+    let failed = |error: io::Error| BenchError::io("reading h2load")(error);
+    let Some(stdout) = &mut child.stdout else { return Ok(String::new()) };
+    let (mut output, mut told) = (String::new(), 0);
+    let mut chunk = [0; 4096];
+    loop {
+        interrupt.check()?;
+        let mut descriptors = [PollFd::new(stdout, PollFlags::IN)];
+        if poll(&mut descriptors, Some(&POLL_INTERVAL)).map_err(|errno| failed(errno.into()))? == 0
+        {
+            continue;
+        }
+        let bytes = stdout.read(&mut chunk).map_err(failed)?;
+        if bytes == 0 {
+            return Ok(output);
+        }
+        output.push_str(&String::from_utf8_lossy(&chunk[..bytes]));
+        while let Some(end) = output[told..].find('\n') {
+            let line = &output[told..told + end];
+            told += end + 1;
+            if line.starts_with(MAIN_BEGINS) {
+                on_moment(Moment::Begin);
+            } else if line.starts_with(MAIN_ENDS) {
+                on_moment(Moment::End);
+            }
+        }
+    }
 }
 
 /// Ends h2load when a run is left early.
@@ -96,7 +129,10 @@ fn parse(output: &str) -> Option<H2loadReport> {
     })
 }
 
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAIN_BEGINS: &str = "Main benchmark duration is started";
+const MAIN_ENDS: &str = "Main benchmark duration is over";
+/// How soon an interrupt is noticed.
+const POLL_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 #[cfg(test)]
 mod tests {

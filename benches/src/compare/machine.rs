@@ -27,7 +27,8 @@ impl Machine {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
             cpu: model.unwrap_or(UNKNOWN).to_owned(),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            // Not those left to this thread, which is pinned.
+            cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count(),
             kernel: first_word(&kernel),
             load: first_word(&loads),
             date: httpdate::fmt_http_date(SystemTime::now()),

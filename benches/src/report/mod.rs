@@ -71,7 +71,7 @@ fn held_against(outcome: &RowOutcome) -> String {
 /// The remarks under every report: what the numbers are, and what they are not.
 fn remarks(comparison: &Comparison) -> Vec<String> {
     let driver = match comparison.h2load {
-        true => "h2load (its connections' handshakes are in the figures)",
+        true => "h2load",
         false => "this program's own client",
     };
     let mut remarks = vec![
