@@ -1,6 +1,8 @@
 //! Uploads: tus 1.0 at `/upload`, and a plain PUT to a slot of XEP-0363. See
 //! `docs/protocol/uploads.md`.
 
+#![expect(clippy::result_large_err, reason = "a refusal is an answer, and rare")]
+
 mod answers;
 pub mod checksum;
 pub mod metadata;

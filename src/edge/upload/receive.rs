@@ -109,9 +109,19 @@ impl Pour {
         };
         let is_full = matches!(outcome, Err(ReceiveError::Store(StoreError::NoSpace)));
         if let Some(receiving) = self.receiving.take() {
-            // What is there already would only keep the disk full. Else dropping is enough; it
-            // may wait for the disk.
-            let end = move || if is_full { receiving.abandon() } else { Ok(drop(receiving)) };
+            // What is there already would only keep the disk full: even the catalog needs room to
+            // note the upload's end. Else dropping is enough; it may wait for the disk.
+            let end = move || match is_full {
+                true => {
+                    let emptied = receiving.file().set_len(0);
+                    receiving.abandon()?;
+                    emptied.map_err(|error| StoreError::io("empty", "an upload", error))
+                }
+                false => {
+                    drop(receiving);
+                    Ok(())
+                }
+            };
             if let Err(error) = store_work(end).await {
                 tracing::warn!(%error, "an upload was left behind; gc will remove it");
             }
