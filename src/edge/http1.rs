@@ -96,7 +96,10 @@ fn asks_other_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let version = line.and_then(|line| line.trim_ascii().rsplit(|byte| *byte == b' ').next());
     version.is_some_and(|version| {
-        version.len() == 8 && version.starts_with(b"HTTP/") && version[5].is_ascii_digit()
+        let is_version =
+            version.len() == 8 && version.starts_with(b"HTTP/") && version[5].is_ascii_digit();
+        // A line that names 1.0 or 1.1 has its mistake before that.
+        is_version && !matches!(version, b"HTTP/1.0" | b"HTTP/1.1")
     })
 }
 
@@ -129,6 +132,7 @@ mod tests {
     fn malformed_heads() {
         check("GET /a HTTP/2.0\r\n\r\n", Err(505));
         check("GET /a\r\n\r\n", Err(400));
+        check("GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", Err(400));
         check("GET /a HTTP/1.1\r\nHost : x\r\n\r\n", Err(400));
         check("GET /a HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", Err(400));
         check("GET /a HTTP/1.1\r\nHost: x\rX: y\r\n\r\n", Err(400));
