@@ -13,8 +13,11 @@ use super::root::Entered;
 use crate::edge::conditional::format_date;
 
 /// Nothing is loaded and nothing runs; the style stands in the page.
-pub(super) const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'self'";
+pub(super) const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+/// A folder. Without one browsers ask for `/favicon.ico` and report that it is absent.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' \
+    viewBox='0 0 16 16'%3E%3Cpath fill='%230f7a83' d='M1 3h5l2 2h7v9H1z'/%3E%3C/svg%3E";
 /// Lines of one page; of a larger folder it says how many there are.
 const ENTRIES_MAX: usize = 5_000;
 
@@ -93,7 +96,8 @@ fn head(path: &SitePath, html: &mut String) {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{shown}</title>\n<style>{STYLE}</style>\n<main>\n<h1>"
+         <title>{shown}</title>\n<link rel=\"icon\" href=\"{ICON}\">\n\
+         <style>{STYLE}</style>\n<main>\n<h1>"
     );
     crumbs(path, html);
     html.push_str(
