@@ -76,6 +76,11 @@ impl TestServer {
         self.folder.path().join("www")
     }
 
+    /// Where it keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// The first address of a role.
     pub fn address(&self, role: ListenerRole) -> SocketAddr {
         self.running.address(role).unwrap()
@@ -83,7 +88,7 @@ impl TestServer {
 
     /// The certificate that clients trust.
     pub fn certificate(&self) -> PathBuf {
-        self.folder.path().join("data/tls/self-signed.pem")
+        self.data_dir().join("tls/self-signed.pem")
     }
 
     /// Connects.
