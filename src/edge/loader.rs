@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
-pub use systems::FileSystems;
+pub use systems::{FileSystems, tells_cached};
 
 use self::memory::{Bounds, Departure, Key, Memory};
 use self::origin::{Made, Origin};

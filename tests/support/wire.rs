@@ -99,6 +99,13 @@ impl Wire {
         }
     }
 
+    /// Waits until the next answer has begun.
+    pub fn begun(&mut self) {
+        while self.unread.is_empty() {
+            assert!(self.more().unwrap() > 0, "the connection ended where an answer was due");
+        }
+    }
+
     /// Reads until the server ends the connection in order; a reset is an error.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = std::mem::take(&mut self.unread);

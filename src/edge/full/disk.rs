@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(target_os = "linux")]
+use crate::edge::loader::tells_cached;
 use crate::edge::resource::FileSource;
 
 /// How a thread of the full lane waits for disks.
@@ -30,14 +32,16 @@ impl Disk {
     /// [`io::ErrorKind::UnexpectedEof`] where the file has become shorter.
     pub async fn read(self, source: Arc<FileSource>, offset: u64, len: usize) -> io::Result<Bytes> {
         let bytes = match self {
+            // Of a FUSE file io_uring believes that it never waits, and reads it in place: one that
+            // hangs would hold up the whole thread. What does not tell is read by a thread.
             #[cfg(target_os = "linux")]
-            Self::Ring => {
+            Self::Ring if source.tells_cached => {
                 let file = tokio_uring::fs::File::from_std(source.file.try_clone()?);
                 let (outcome, buffer) = file.read_at(Vec::with_capacity(len), offset).await;
                 outcome?;
                 buffer
             }
-            Self::Threads => {
+            _ => {
                 blocking(move || {
                     let mut buffer = vec![0; len];
                     let read = source.file.read_at(&mut buffer, offset)?;
@@ -57,14 +61,12 @@ impl Disk {
     pub async fn write(self, file: File, bytes: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
         match self {
             #[cfg(target_os = "linux")]
-            Self::Ring => {
+            Self::Ring if tells_cached(&file) => {
                 let file = tokio_uring::fs::File::from_std(file);
                 let (outcome, bytes) = file.write_all_at(bytes, offset).await;
                 outcome.map(|()| bytes)
             }
-            Self::Threads => {
-                blocking(move || file.write_all_at(&bytes, offset).map(|()| bytes)).await
-            }
+            _ => blocking(move || file.write_all_at(&bytes, offset).map(|()| bytes)).await,
         }
     }
 }

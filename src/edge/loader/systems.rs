@@ -37,8 +37,9 @@ impl FileSystems {
     }
 }
 
-/// preadv2(2): EAGAIN says that the page is not cached, EOPNOTSUPP that nobody can tell.
-fn tells_cached(file: &File) -> bool {
+/// Can an open, readable file's system tell a cached page from another? preadv2(2): EAGAIN says
+/// that the page is not cached, EOPNOTSUPP that nobody can tell.
+pub fn tells_cached(file: &File) -> bool {
     let mut byte = [0];
     let read = preadv2(file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
     matches!(read, Ok(_) | Err(Errno::AGAIN))
