@@ -19,6 +19,8 @@ use support::wire::{Answer, Wire};
 
 /// More than the threads that one site may hold.
 const HUNG_CLIENTS: usize = 50;
+/// More than the threads of the full lane.
+const VIEWERS: usize = 600;
 const FILM_BYTES: usize = 5 << 20;
 /// More than all socket buffers together, and what is left of it.
 const SHRINKS_FROM_BYTES: u64 = 64 << 20;
@@ -68,13 +70,37 @@ fn a_film_whose_disk_hangs_goes_on_when_the_disk_does() {
             nas.mounted.hang_only(&[Op::Read]);
             wire.send("GET /film.bin HTTP/1.1\nHost: nas\n\n");
             until("a read hangs", || nas.mounted.hung_requests() > 0);
+            let viewers: Vec<_> = (0..VIEWERS).map(|_| viewer(&server)).collect();
             others_are_served(&server, &media);
+            put_is_finished(&server);
             nas.mounted.hang(false);
             assert!(wire.answer("GET").content == pattern(FILM_BYTES));
+            for mut viewer in viewers {
+                assert_eq!(viewer.answer("GET").content, pattern(10));
+            }
             wire.send("GET /1.txt HTTP/1.1\nHost: nas\n\n");
             assert_eq!(wire.answer("GET").text(), "file 1");
         }
     });
+}
+
+/// Watches the film, from its beginning.
+fn viewer(server: &TestServer) -> Wire {
+    let mut wire = server.connect(Transport::Plain);
+    wire.send("GET /film.bin HTTP/1.1\nHost: nas\nRange: bytes=0-9\n\n");
+    wire
+}
+
+/// An upload needs threads too: there are some left.
+fn put_is_finished(server: &TestServer) {
+    let token = server.upload_token();
+    let mut wire = server.connect(Transport::Plain);
+    wire.send(&format!(
+        "POST /upload HTTP/1.1\nHost: x\nTus-Resumable: 1.0.0\nAuthorization: Bearer {token}\n\
+         Upload-Length: 5\nContent-Length: 5\nContent-Type: application/offset+octet-stream\n\n\
+         photo"
+    ));
+    assert_eq!(wire.answer("POST").status, 201);
 }
 
 /// The site beside the NAS, media, and whoever asks how the server is; each on connections of

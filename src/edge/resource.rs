@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::Semaphore;
 
 use super::conditional::{Validators, format_date, parse_date_s};
 use super::encoding::{Encoding, negotiate};
@@ -72,6 +73,9 @@ pub struct FileSource {
     /// Does the file system tell cached pages from others (`RWF_NOWAIT`)? Where it does not
     /// (FUSE, some NAS), a read may hang, and only the full lane serves the file.
     pub tells_cached: bool,
+    /// Where it does not: a permit per thread that reads files of this file system, so that one
+    /// that hangs leaves threads to the others.
+    pub readers: Option<Arc<Semaphore>>,
 }
 
 impl Source {

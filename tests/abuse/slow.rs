@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use media_store::UnixSeconds;
 use whimbrel::admin::request::ListenerRole;
-use whimbrel::edge::upload::token::{Grant, Purpose, UploadTokens};
 
 use crate::support::door::{Lane, TestServer, Transport, on_each_lane};
 use crate::support::until;
@@ -123,16 +121,7 @@ fn sent(server: &TestServer, bytes: &[u8]) -> TcpStream {
 
 /// An upload that is allowed, and stops behind its first bytes.
 fn upload(server: &TestServer) -> TcpStream {
-    let grant = Grant {
-        owner: "slow".into(),
-        bytes_max: 1 << 20,
-        count_max: 20,
-        expected: None,
-        reference_until: None,
-        expires: UnixSeconds(UnixSeconds::now().0 + 600),
-        purpose: Purpose::Tus,
-    };
-    let token = UploadTokens::open(&server.data_dir()).unwrap().issue(&grant).unwrap();
+    let token = server.upload_token();
     let head = format!(
         "POST /upload HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n\
          Authorization: Bearer {token}\r\nUpload-Length: 100000\r\nContent-Length: 100000\r\n\

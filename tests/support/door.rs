@@ -5,11 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use media_store::UploadSpec;
+use media_store::{UnixSeconds, UploadSpec};
 use whimbrel::admin::request::ListenerRole;
 use whimbrel::config::Config;
 use whimbrel::edge::config::IoUring;
 use whimbrel::edge::site::SiteConfig;
+use whimbrel::edge::upload::token::{Grant, Purpose, UploadTokens};
 use whimbrel::server::{Running, Server};
 
 use super::wire::Wire;
@@ -79,6 +80,20 @@ impl TestServer {
     /// Where it keeps its data.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// A token that allows uploads by tus.
+    pub fn upload_token(&self) -> String {
+        let grant = Grant {
+            owner: "test".into(),
+            bytes_max: 1 << 20,
+            count_max: 20,
+            expected: None,
+            reference_until: None,
+            expires: UnixSeconds(UnixSeconds::now().0 + 600),
+            purpose: Purpose::Tus,
+        };
+        UploadTokens::open(&self.data_dir()).unwrap().issue(&grant).unwrap()
     }
 
     /// The first address of a role.

@@ -42,7 +42,13 @@ impl Disk {
                 buffer
             }
             _ => {
+                let permit = match source.readers.clone() {
+                    // Nobody closes it.
+                    Some(readers) => readers.acquire_owned().await.ok(),
+                    None => None,
+                };
                 blocking(move || {
+                    let _reads = permit;
                     let mut buffer = vec![0; len];
                     let read = source.file.read_at(&mut buffer, offset)?;
                     buffer.truncate(read);
