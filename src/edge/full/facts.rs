@@ -1,5 +1,7 @@
 //! hyper's request head as the edge's facts, by the same rules as the fast lane's.
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use http::{HeaderMap, header};
 
@@ -7,14 +9,14 @@ use crate::edge::http1::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
 use crate::edge::request::{Malformed, Request, Version};
 
 /// The part of a target that routing reads, whole; kept by the caller while the facts live.
-pub fn target(parts: &Parts) -> String {
+pub fn target(parts: &Parts) -> Cow<'_, str> {
     let uri = &parts.uri;
     match uri.path_and_query() {
-        Some(target) if parts.version == http::Version::HTTP_2 => target.as_str().to_owned(),
+        Some(target) if parts.version == http::Version::HTTP_2 => target.as_str().into(),
         Some(target) if uri.scheme().is_none() && uri.authority().is_none() => {
-            target.as_str().to_owned()
+            target.as_str().into()
         }
-        _ => uri.to_string(),
+        _ => uri.to_string().into(),
     }
 }
 

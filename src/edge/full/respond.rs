@@ -1,9 +1,11 @@
 //! One request of the full lane: facts, rate limit, route, answer.
 
 use std::convert::Infallible;
-use std::rc::Rc;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::time::{Instant, SystemTime};
 
+use futures_util::future::Either;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -13,43 +15,90 @@ use super::body::Outgoing;
 use super::facts;
 use super::shard::InFlight;
 use crate::edge::answer::{self, Answer, Fields};
+use crate::edge::lane::observer::Record;
 use crate::edge::origin::Origin;
 use crate::edge::request::{Framing, Request};
 use crate::edge::resource::text;
 use crate::edge::route::Route;
 use crate::edge::upload::is_download;
 
-/// Answers a request. Never fails: what goes wrong has a status.
-pub async fn respond(
-    request: InFlight,
-    (parts, content): (Parts, Incoming),
-) -> Result<Response<Outgoing>, Infallible> {
+/// An answer to come. hyper moves such a future from place to place: it is small, because what
+/// may take time is boxed.
+pub type Responding = Either<Ready<Outcome>, Pin<Box<dyn Future<Output = Outcome>>>>;
+
+type Outcome = Result<Response<Outgoing>, Infallible>;
+
+/// Answers a request: at once where its resource is remembered. Never fails: what goes wrong has
+/// a status.
+pub fn respond(request: InFlight, (parts, content): (Parts, Incoming)) -> Responding {
     let started = Instant::now();
-    let connection = Rc::clone(&request.connection);
-    let origin = connection.shard.origin();
-    let target = facts::target(&parts);
-    let facts = match facts::read(&parts, &target) {
-        Ok(facts) => facts,
+    let origin = request.connection.shard.origin();
+    match recall(&origin, &request, &parts, started) {
+        Some(decided) => Either::Left(ready(Ok(response(decided, &origin, request)))),
+        None => Either::Right(Box::pin(async move {
+            let decided = decide(&origin, &request, &parts, content, started).await;
+            Ok(response(decided, &origin, request))
+        })),
+    }
+}
+
+/// An answer, and what becomes of the connection and the books.
+struct Decided {
+    answer: Answer,
+    closes: Closes,
+    record: Option<Record>,
+}
+
+/// The answer to a request for a remembered resource.
+fn recall(origin: &Origin, request: &InFlight, parts: &Parts, started: Instant) -> Option<Decided> {
+    let target = facts::target(parts);
+    let facts = facts::read(parts, &target).ok()?;
+    let route = origin.router.route(&facts);
+    let reads_resource = match route {
+        Route::Media | Route::Site(_) => true,
+        Route::Upload => is_download(&facts),
+        _ => false,
+    };
+    if !reads_resource {
+        return None;
+    }
+    let resource = request.connection.shard.recall(origin, route, facts.path, started)?;
+    origin.limiter.check(request.connection.peer.ip(), started).ok()?;
+    let answer = answer::decide(&facts, &resource, unix_s());
+    Some(decided(answer, facts, request, started))
+}
+
+async fn decide(
+    origin: &Origin,
+    request: &InFlight,
+    parts: &Parts,
+    content: Incoming,
+    started: Instant,
+) -> Decided {
+    let target = facts::target(parts);
+    match facts::read(parts, &target) {
+        Ok(facts) => {
+            let answer = route(origin, request, &facts, parts, content, started).await;
+            decided(answer, facts, request, started)
+        }
         Err(malformed) => {
             let answer = answer::malformed(malformed);
             let (status, len) = (answer.status, answer.content.len());
-            let mut observer = connection.shard.observer.borrow_mut();
+            let mut observer = request.connection.shard.observer.borrow_mut();
             observer.metrics.request(status, len, started.elapsed());
-            drop(observer);
-            return Ok(response(answer, Closes::Yes, &origin, request, None));
+            Decided { answer, closes: Closes::Yes, record: None }
         }
-    };
-    let answer = route(&origin, &request, &facts, &parts, content, started).await;
-    let sent = (answer.status, answer.content.len());
+    }
+}
+
+fn decided(answer: Answer, facts: Request<'_>, request: &InFlight, started: Instant) -> Decided {
+    let connection = &request.connection;
     let closes = closes(&facts);
-    let record = connection.shard.observer.borrow_mut().begin(
-        &without_token(facts),
-        connection.peer,
-        connection.tls,
-        started,
-        sent,
-    );
-    Ok(response(answer, closes, &origin, request, Some(record)))
+    let sent = (answer.status, answer.content.len());
+    let mut observer = connection.shard.observer.borrow_mut();
+    let facts = without_token(facts);
+    let record = observer.begin(&facts, connection.peer, connection.tls, started, sent);
+    Decided { answer, closes, record: Some(record) }
 }
 
 async fn route(
@@ -72,7 +121,7 @@ async fn route(
             uploads.answer(facts, &parts.headers, content, request).await
         }
         (route @ (Route::Media | Route::Site(_) | Route::Upload), _) => {
-            let resource = shard.load(origin, route, facts.path, now).await;
+            let resource = shard.load(origin, route, facts.path).await;
             answer::decide(facts, &resource, unix_s())
         }
         (Route::Health, _) => health(origin, facts),
@@ -117,13 +166,8 @@ fn closes(facts: &Request<'_>) -> Closes {
     if facts.framing == Framing::Chunked || !facts.keep_alive { Closes::Yes } else { Closes::No }
 }
 
-fn response(
-    answer: Answer,
-    closes: Closes,
-    origin: &Origin,
-    request: InFlight,
-    record: Option<crate::edge::lane::observer::Record>,
-) -> Response<Outgoing> {
+fn response(decided: Decided, origin: &Origin, request: InFlight) -> Response<Outgoing> {
+    let Decided { answer, closes, record } = decided;
     let connection = &request.connection;
     let mut fields = header_map(answer.fields);
     for (name, value) in origin.extra.of(connection.tls) {

@@ -90,17 +90,32 @@ impl Shard {
         self.tasks.load(Relaxed)
     }
 
-    /// What `path` stands for, from memory where it was asked for lately.
-    pub async fn load(
-        &self,
+    /// What `path` stands for, if it is remembered. A stale one still serves while the loader is
+    /// asked.
+    pub fn recall(
+        self: &Rc<Self>,
         origin: &Origin,
         route: Route,
         path: &str,
         now: Instant,
-    ) -> Arc<Resource> {
-        if let Hit::Fresh(resource) = self.cache.borrow_mut().get(route, path, now) {
-            return resource;
+    ) -> Option<Arc<Resource>> {
+        match self.cache.borrow_mut().get(route, path, now) {
+            Hit::Fresh(resource) => Some(resource),
+            Hit::Stale(resource) => {
+                let (shard, loader) = (Rc::clone(self), origin.loader.clone());
+                let path = path.to_owned();
+                tokio::task::spawn_local(async move {
+                    let resource = loader.load(route, &path).await;
+                    shard.cache.borrow_mut().insert(route, &path, resource, Instant::now());
+                });
+                Some(resource)
+            }
+            Hit::Miss => None,
         }
+    }
+
+    /// What `path` stands for, by the loader.
+    pub async fn load(&self, origin: &Origin, route: Route, path: &str) -> Arc<Resource> {
         let resource = origin.loader.load(route, path).await;
         self.cache.borrow_mut().insert(route, path, Arc::clone(&resource), Instant::now());
         resource
