@@ -28,7 +28,12 @@ pub const GATHERED_BYTES_MAX: usize = 32 * 1024;
 const SEALED_PLAINTEXT_BYTES: usize = 64 * 1024;
 /// What one sendfile is asked for, in bytes; then it is another connection's turn. Larger bursts
 /// push the file out of the processor's cache before the other side has read it.
-const SENDFILE_BYTES: u64 = 384 << 10;
+const TURN_BYTES: u64 = 384 << 10;
+/// With more than this left, in bytes, the socket is filled at each turn: a slow reader wakes the
+/// lane less often.
+const LARGE_BYTES: u64 = 4 << 20;
+/// What one sendfile of a large file is asked for, in bytes.
+const LARGE_TURN_BYTES: u64 = 2 << 20;
 /// A cold part of a file is read in pieces of this size, which sets off the kernel's read-ahead.
 const WARM_BYTES: usize = 256 * 1024;
 
@@ -239,7 +244,8 @@ impl Transfer {
                 false => Ok(None),
             };
         }
-        let asked = range.len.min(SENDFILE_BYTES);
+        let is_large = range.len > LARGE_BYTES;
+        let asked = range.len.min(if is_large { LARGE_TURN_BYTES } else { TURN_BYTES });
         if !is_cached(source, range.start, asked)? {
             return Ok(Some(self.warm(mover, source, range)));
         }
@@ -251,8 +257,10 @@ impl Transfer {
             Ok(sent) => {
                 self.sent_bytes += sent as u64;
                 self.consume_rest(sent as u64);
+                let is_full = (sent as u64) < asked;
                 let is_over = sent as u64 == range.len;
-                Ok((!is_over).then(|| self.await_writable(mover)))
+                let goes_on = is_over || is_large && !is_full;
+                Ok((!goes_on).then(|| self.await_writable(mover)))
             }
             Err(Errno::AGAIN) => Ok(Some(self.await_writable(mover))),
             Err(error) => Err(error.into()),
