@@ -131,6 +131,8 @@ fn compare(
     }
     cpu::pin_current_thread(args.client_cpu)?;
     let whimbrel = args.whimbrel.clone().unwrap_or_else(beside_this_program);
+    // The servers start in a folder of their own.
+    let whimbrel = std::path::absolute(&whimbrel).unwrap_or(whimbrel);
     let place = tree::Workplace::create()?;
     place.warm()?;
     let h2load = if args.own_h2 { None } else { peers::find_h2load() };
