@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 800;
 
 /// Folders of other people's files or of the build.
-const SKIPPED: [&str; 6] = ["target", "node_modules", ".git", "corpus", "artifacts", "dist"];
+const SKIPPED: [&str; 7] =
+    ["target", "node_modules", ".venv", ".git", "corpus", "artifacts", "dist"];
 
 /// What a part of `src/` must not name. Imports run one way: main, server, the parts, the cores.
 const FORBIDDEN_IMPORTS: &[(&str, &[&str])] = &[
