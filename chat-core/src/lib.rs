@@ -1,0 +1,6 @@
+//! The chat domain of Whimbrel: time and input go in, effects come out.
+//!
+//! Nothing here knows a socket, a file, a thread or a clock. The rim (`src/chat` of the server)
+//! moves bytes, commits transactions and answers queries.
+
+#![forbid(unsafe_code)]
