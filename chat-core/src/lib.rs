@@ -4,3 +4,5 @@
 //! moves bytes, commits transactions and answers queries.
 
 #![forbid(unsafe_code)]
+
+pub mod sasl;
