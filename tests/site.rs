@@ -50,6 +50,7 @@ impl Server {
             certificates: Certificates::open(&TlsConfig::default(), "localhost", &data).unwrap(),
             is_self_signed: true,
             sites: &sites,
+            api: None,
             store: Store::open(&data.join("media"), &StoreConfig::default()).unwrap(),
             data_dir: &data,
             registry: &Registry::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{HeaderName, HeaderValue};
 
 use super::access_log::AccessLog;
+use super::api::ApiDoor;
 use super::config::HttpConfig;
 use super::limiter::RateLimiter;
 use super::loader::Loader;
@@ -25,6 +26,8 @@ pub struct Origin {
     pub loader: Loader,
     /// Takes uploads; `None` where there is no store.
     pub uploads: Option<Uploads>,
+    /// Takes requests for `/api/`; `None` where nobody answers them.
+    pub api: Option<ApiDoor>,
     /// Answers of ACME challenges that are open now (RFC 8555 8.3).
     pub challenges: ChallengeTokens,
     /// Holds back clients that ask too much.

@@ -11,6 +11,8 @@ pub enum Route {
     Media,
     /// `/upload/…`: tus, and slots of XEP-0363.
     Upload,
+    /// `/api/…`: another part's.
+    Api,
     /// `/.well-known/acme-challenge/<token>`.
     AcmeChallenge,
     /// `/healthz`.
@@ -68,7 +70,7 @@ fn own_path(path: &str) -> Option<Route> {
         b'h' if path == "/healthz" => Some(Route::Health),
         b'.' if path.starts_with("/.well-known/acme-challenge/") => Some(Route::AcmeChallenge),
         b'.' if path.starts_with("/.well-known/host-meta") => Some(Route::Reserved),
-        b'a' if path.starts_with("/api/") => Some(Route::Reserved),
+        b'a' if path.starts_with("/api/") => Some(Route::Api),
         b'w' if path.starts_with("/whip/") || path.starts_with("/whep/") => Some(Route::Reserved),
         b'x' if path == "/xmpp-websocket" => Some(Route::Reserved),
         _ => None,
@@ -93,6 +95,8 @@ mod tests {
         check("a.example", "/media/x", Route::Media);
         check("a.example", "/upload", Route::Upload);
         check("a.example", "/healthz", Route::Health);
+        check("a.example", "/api/v1/codes", Route::Api);
+        check("a.example", "/api", Route::Site(0));
         check("a.example", "/mediamtx", Route::Site(0));
         check("a.example", "/healthz/", Route::Site(0));
     }

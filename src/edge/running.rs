@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::access_log::AccessLog;
+use super::api::ApiDoor;
 use super::config::{HttpConfig, IoUring};
 use super::full::{Engine, FullLane};
 use super::lane::observer::Observer;
@@ -49,6 +50,8 @@ pub struct EdgeSetup<'a> {
     pub sites: &'a [SiteConfig],
     /// Media and uploads.
     pub store: Store,
+    /// Takes requests for `/api/`; `None` where nobody answers them.
+    pub api: Option<ApiDoor>,
     /// Where the key of upload tokens is kept.
     pub data_dir: &'a Path,
     /// Where counters are registered.
@@ -257,6 +260,7 @@ fn origin(setup: &EdgeSetup<'_>) -> Result<Origin, EdgeError> {
         router,
         loader,
         uploads: Some(Uploads::new(setup.store.clone(), UploadTokens::open(setup.data_dir)?)),
+        api: setup.api.clone(),
         challenges: ChallengeTokens::default(),
         limiter: Arc::new(limiter),
         extra: extra_fields(setup),

@@ -343,6 +343,7 @@ impl Base {
             is_self_signed: self.config.tls.mode == Mode::SelfSigned,
             sites: &self.config.sites,
             store: self.store.clone(),
+            api: None,
             data_dir: self.data.root(),
             registry: &self.registry,
             health: self.health.clone(),

@@ -116,6 +116,10 @@ async fn route(
         return answer::error(429, "").with_field(header::RETRY_AFTER, retry_after);
     }
     match (origin.router.route(facts), &origin.uploads) {
+        (Route::Api, _) => match &origin.api {
+            Some(door) => door.answer(facts, parts, content, request).await,
+            None => answer::error(404, "").without_content_for(facts),
+        },
         (Route::Upload, None) => answer::error(404, "").without_content_for(facts),
         (Route::Upload, Some(uploads)) if !is_download(facts) => {
             uploads.answer(facts, &parts.headers, content, request).await

@@ -5,7 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::mpsc;
+
 use super::{Engine, FullLane};
+use crate::edge::api::{ApiAnswer, ApiDoor, ApiRequest, CONTENT_BYTES_MAX};
 use crate::edge::config::HttpConfig;
 use crate::edge::lane::HandedOver;
 use crate::edge::limiter::RateLimiter;
@@ -25,6 +30,10 @@ struct Lane {
 
 impl Lane {
     fn start(engine: Engine, http: HttpConfig) -> Self {
+        Self::start_with(engine, http, None)
+    }
+
+    fn start_with(engine: Engine, http: HttpConfig, api: Option<ApiDoor>) -> Self {
         let health = Health::new();
         health.set("edge", PartState::Serving);
         let registry = Registry::new();
@@ -34,6 +43,7 @@ impl Lane {
             router: Router::default(),
             loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
             uploads: None,
+            api,
             challenges: ChallengeTokens::default(),
             limiter: Arc::new(RateLimiter::new(0, 1)),
             extra: ExtraFields::default(),
@@ -109,6 +119,59 @@ fn what_could_smuggle_ends_the_connection() {
     check("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abc", &["400"]);
     check("Host: a\r\nHost: b\r\n", "", &["400"]);
     check("", "", &["400"]);
+}
+
+/// Answers each request by what came, unless its path says otherwise.
+fn echo(mut requests: mpsc::Receiver<ApiRequest>) {
+    while let Some(request) = requests.blocking_recv() {
+        let ApiRequest { method, path, query, content, peer, is_tls, reply, .. } = request;
+        if path == "/api/drop" {
+            continue;
+        }
+        let told = format!("{method} {path} {query:?} {} {is_tls} ", peer.ip());
+        let content = [told.as_bytes(), &content].concat().into();
+        let _ = reply.send(ApiAnswer { status: 201, fields: HeaderMap::new(), content });
+    }
+}
+
+#[test]
+fn api_requests_are_passed_on_whole() {
+    for engine in engines() {
+        let (requests, passed) = mpsc::channel(1);
+        let lane = Lane::start_with(engine, HttpConfig::default(), Some(ApiDoor { requests }));
+        std::thread::spawn(move || echo(passed));
+        let post = |path: &str, content: &str| {
+            let len = content.len();
+            let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+            lane.answers(&head, &format!("Content-Length: {len}\r\n\r\n{content}"))
+        };
+        let answers = post("/api/v1/x?y", "{}");
+        assert_eq!(statuses(&answers), ["201"], "{answers}");
+        assert!(answers.ends_with("POST /api/v1/x Some(\"y\") 127.0.0.1 false {}"), "{answers}");
+        assert!(answers.contains("\r\ncache-control: no-store\r\n"), "{answers}");
+        assert_eq!(statuses(&post("/api/drop", "")), ["500"]);
+        let longest = "x".repeat(CONTENT_BYTES_MAX);
+        assert_eq!(statuses(&post("/api/", &longest)), ["201"]);
+        assert_eq!(statuses(&post("/api/", &(longest + "x"))), ["413"]);
+    }
+}
+
+#[test]
+fn api_requests_beyond_the_queue_are_told_to_come_again() {
+    let (requests, mut passed) = mpsc::channel(1);
+    let lane = Lane::start_with(Engine::Threads, HttpConfig::default(), Some(ApiDoor { requests }));
+    let ask = "GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut first = lane.connect(ask);
+    while passed.is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(statuses(&lane.answers(ask, "")), ["503"]);
+    let ApiRequest { reply, .. } = passed.blocking_recv().unwrap();
+    let answer = ApiAnswer { status: 204, fields: HeaderMap::new(), content: Bytes::new() };
+    reply.send(answer).unwrap();
+    let mut told = String::new();
+    first.read_to_string(&mut told).unwrap();
+    assert_eq!(statuses(&told), ["204"], "{told}");
 }
 
 #[test]
