@@ -9,4 +9,6 @@ pub mod jid;
 pub mod ns;
 pub mod sasl;
 pub mod stanza;
+pub mod time;
+pub mod verification;
 pub mod xml;
