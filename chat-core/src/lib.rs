@@ -5,10 +5,21 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
+pub mod chat;
+pub mod config;
+pub mod context;
+pub mod date_time;
+pub mod features;
+pub mod id;
 pub mod jid;
 pub mod ns;
 pub mod sasl;
+pub mod session;
 pub mod stanza;
+pub mod stream;
+pub mod stream_management;
 pub mod time;
+pub mod transaction;
 pub mod verification;
 pub mod xml;

@@ -1,0 +1,438 @@
+//! The chat server without its sockets: inputs go in, outputs come out.
+//!
+//! An input is handled to its end in one go, in the account whose stream it came by and in each
+//! local account that it reaches; what it changes is one [`Transaction`]. Outputs of a stream that
+//! follow from a change wait until it is committed, and later outputs of that stream behind them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use smallvec::SmallVec;
+
+use crate::account::Account;
+use crate::config::{Config, IDLE_ACCOUNT_MS};
+use crate::context::{Context, Effect, Effects, Question};
+use crate::id::{MessageId, QueryId, StreamId, Ticket};
+use crate::jid::AccountId;
+use crate::stanza::Stanza;
+use crate::stream::{Login, Ready, StreamErrorCondition};
+use crate::time::Now;
+use crate::transaction::{Answer, Query, StorageError, Transaction, Write};
+
+mod dispatch;
+mod ending;
+mod loading;
+mod login;
+mod management;
+mod routing;
+
+/// What the core is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A stream has proved who it is.
+    Login {
+        /// Which.
+        stream: StreamId,
+        /// As whom, and what it asked for at once.
+        login: Box<Login>,
+    },
+    /// A stream that has logged in sent an element.
+    Element {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        element: Box<Stanza>,
+    },
+    /// A stream has ended.
+    Closed {
+        /// Which.
+        stream: StreamId,
+        /// Its client said goodbye, so that nothing waits to be resumed.
+        is_clean: bool,
+    },
+    /// A transaction's fate. They come in the order of their tickets.
+    Committed {
+        /// Which.
+        ticket: Ticket,
+        /// What became of it.
+        result: Result<(), StorageError>,
+    },
+    /// A query's answer.
+    Answered {
+        /// Which.
+        query: QueryId,
+        /// The answer.
+        answer: Result<Answer, StorageError>,
+    },
+    /// An operator or another part of the server asks for a change; answered by
+    /// [`Output::Done`].
+    Command {
+        /// The caller's number for it.
+        id: u64,
+        /// What.
+        command: Command,
+    },
+    /// About a second has passed.
+    Tick,
+}
+
+/// A change that does not come from a stream.
+#[derive(Debug)]
+pub enum Command {
+    /// Writes of one account (its creation, its credentials), which is loaded again afterwards:
+    /// its streams end, and their clients come back.
+    Write {
+        /// Whose.
+        account: AccountId,
+        /// What.
+        writes: Vec<Write>,
+        /// End the account's streams.
+        log_out: bool,
+    },
+}
+
+/// What the core brings about.
+#[derive(Debug)]
+pub enum Output {
+    /// The answer to a [`Input::Login`].
+    Ready {
+        /// Which stream.
+        stream: StreamId,
+        /// What came of its requests.
+        ready: Box<Ready>,
+    },
+    /// Bytes for a stream, whole elements.
+    Send {
+        /// Which.
+        stream: StreamId,
+        /// Serialised in the namespace context of a client stream.
+        bytes: Bytes,
+    },
+    /// End a stream.
+    Close {
+        /// Which.
+        stream: StreamId,
+        /// How.
+        closing: Closing,
+    },
+    /// Commit this; answered by [`Input::Committed`].
+    Commit(Transaction),
+    /// Answer this; answered by [`Input::Answered`].
+    Ask {
+        /// Its number.
+        id: QueryId,
+        /// The question.
+        query: Query,
+    },
+    /// Tell the world outside of XMPP.
+    Outward(Outward),
+    /// A command's end.
+    Done {
+        /// The caller's number for it.
+        id: u64,
+        /// What became of it.
+        result: Result<(), StorageError>,
+    },
+}
+
+/// How a stream ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// With a stream error (RFC 6120 4.9), then `</stream:stream>`.
+    Error(StreamErrorCondition),
+    /// With a stream error and an application-specific condition, serialised.
+    ErrorWith(StreamErrorCondition, Bytes),
+    /// With `</stream:stream>` alone.
+    Plain,
+}
+
+/// What goes to the world outside of XMPP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outward {}
+
+/// The chat server.
+pub struct Chat {
+    config: Config,
+    accounts: HashMap<AccountId, Box<Account>>,
+    /// Accounts whose state has been asked for, and who waits for it.
+    loading: HashMap<AccountId, Loading>,
+    loads: HashMap<QueryId, AccountId>,
+    streams: HashMap<StreamId, Stream>,
+    questions: HashMap<QueryId, Question>,
+    pending: VecDeque<Pending>,
+    held: VecDeque<(Ticket, Output)>,
+    ready: VecDeque<Output>,
+    committed: Ticket,
+    next_ticket: Ticket,
+    effects: Effects,
+    touched: SmallVec<[AccountId; 4]>,
+}
+
+/// A stream that has logged in.
+struct Stream {
+    account: AccountId,
+    /// Outputs of the stream wait for this ticket.
+    after: Ticket,
+    /// The account that its next stanza waits for, and the stanzas behind that one.
+    parked: Option<Box<Parked>>,
+}
+
+#[derive(Default)]
+struct Parked {
+    elements: VecDeque<Box<Stanza>>,
+    is_closed: Option<bool>,
+}
+
+/// Who waits for an account, in order.
+#[derive(Default)]
+struct Loading {
+    logins: Vec<(StreamId, Box<Login>)>,
+    streams: Vec<StreamId>,
+}
+
+/// A transaction under way, and whose state it changed.
+struct Pending {
+    ticket: Ticket,
+    accounts: SmallVec<[AccountId; 4]>,
+    command: Option<u64>,
+}
+
+impl Chat {
+    /// A server whose newest stored message is known. The seed makes ids and nonces that nobody
+    /// can guess; it must come from the system's random source.
+    pub fn new(config: Config, newest: MessageId, seed: [u8; 32]) -> Chat {
+        Chat {
+            config,
+            accounts: HashMap::new(),
+            loading: HashMap::new(),
+            loads: HashMap::new(),
+            streams: HashMap::new(),
+            questions: HashMap::new(),
+            pending: VecDeque::new(),
+            held: VecDeque::new(),
+            ready: VecDeque::new(),
+            committed: Ticket(0),
+            next_ticket: Ticket(1),
+            effects: Effects {
+                random: ChaCha20Rng::from_seed(seed),
+                newest,
+                writes: Vec::new(),
+                sends: Vec::new(),
+                routes: VecDeque::new(),
+                questions: Vec::new(),
+                next_query: QueryId(1),
+            },
+            touched: SmallVec::new(),
+        }
+    }
+
+    /// Takes an input. [`Self::poll_output`] gives what it brings about.
+    pub fn handle_input(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Login { stream, login } => self.log_in(now, stream, login),
+            Input::Element { stream, element } => self.take_element(now, stream, element),
+            Input::Closed { stream, is_clean } => self.take_end(now, stream, is_clean),
+            Input::Committed { ticket, result } => self.settle(now, ticket, result),
+            Input::Answered { query, answer } => self.take_answer(now, query, answer),
+            Input::Command { id, command } => self.carry_out(now, id, command),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    /// The next output, if there is one.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.ready.pop_front()
+    }
+
+    /// After a panic in [`Self::handle_input`]: what the input did is forgotten, the accounts that
+    /// it touched are dropped, their streams end, and all others go on.
+    pub fn recover(&mut self) {
+        self.effects.forget();
+        let touched = std::mem::take(&mut self.touched);
+        for account in touched {
+            self.drop_account(account);
+        }
+    }
+
+    /// Sessions that are carried by a stream.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Accounts in memory.
+    pub fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Transactions that are not committed yet.
+    pub fn uncommitted(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Runs `work` in an active account. The account is out of the map meanwhile, so that a panic
+    /// takes it along.
+    fn in_account<T>(
+        &mut self,
+        now: Now,
+        id: AccountId,
+        work: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> Option<T> {
+        if !self.touched.contains(&id) {
+            self.touched.push(id);
+        }
+        let mut account = self.accounts.remove(&id)?;
+        let mut ctx = Context {
+            now,
+            config: &self.config,
+            account: &mut account,
+            effects: &mut self.effects,
+        };
+        let done = work(&mut ctx);
+        self.accounts.insert(id, account);
+        Some(done)
+    }
+
+    /// Ends an input: routes what it sent, makes its transaction, and lets its outputs go or wait.
+    fn finish(&mut self, now: Now, command: Option<u64>) {
+        self.deliver_routes(now);
+        let touched = std::mem::take(&mut self.touched);
+        let mut ticket = Ticket(0);
+        if !self.effects.writes.is_empty() || command.is_some() {
+            ticket = self.next_ticket;
+            self.next_ticket = Ticket(ticket.0 + 1);
+            let writes = std::mem::take(&mut self.effects.writes);
+            self.ready.push_back(Output::Commit(Transaction { ticket, writes }));
+            for id in &touched {
+                if let Some(account) = self.accounts.get_mut(id) {
+                    account.last_ticket = ticket;
+                }
+            }
+            self.pending.push_back(Pending { ticket, accounts: touched, command });
+        }
+        self.let_go(ticket);
+        self.ask_questions();
+    }
+
+    /// Sends this input's outputs, or holds them until their ticket is committed.
+    fn let_go(&mut self, ticket: Ticket) {
+        let mut sends = std::mem::take(&mut self.effects.sends);
+        for effect in sends.drain(..) {
+            let stream = match &effect {
+                Effect::Ready(stream, _) | Effect::Send(stream, _) | Effect::Close(stream, _) => {
+                    self.streams.get_mut(stream)
+                }
+                Effect::Outward(_) => None,
+            };
+            let after = match stream {
+                Some(stream) => {
+                    stream.after = stream.after.max(ticket);
+                    stream.after
+                }
+                None => ticket,
+            };
+            let output = match effect {
+                Effect::Ready(stream, ready) => Output::Ready { stream, ready },
+                Effect::Send(stream, bytes) => Output::Send { stream, bytes },
+                Effect::Close(stream, closing) => Output::Close { stream, closing },
+                Effect::Outward(outward) => Output::Outward(outward),
+            };
+            self.hold(after, output);
+        }
+        self.effects.sends = sends;
+    }
+
+    /// Lets an output go behind the commit of a ticket.
+    fn hold(&mut self, after: Ticket, output: Output) {
+        if after <= self.committed {
+            self.ready.push_back(output);
+            return;
+        }
+        // Tickets mostly rise from output to output; where one does not, it goes to its place.
+        let place =
+            self.held.iter().rposition(|(ticket, _)| *ticket <= after).map_or(0, |at| at + 1);
+        self.held.insert(place, (after, output));
+    }
+
+    fn ask_questions(&mut self) {
+        for question in std::mem::take(&mut self.effects.questions) {
+            let after = self
+                .accounts
+                .get(&question.account)
+                .map_or(Ticket(0), |account| account.last_ticket);
+            let (id, query) = (question.id, question.query.clone());
+            self.questions.insert(id, question);
+            self.hold(after, Output::Ask { id, query });
+        }
+    }
+
+    fn take_answer(&mut self, now: Now, id: QueryId, answer: Result<Answer, StorageError>) {
+        let Some(question) = self.questions.remove(&id) else {
+            return self.finish_loading(now, id, answer);
+        };
+        self.in_account(now, question.account, |ctx| (question.then)(ctx, answer));
+        self.finish(now, None);
+    }
+
+    fn settle(&mut self, now: Now, ticket: Ticket, result: Result<(), StorageError>) {
+        let Some(pending) = self.pending.pop_front() else { return };
+        debug_assert_eq!(pending.ticket, ticket, "commits come in order");
+        self.committed = ticket;
+        if let Some(id) = pending.command {
+            self.ready.push_back(Output::Done { id, result: result.clone() });
+        }
+        if result.is_err() {
+            self.held.retain(|(after, _)| *after != ticket);
+            for account in pending.accounts {
+                self.drop_account(account);
+            }
+        }
+        while self.held.front().is_some_and(|(after, _)| *after <= ticket) {
+            self.ready.extend(self.held.pop_front().map(|(_, output)| output));
+        }
+        let _ = now;
+    }
+
+    fn carry_out(&mut self, now: Now, id: u64, command: Command) {
+        let Command::Write { account, writes, log_out } = command;
+        self.effects.writes.extend(writes);
+        if !self.touched.contains(&account) {
+            self.touched.push(account);
+        }
+        self.finish(now, Some(id));
+        if log_out {
+            self.drop_account(account);
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        let wanting = self.accounts.iter().filter(|(_, account)| account.wants_tick());
+        let ids: Vec<AccountId> = wanting.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.in_account(now, id, |ctx| {
+                ending::end_stale_sessions(ctx);
+                management::store_cursors(ctx);
+            });
+            self.finish(now, None);
+        }
+        let (committed, questions) = (self.committed, &self.questions);
+        self.accounts.retain(|id, account| {
+            !account.sessions.is_empty()
+                || account.last_ticket > committed
+                || now.elapsed_ms < account.used_ms + IDLE_ACCOUNT_MS
+                || questions.values().any(|question| question.account == *id)
+        });
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat")
+            .field("accounts", &self.accounts.len())
+            .field("streams", &self.streams.len())
+            .field("uncommitted", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}

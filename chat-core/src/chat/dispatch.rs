@@ -1,0 +1,174 @@
+//! An element of a stream finds who handles it.
+
+use super::loading::Absent;
+use super::{Chat, Closing, login, management};
+use crate::context::{Context, Request, Route};
+use crate::features::{self, Action, At, Iq, Reply, messages, presence};
+use crate::id::StreamId;
+use crate::jid::{AccountId, Jid};
+use crate::stanza::{Kind, Stanza, StanzaError};
+use crate::stream::StreamErrorCondition;
+use crate::time::Now;
+
+impl Chat {
+    /// Takes an element of a stream, in its turn.
+    pub(super) fn take_element(&mut self, now: Now, stream: StreamId, element: Box<Stanza>) {
+        if !self.queue_behind(stream, &element) {
+            self.run(now, stream, element, None);
+        }
+    }
+
+    /// Handles an element, or has it wait for the account that it is addressed to.
+    pub(super) fn run(
+        &mut self,
+        now: Now,
+        stream: StreamId,
+        element: Box<Stanza>,
+        absent: Option<&Absent>,
+    ) {
+        let Some(own) = self.streams.get(&stream).map(|link| link.account) else { return };
+        if let Some(needed) = self.account_needed(own, &element)
+            && absent.is_none_or(|absent| absent.account != needed)
+        {
+            return self.park(stream, element, needed);
+        }
+        self.in_account(now, own, |ctx| {
+            ctx.account.used_ms = now.elapsed_ms;
+            take(ctx, stream, &element, absent);
+        });
+        self.finish(now, None);
+    }
+
+    /// The account that must be active before this element is handled.
+    fn account_needed(&self, own: AccountId, element: &Stanza) -> Option<AccountId> {
+        let to = element.to()?;
+        let addressed =
+            (to.domain() == self.config.domain.domain()).then(|| AccountId::of(to)).flatten()?;
+        (addressed != own && !self.accounts.contains_key(&addressed)).then_some(addressed)
+    }
+}
+
+/// Handles an element in its sender's account.
+fn take(ctx: &mut Context<'_>, stream: StreamId, element: &Stanza, absent: Option<&Absent>) {
+    let is_stanza = matches!(element.kind(), Kind::Message | Kind::Presence | Kind::Iq);
+    if !is_stanza {
+        return management::take_nonza(ctx, stream, element);
+    }
+    let Some(session) = ctx.account.session_of_mut(stream) else {
+        return login::take_before_bind(ctx, stream, element);
+    };
+    if let Some(management) = &mut session.management {
+        management.handle();
+    }
+    let from = session.jid.clone();
+    if let Err(error) = take_stanza(ctx, stream, &from, element, absent) {
+        refuse(ctx, &from, element, &error);
+    }
+}
+
+fn take_stanza(
+    ctx: &mut Context<'_>,
+    stream: StreamId,
+    from: &Jid,
+    stanza: &Stanza,
+    absent: Option<&Absent>,
+) -> Result<(), StanzaError> {
+    let is_false = |claimed: &Jid| claimed != from && *claimed != ctx.account.jid;
+    if stanza.from().is_some_and(is_false) || stanza.from_error().is_some() {
+        // RFC 6120 8.1.2.1.
+        ctx.close(stream, Closing::Error(StreamErrorCondition::InvalidFrom));
+        return Ok(());
+    }
+    if stanza.to_error().is_some() {
+        return Err(StanzaError::jid_malformed());
+    }
+    let to = stanza.to().cloned();
+    if let Some(absent) = absent
+        && to.as_ref().and_then(AccountId::of) == Some(absent.account)
+        && stanza.kind() != Kind::Presence
+    {
+        return Err(absent.error.clone());
+    }
+    match stanza.kind() {
+        Kind::Message => messages::send(ctx, from, to, stanza),
+        Kind::Presence => presence::send(ctx, from, to, stanza),
+        _ => take_iq(ctx, from, to, stanza),
+    }
+}
+
+fn take_iq(
+    ctx: &mut Context<'_>,
+    from: &Jid,
+    to: Option<Jid>,
+    stanza: &Stanza,
+) -> Result<(), StanzaError> {
+    let at = match &to {
+        None => At::Own,
+        Some(to) if *to == ctx.account.jid => At::Own,
+        Some(to)
+            if to.is_bare()
+                && to.local().is_none()
+                && to.domain() == ctx.config.domain.domain() =>
+        {
+            At::Server
+        }
+        Some(to) => {
+            let route =
+                Route { from: from.clone(), to: to.clone(), stanza: stanza.clone(), message: None };
+            check_iq(stanza)?;
+            ctx.forward(route);
+            return Ok(());
+        }
+    };
+    answer_iq(ctx, at, from, to, stanza)
+}
+
+/// Answers a request that is addressed to the account, or, in its name, to the server.
+pub(super) fn answer_iq(
+    ctx: &mut Context<'_>,
+    at: At,
+    from: &Jid,
+    to: Option<Jid>,
+    stanza: &Stanza,
+) -> Result<(), StanzaError> {
+    let Some(action) = check_iq(stanza)? else { return Ok(()) };
+    let whole = stanza.element();
+    let Some(payload) = whole.children().next().cloned() else {
+        return Err(StanzaError::bad_request());
+    };
+    let Some(row) = features::row(at, action, &payload) else {
+        return Err(StanzaError::service_unavailable());
+    };
+    let id = stanza.id().unwrap_or_default().into();
+    let request = Request { from: from.clone(), to, id };
+    let iq = Iq { request, action, payload };
+    match (row.handle)(ctx, &iq)? {
+        Reply::Result(payload) => ctx.answer(&iq.request, Ok(payload)),
+        Reply::Later => {}
+    }
+    Ok(())
+}
+
+/// RFC 6120 8.2.3: an IQ has an id, and a request has one child. `None` for a result or an error.
+fn check_iq(stanza: &Stanza) -> Result<Option<Action>, StanzaError> {
+    let action = match stanza.type_() {
+        Some("get") => Action::Get,
+        Some("set") => Action::Set,
+        Some("result" | "error") => return Ok(None),
+        _ => return Err(StanzaError::bad_request()),
+    };
+    if stanza.id().is_none() || stanza.children().count() != 1 {
+        return Err(StanzaError::bad_request());
+    }
+    Ok(Some(action))
+}
+
+/// Tells a client that its stanza was refused, unless it is an answer itself.
+fn refuse(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza, error: &StanzaError) {
+    if matches!(stanza.type_(), Some("error" | "result")) {
+        return;
+    }
+    let mut reply = stanza.error_reply(error);
+    reply.set_attr("to", from.as_str());
+    ctx.send_element(from.resource().unwrap_or_default(), &reply);
+}

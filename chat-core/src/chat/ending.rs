@@ -1,0 +1,95 @@
+//! Streams end; their sessions wait to be resumed, or end too.
+
+use super::{Chat, Closing, Output};
+use crate::context::Context;
+use crate::features::presence;
+use crate::id::StreamId;
+use crate::jid::AccountId;
+use crate::stream::StreamErrorCondition;
+use crate::stream_management::RESUME_WITHIN_MS;
+use crate::time::Now;
+
+impl Chat {
+    /// A stream has ended.
+    pub(super) fn take_end(&mut self, now: Now, stream: StreamId, is_clean: bool) {
+        if self.end_behind(stream, is_clean) {
+            return;
+        }
+        let Some(link) = self.streams.get(&stream) else { return };
+        let account = link.account;
+        self.in_account(now, account, |ctx| {
+            ctx.account.used_ms = now.elapsed_ms;
+            detach(ctx, stream, is_clean);
+        });
+        self.finish(now, None);
+        self.streams.remove(&stream);
+    }
+
+    /// Ends a stream at once, with an error; its session stays as if the link had broken.
+    pub(super) fn end_stream(&mut self, stream: StreamId, condition: StreamErrorCondition) {
+        if let Some(link) = self.streams.get_mut(&stream)
+            && let Some(parked) = &mut link.parked
+        {
+            parked.elements.clear();
+        }
+        self.ready.push_back(Output::Close { stream, closing: Closing::Error(condition) });
+    }
+
+    /// Forgets an account's state, which no longer is what storage holds, and ends its streams.
+    pub(super) fn drop_account(&mut self, id: AccountId) {
+        self.accounts.remove(&id);
+        let ready = &mut self.ready;
+        self.streams.retain(|stream, link| {
+            if link.account == id {
+                let closing = Closing::Error(StreamErrorCondition::InternalServerError);
+                ready.push_back(Output::Close { stream: *stream, closing });
+            }
+            link.account != id
+        });
+    }
+}
+
+/// Takes the stream from its session, which waits to be resumed if it can.
+fn detach(ctx: &mut Context<'_>, stream: StreamId, is_clean: bool) {
+    let elapsed_ms = ctx.now.elapsed_ms;
+    let Some(session) = ctx.account.session_of_mut(stream) else { return };
+    match &mut session.management {
+        Some(management) if management.can_resume() && !is_clean => {
+            session.stream = None;
+            management.detached_since_ms = Some(elapsed_ms);
+        }
+        _ => {
+            let resource = session.resource().to_owned();
+            end_session(ctx, &resource);
+        }
+    }
+}
+
+/// Ends a session for good: others see it go, and what it has received is stored.
+pub(super) fn end_session(ctx: &mut Context<'_>, resource: &str) {
+    presence::leave(ctx, resource);
+    super::management::store_cursors(ctx);
+    ctx.account.sessions.retain(|session| session.resource() != resource);
+}
+
+/// Ends the sessions that nobody came to resume.
+pub(super) fn end_stale_sessions(ctx: &mut Context<'_>) {
+    let now_ms = ctx.now.elapsed_ms;
+    let is_stale = |since_ms: u64| now_ms >= since_ms + RESUME_WITHIN_MS;
+    let stale: Vec<String> = ctx
+        .account
+        .sessions
+        .iter()
+        .filter(|session| session.stream.is_none())
+        .filter(|session| {
+            let management = session.management.as_ref();
+            let since_ms = management.and_then(|management| management.detached_since_ms);
+            since_ms.is_none_or(is_stale)
+                || management.is_some_and(|management| !management.can_resume())
+        })
+        .map(|session| session.resource().to_owned())
+        .collect();
+    for resource in stale {
+        end_session(ctx, &resource);
+    }
+}

@@ -1,0 +1,246 @@
+//! RFC 6120 7, XEP-0386, XEP-0198: a stream that has logged in gets a session.
+
+use super::{Chat, Closing, Output, Stream, ending, management};
+use crate::config::SESSIONS_MAX;
+use crate::context::{Context, Effect};
+use crate::features::messages;
+use crate::id::{StreamId, Ticket};
+use crate::ns;
+use crate::session::Session;
+use crate::stanza::{Stanza, StanzaError};
+use crate::stream::{Bind2, Login, Ready, Resume, SessionRequest, StreamErrorCondition};
+use crate::stream_management::key_of;
+use crate::time::Now;
+use crate::transaction::{Answer, Query};
+use crate::xml::Element;
+
+impl Chat {
+    /// Takes a stream that has proved who it is.
+    pub(super) fn log_in(&mut self, now: Now, stream: StreamId, login: Box<Login>) {
+        let account = login.account;
+        if !self.accounts.contains_key(&account) {
+            return self.await_login(stream, login);
+        }
+        let after = self.accounts.get(&account).map_or(Ticket(0), |account| account.last_ticket);
+        self.streams.insert(stream, Stream { account, after, parked: None });
+        self.in_account(now, account, |ctx| {
+            ctx.account.used_ms = now.elapsed_ms;
+            start(ctx, stream, *login);
+        });
+        self.finish(now, None);
+    }
+
+    /// There is no such account any more, or it cannot be had.
+    pub(super) fn refuse_login(&mut self, stream: StreamId) {
+        let closing = Closing::Error(StreamErrorCondition::InternalServerError);
+        self.ready.push_back(Output::Close { stream, closing });
+    }
+}
+
+/// Does what a login asked for at once, and says what came of it.
+fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
+    let request = match login.request {
+        SessionRequest::Legacy => return answer(ctx, stream, Ready::default()),
+        SessionRequest::Inline(request) => request,
+    };
+    let mut children = Vec::new();
+    if let Some(resume) = &request.resume {
+        match take_over(ctx, stream, resume) {
+            Ok(resumed) => {
+                children.push(resumed.element);
+                let jid = ctx.account.session_of(stream).map(|session| session.jid.clone());
+                answer(ctx, stream, Ready { jid, children, ..Ready::default() });
+                return resend(ctx, stream);
+            }
+            Err(Refused) => {
+                return refuse_resumption(ctx, stream, resume, move |ctx, failed| {
+                    let ready = bind_inline(ctx, stream, request.bind, Some(failed));
+                    answer(ctx, stream, ready);
+                });
+            }
+        }
+    }
+    let ready = bind_inline(ctx, stream, request.bind, None);
+    answer(ctx, stream, ready);
+}
+
+fn answer(ctx: &mut Context<'_>, stream: StreamId, ready: Ready) {
+    ctx.effects.sends.push(Effect::Ready(stream, Box::new(ready)));
+}
+
+/// XEP-0386: binds, and turns on at once what the client asked for.
+fn bind_inline(
+    ctx: &mut Context<'_>,
+    stream: StreamId,
+    bind: Option<Bind2>,
+    failed: Option<Element>,
+) -> Ready {
+    let mut children = Vec::from_iter(failed);
+    let Some(bind) = bind else { return Ready { children, ..Ready::default() } };
+    let resource = resource_of(ctx, &bind);
+    bind_resource(ctx, stream, &resource);
+    let mut bound = Element::new("bound", ns::BIND2);
+    if let Some(enable) = bind.enable
+        && let Some(enabled) = management::start(ctx, stream, enable.can_resume)
+    {
+        bound.push(enabled);
+    }
+    let Some(session) = ctx.account.session_of_mut(stream) else {
+        return Ready { children, ..Ready::default() };
+    };
+    session.has_carbons = bind.carbons;
+    session.is_inactive = bind.is_inactive;
+    children.push(bound);
+    Ready { jid: Some(session.jid.clone()), children, ..Ready::default() }
+}
+
+/// XEP-0386 3.1: the client's tag with something of ours behind it.
+fn resource_of(ctx: &mut Context<'_>, bind: &Bind2) -> String {
+    let random = ctx.random();
+    match &bind.tag {
+        Some(tag) => format!("{tag}~{random:016x}"),
+        None => format!("{random:016x}"),
+    }
+}
+
+/// Takes what a stream may send before it has a session.
+pub(super) fn take_before_bind(ctx: &mut Context<'_>, stream: StreamId, stanza: &Stanza) {
+    let bind = stanza.child("bind", ns::BIND);
+    let (Some("set"), Some(bind), Some(id)) = (stanza.type_(), bind, stanza.id()) else {
+        return ctx.close(stream, Closing::Error(StreamErrorCondition::NotAuthorized));
+    };
+    let wished = bind.child("resource", ns::BIND).map(|resource| resource.text().into_owned());
+    let wished = wished.filter(|resource| !resource.is_empty());
+    let resource = wished.unwrap_or_else(|| format!("{:016x}", ctx.random()));
+    let mut iq = Element::new("iq", ns::CLIENT).with_attr("id", id);
+    if ctx.account.jid.with_resource(&resource).is_ok() {
+        bind_resource(ctx, stream, &resource);
+        let jid = ctx.account.session_of(stream).map(|session| session.jid.to_string());
+        let jid = Element::new("jid", ns::BIND).with_text(jid.unwrap_or_default());
+        iq = iq.with_attr("type", "result");
+        iq.push(Element::new("bind", ns::BIND).with_child(jid));
+    } else {
+        iq = iq.with_attr("type", "error");
+        iq.push(StanzaError::jid_malformed().to_element());
+    }
+    ctx.send_uncounted(stream, iq.to_bytes(ns::CLIENT));
+}
+
+/// Gives a stream the session of a resource; the one that had it before ends (RFC 6120 7.7.2.2).
+fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str) {
+    let Ok(jid) = ctx.account.jid.with_resource(resource) else {
+        return ctx.close(stream, Closing::Error(StreamErrorCondition::PolicyViolation));
+    };
+    let resource = jid.resource().unwrap_or_default().to_owned();
+    if let Some(old) = ctx.account.session(&resource) {
+        if let Some(old_stream) = old.stream {
+            ctx.close(old_stream, Closing::Error(StreamErrorCondition::Conflict));
+        }
+        ending::end_session(ctx, &resource);
+    }
+    make_room(ctx);
+    let received = ctx.account.received_by(&resource);
+    ctx.account.sessions.push(Session::new(jid, stream, received));
+}
+
+/// Ends the oldest session without a stream, or else the oldest, where an account has too many.
+fn make_room(ctx: &mut Context<'_>) {
+    let sessions = &ctx.account.sessions;
+    if sessions.len() < SESSIONS_MAX {
+        return;
+    }
+    let oldest = sessions.iter().find(|session| session.stream.is_none()).or(sessions.first());
+    let Some((resource, stream)) =
+        oldest.map(|session| (session.resource().to_owned(), session.stream))
+    else {
+        return;
+    };
+    if let Some(stream) = stream {
+        ctx.close(stream, Closing::Error(StreamErrorCondition::ResourceConstraint));
+    }
+    ending::end_session(ctx, &resource);
+}
+
+/// A `<resume/>` that is no part of a login.
+pub(super) fn resume(ctx: &mut Context<'_>, stream: StreamId, nonza: &Stanza) {
+    let element = nonza.element();
+    let previous = element.attr("previd").unwrap_or_default().to_owned();
+    let handled = element.attr("h").and_then(|h| h.parse().ok()).unwrap_or_default();
+    let asked = Resume { previous, handled };
+    let is_bound = ctx.account.session_of(stream).is_some();
+    match take_over(ctx, stream, &asked) {
+        Ok(resumed) if !is_bound => {
+            ctx.send_uncounted(stream, resumed.element.to_bytes(""));
+            resend(ctx, stream);
+        }
+        _ => refuse_resumption(ctx, stream, &asked, move |ctx, failed| {
+            ctx.send_uncounted(stream, failed.to_bytes(""));
+        }),
+    }
+}
+
+struct Resumed {
+    element: Element,
+}
+
+struct Refused;
+
+/// Puts a session that waits onto a new stream.
+fn take_over(ctx: &mut Context<'_>, stream: StreamId, asked: &Resume) -> Result<Resumed, Refused> {
+    if ctx.account.session_of(stream).is_some() {
+        return Err(Refused);
+    }
+    let key = key_of(&asked.previous).ok_or(Refused)?;
+    let is_asked = |session: &&mut Session| {
+        let management = session.management.as_ref();
+        management.is_some_and(|management| management.key() == key && management.can_resume())
+    };
+    let session = ctx.account.sessions.iter_mut().find(is_asked).ok_or(Refused)?;
+    let management = session.management.as_mut().ok_or(Refused)?;
+    let newest = management.acknowledge(asked.handled).map_err(|_| Refused)?;
+    management.detached_since_ms = None;
+    let element = Element::new("resumed", ns::STREAM_MANAGEMENT)
+        .with_attr("h", management.handled().to_string())
+        .with_attr("previd", &*asked.previous);
+    session.received = session.received.max(newest.unwrap_or_default());
+    session.is_inactive = false;
+    let old_stream = session.stream.replace(stream);
+    if let Some(old_stream) = old_stream {
+        ctx.close(old_stream, Closing::Error(StreamErrorCondition::Conflict));
+    }
+    Ok(Resumed { element })
+}
+
+/// Sends again what the client has not acknowledged, then what waited for it in the archive.
+fn resend(ctx: &mut Context<'_>, stream: StreamId) {
+    let Some(session) = ctx.account.session_of(stream) else { return };
+    let resource = session.resource().to_owned();
+    let management = session.management.as_ref();
+    let unacknowledged: Vec<_> = management
+        .into_iter()
+        .flat_map(|management| management.unacknowledged().map(|sent| sent.bytes.clone()))
+        .collect();
+    for bytes in unacknowledged {
+        ctx.send_uncounted(stream, bytes);
+    }
+    messages::catch_up(ctx, &resource);
+}
+
+/// XEP-0198 5: the session is gone, but the client learns how far the last commit reached.
+fn refuse_resumption(
+    ctx: &mut Context<'_>,
+    _stream: StreamId,
+    asked: &Resume,
+    then: impl FnOnce(&mut Context<'_>, Element) + Send + 'static,
+) {
+    let failed = management::failed("item-not-found");
+    let Some(key) = key_of(&asked.previous) else { return then(ctx, failed) };
+    let query = Query::Handled { account: ctx.account.id, stream: key };
+    ctx.ask(query, move |ctx, answer| {
+        let failed = match answer {
+            Ok(Answer::Handled(Some(handled))) => failed.with_attr("h", handled.to_string()),
+            _ => failed,
+        };
+        then(ctx, failed);
+    });
+}

@@ -1,0 +1,79 @@
+//! Stanzas between accounts of this server.
+
+use super::{Chat, dispatch};
+use crate::context::{Context, Route};
+use crate::features::{At, messages, presence};
+use crate::jid::AccountId;
+use crate::ns;
+use crate::stanza::{Kind, StanzaError};
+use crate::time::Now;
+
+impl Chat {
+    /// Delivers what this input has sent on its way, and what that brings about.
+    pub(super) fn deliver_routes(&mut self, now: Now) {
+        while let Some(route) = self.effects.routes.pop_front() {
+            let delivered = self.deliver(now, &route);
+            if let Err(error) = delivered {
+                self.bounce(now, &route, &error);
+            }
+        }
+    }
+
+    fn deliver(&mut self, now: Now, route: &Route) -> Result<(), StanzaError> {
+        if route.to.domain() != self.config.domain.domain() {
+            return Err(StanzaError::remote_server_not_found());
+        }
+        let account = AccountId::of(&route.to).ok_or_else(StanzaError::service_unavailable)?;
+        // Whoever is addressed by a client has been loaded before; an account that is not there
+        // has no session to hear what is sent to all.
+        let received = self.in_account(now, account, |ctx| receive(ctx, route));
+        received.unwrap_or_else(|| Err(StanzaError::service_unavailable()))
+    }
+
+    /// Returns a stanza with an error to an account of ours, unless it is an answer itself.
+    fn bounce(&mut self, now: Now, route: &Route, error: &StanzaError) {
+        let is_answer = matches!(route.stanza.type_(), Some("error" | "result"));
+        if is_answer || route.stanza.kind() == Kind::Presence {
+            return;
+        }
+        let Some(sender) = AccountId::of(&route.from) else { return };
+        self.in_account(now, sender, |ctx| {
+            let mut reply = route.stanza.error_reply(error);
+            reply.set_attr("from", route.to.to_string());
+            reply.set_attr("to", route.from.to_string());
+            ctx.send_element(route.from.resource().unwrap_or_default(), &reply);
+        });
+    }
+}
+
+/// A stanza arrives for an account.
+fn receive(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
+    match route.stanza.kind() {
+        Kind::Message => messages::receive(ctx, route),
+        Kind::Presence => {
+            presence::receive(ctx, route);
+            Ok(())
+        }
+        _ => receive_iq(ctx, route),
+    }
+}
+
+fn receive_iq(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
+    let Some(resource) = route.to.resource() else {
+        return dispatch::answer_iq(
+            ctx,
+            At::Other,
+            &route.from,
+            Some(route.to.clone()),
+            &route.stanza,
+        );
+    };
+    if ctx.account.session(resource).is_none() {
+        return Err(StanzaError::service_unavailable());
+    }
+    let mut iq = route.stanza.element();
+    iq.set_attr("from", route.from.to_string());
+    iq.set_attr("to", route.to.to_string());
+    ctx.send(resource, iq.to_bytes(ns::CLIENT), None);
+    Ok(())
+}

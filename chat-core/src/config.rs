@@ -1,0 +1,37 @@
+//! What the core is told once, at start.
+
+use crate::jid::Jid;
+use crate::transaction::RECENT_ORIGINS_MAX;
+
+/// The core's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The domain of all accounts' JIDs.
+    pub domain: Jid,
+    /// The addresses of XEP-0157, as URIs.
+    pub abuse_contacts: Vec<Box<str>>,
+    /// Where XEP-0363 puts files; no slots are offered without it.
+    pub upload_bytes_max: Option<u64>,
+    /// Messages that one account's archive holds at most before senders get `resource-constraint`.
+    pub archive_messages_max: u64,
+}
+
+impl Config {
+    /// Defaults for a domain.
+    pub fn new(domain: Jid) -> Config {
+        Config {
+            domain,
+            abuse_contacts: Vec::new(),
+            upload_bytes_max: None,
+            archive_messages_max: u64::MAX,
+        }
+    }
+}
+
+/// Bound resources of one account.
+pub const SESSIONS_MAX: usize = 32;
+/// Stanzas of one stream that wait for an account to be loaded.
+pub const PARKED_MAX: usize = 256;
+/// An account without sessions leaves memory after this time.
+pub const IDLE_ACCOUNT_MS: u64 = 30_000;
+const _: () = assert!(RECENT_ORIGINS_MAX >= crate::stream_management::UNACKNOWLEDGED_MAX / 2);

@@ -1,0 +1,266 @@
+//! What a feature works with: the account whose part it is, and the effects of this input.
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+
+use crate::account::Account;
+use crate::chat::{Closing, Outward};
+use crate::config::Config;
+use crate::id::{MessageId, QueryId, StreamId};
+use crate::jid::{AccountId, Jid};
+use crate::session::Session;
+use crate::stanza::{Stanza, StanzaError};
+use crate::stream::{Ready, StreamErrorCondition};
+use crate::stream_management::{Kept, Sent};
+use crate::time::Now;
+use crate::transaction::{Answer, Query, StorageError, Write};
+use crate::xml::Element;
+
+/// One feature's view while an input is handled.
+pub struct Context<'a> {
+    /// The moment of the input.
+    pub now: Now,
+    /// The core's settings.
+    pub config: &'a Config,
+    /// The account that acts or receives.
+    pub account: &'a mut Account,
+    pub(crate) effects: &'a mut Effects,
+}
+
+/// What an input brings about; carried out when it is handled to its end.
+pub(crate) struct Effects {
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) newest: MessageId,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) sends: Vec<Effect>,
+    pub(crate) routes: std::collections::VecDeque<Route>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) next_query: QueryId,
+}
+
+impl Effects {
+    /// Forgets what an input that panicked wanted to do.
+    pub(crate) fn forget(&mut self) {
+        self.writes.clear();
+        self.sends.clear();
+        self.routes.clear();
+        self.questions.clear();
+    }
+}
+
+/// An output that waits for the input's end.
+pub(crate) enum Effect {
+    /// The answer to a login.
+    Ready(StreamId, Box<Ready>),
+    /// To a stream.
+    Send(StreamId, Bytes),
+    /// The stream ends.
+    Close(StreamId, Closing),
+    /// To the world outside of XMPP.
+    Outward(Outward),
+}
+
+/// A stanza on its way to an account or to the server.
+#[derive(Debug)]
+pub struct Route {
+    /// Who sent it: a full JID of a client, or a bare one of an account.
+    pub from: Jid,
+    /// Whom it is for.
+    pub to: Jid,
+    /// The stanza; its own `from` and `to` do not count.
+    pub stanza: Stanza,
+    /// The message as it is stored and sent, once it is rendered.
+    pub message: Option<Outgoing>,
+}
+
+/// A message that its sender's account has let out.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Rendered with `from` and `to`.
+    pub bytes: Bytes,
+    /// Its id, if it is to be kept.
+    pub id: Option<MessageId>,
+}
+
+type Continue = Box<dyn FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send>;
+
+/// A query with what follows on its answer.
+pub(crate) struct Question {
+    pub(crate) id: QueryId,
+    pub(crate) account: AccountId,
+    pub(crate) query: Query,
+    pub(crate) then: Continue,
+}
+
+/// Who asked, so that an answer can be given later.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The full JID that sent the IQ, or the bare one of another account.
+    pub from: Jid,
+    /// What the IQ was addressed to, as the answer's `from`; none where it had no `to`.
+    pub to: Option<Jid>,
+    /// The IQ's id.
+    pub id: Box<str>,
+}
+
+impl Context<'_> {
+    /// Puts a record of the account.
+    pub fn put(&mut self, feature: &'static str, key: &str, value: &Element) {
+        let value = value.to_bytes("");
+        self.write(Write::Put { account: self.account.id, feature, key: key.into(), value });
+    }
+
+    /// Removes a record of the account.
+    pub fn remove(&mut self, feature: &'static str, key: &str) {
+        self.write(Write::Remove { account: self.account.id, feature, key: key.into() });
+    }
+
+    /// Adds a write to this input's transaction.
+    pub fn write(&mut self, write: Write) {
+        self.effects.writes.push(write);
+    }
+
+    /// The message with this id, as it is about to be stored by this input.
+    pub fn new_message(&mut self, id: MessageId) -> Option<&mut crate::transaction::NewMessage> {
+        self.effects.writes.iter_mut().rev().find_map(|write| match write {
+            Write::Append(message) if message.id == id => Some(&mut **message),
+            _ => None,
+        })
+    }
+
+    /// The id for a message that is accepted now.
+    pub fn next_message_id(&mut self) -> MessageId {
+        self.effects.newest = MessageId::next(self.effects.newest, self.now.unix_ms);
+        self.effects.newest
+    }
+
+    /// 64 bits that nobody can guess.
+    pub fn random(&mut self) -> u64 {
+        self.effects.random.next_u64()
+    }
+
+    /// Sends to one of the account's sessions, if it is there. `message` is the stored message
+    /// that the bytes carry.
+    pub fn send(&mut self, resource: &str, bytes: Bytes, message: Option<MessageId>) {
+        let Some(session) = self.account.session_mut(resource) else { return };
+        send_to(session, bytes, message, self.effects);
+    }
+
+    /// Sends an element to one of the account's sessions, if it is there.
+    pub fn send_element(&mut self, resource: &str, element: &Element) {
+        self.send(resource, element.to_bytes(crate::ns::CLIENT), None);
+    }
+
+    /// Sends the same to each session that is meant.
+    pub fn send_to_each(
+        &mut self,
+        is_meant: impl Fn(&Session) -> bool,
+        message: Option<MessageId>,
+        render: impl Fn(&Session) -> Bytes,
+    ) -> usize {
+        let mut count = 0;
+        for session in self.account.sessions.iter_mut().filter(|session| is_meant(session)) {
+            let bytes = render(session);
+            send_to(session, bytes, message, self.effects);
+            count += 1;
+        }
+        count
+    }
+
+    /// Sends what stream management does not count, such as `<a/>`.
+    pub fn send_uncounted(&mut self, stream: StreamId, bytes: Bytes) {
+        self.effects.sends.push(Effect::Send(stream, bytes));
+    }
+
+    /// Ends a stream.
+    pub fn close(&mut self, stream: StreamId, closing: Closing) {
+        self.effects.sends.push(Effect::Close(stream, closing));
+    }
+
+    /// Has the world outside of XMPP told, once this input's transaction is durable.
+    pub fn outward(&mut self, outward: Outward) {
+        self.effects.sends.push(Effect::Outward(outward));
+    }
+
+    /// Sends a stanza of the account itself on its way to another JID, or to one's own server.
+    pub fn route(&mut self, from: Jid, to: Jid, element: &Element) {
+        self.forward(Route { from, to, stanza: Stanza::from_element(element), message: None });
+    }
+
+    /// Sends a stanza on its way.
+    pub fn forward(&mut self, route: Route) {
+        self.effects.routes.push_back(route);
+    }
+
+    /// Asks the storage. The answer comes while the account is active, or not at all. It contains
+    /// what the account has changed before.
+    pub fn ask(
+        &mut self,
+        query: Query,
+        then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
+    ) {
+        let id = self.effects.next_query;
+        self.effects.next_query = QueryId(id.0 + 1);
+        let account = self.account.id;
+        self.effects.questions.push(Question { id, account, query, then: Box::new(then) });
+    }
+
+    /// Answers an IQ.
+    pub fn answer(&mut self, request: &Request, answer: Result<Option<Element>, StanzaError>) {
+        let mut iq = Element::new("iq", crate::ns::CLIENT).with_attr("id", &*request.id);
+        if let Some(from) = &request.to {
+            iq.set_attr("from", from.to_string());
+        }
+        iq.set_attr("to", request.from.to_string());
+        match answer {
+            Ok(payload) => {
+                iq.set_attr("type", "result");
+                if let Some(payload) = payload {
+                    iq.push(payload);
+                }
+            }
+            Err(error) => {
+                iq.set_attr("type", "error");
+                iq.push(error.to_element());
+            }
+        }
+        if self.account.jid.is_bare_of(&request.from) {
+            let resource = request.from.resource().unwrap_or_default().to_owned();
+            self.send_element(&resource, &iq);
+        } else {
+            let from = request.to.clone().unwrap_or_else(|| self.account.jid.clone());
+            self.route(from, request.from.clone(), &iq);
+        }
+    }
+}
+
+fn send_to(session: &mut Session, bytes: Bytes, message: Option<MessageId>, effects: &mut Effects) {
+    if let Some(id) = message {
+        session.sent = session.sent.max(id);
+    }
+    let kept = match &mut session.management {
+        Some(management) => management.keep(Sent { bytes: bytes.clone(), message }),
+        None => {
+            // Without acknowledgements what is sent counts as received.
+            if let (Some(id), Some(_)) = (message, session.stream) {
+                session.has_received(id);
+            }
+            Kept::Quiet
+        }
+    };
+    let Some(stream) = session.stream else { return };
+    match kept {
+        Kept::Quiet => effects.sends.push(Effect::Send(stream, bytes)),
+        Kept::Ask => {
+            effects.sends.push(Effect::Send(stream, bytes));
+            effects.sends.push(Effect::Send(stream, Bytes::from_static(ASK)));
+        }
+        Kept::Overflow => {
+            let closing = Closing::Error(StreamErrorCondition::ResourceConstraint);
+            effects.sends.push(Effect::Close(stream, closing));
+        }
+    }
+}
+
+const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";

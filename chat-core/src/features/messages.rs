@@ -1,0 +1,311 @@
+//! RFC 6121 5 and 8.5, XEP-0160, XEP-0359: a message leaves one account and enters another.
+//!
+//! A message that is to be kept gets its id here, is rendered once, and has one row with an archive
+//! entry for each side. A session that is behind gets stored messages from the archive alone, in
+//! order; it has caught up when the archive holds none that it was not sent.
+
+use bytes::Bytes;
+use smallvec::smallvec;
+
+use super::carbons::{self, Side};
+use super::{FEATURES, Feature, Flow, MessageIn, MessageOut, archive};
+use crate::context::{Context, Outgoing, Route};
+use crate::id::MessageId;
+use crate::jid::Jid;
+use crate::ns;
+use crate::session::Session;
+use crate::stanza::{Child, MessageType, Rewrite, Stanza, StanzaError, append_to_rendered};
+use crate::transaction::{
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, NewMessage, Origin, Query, StoredMessage,
+    Write,
+};
+
+pub(super) const FEATURE: Feature = Feature {
+    server_features: &[ns::STANZA_ID],
+    account_features: &[ns::STANZA_ID],
+    ..Feature::named("messages")
+};
+
+/// A client of the account sends a message.
+pub(crate) fn send(
+    ctx: &mut Context<'_>,
+    from: &Jid,
+    to: Option<Jid>,
+    stanza: &Stanza,
+) -> Result<(), StanzaError> {
+    let to = to.unwrap_or_else(|| ctx.account.jid.clone());
+    if to.domain() != ctx.config.domain.domain() {
+        return Err(StanzaError::remote_server_not_found());
+    }
+    let is_stored = archive::is_stored(stanza);
+    let mut out = MessageOut { from, to: &to, stanza, is_stored, expires_unix_ms: None };
+    for look in FEATURES.iter().filter_map(|feature| feature.message_out) {
+        if look(ctx, &mut out)? == Flow::Done {
+            return Ok(());
+        }
+    }
+    let (is_stored, expires_unix_ms) = (out.is_stored, out.expires_unix_ms);
+    let origin = origin(ctx, from, stanza);
+    if is_stored && origin.is_unique && ctx.account.note_origin(origin.digest) {
+        // The client did not hear that we have it, and sent it again.
+        return Ok(());
+    }
+    let bytes = render(ctx, from, &to, stanza);
+    let id = is_stored.then(|| store(ctx, &to, &bytes, origin, expires_unix_ms));
+    let is_to_self = ctx.account.jid.is_bare_of(&to);
+    if carbons::are_due(stanza) && !is_to_self {
+        send_copies(ctx, from, &bytes, id);
+    }
+    let message = Some(Outgoing { bytes, id });
+    ctx.forward(Route { from: from.clone(), to, stanza: stanza.clone(), message });
+    Ok(())
+}
+
+/// A message arrives for the account.
+pub(crate) fn receive(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
+    let rendered;
+    let message = match &route.message {
+        Some(message) => message,
+        None => {
+            let bytes = render(ctx, &route.from, &route.to, &route.stanza);
+            rendered = Outgoing { bytes, id: None };
+            &rendered
+        }
+    };
+    let mut arriving =
+        MessageIn { from: &route.from, to: &route.to, stanza: &route.stanza, message };
+    for look in FEATURES.iter().filter_map(|feature| feature.message_in) {
+        if look(ctx, &mut arriving)? == Flow::Done {
+            return Ok(());
+        }
+    }
+    let bytes = match message.id {
+        Some(id) => {
+            enter_archive(ctx, id, &route.from);
+            with_stanza_id(&message.bytes, &ctx.account.jid, id)
+        }
+        None => message.bytes.clone(),
+    };
+    deliver(ctx, route, &bytes, message.id)
+}
+
+/// A session that is behind is sent what the archive holds for it, a page at a time.
+pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
+    let account = ctx.account.id;
+    let newest = ctx.account.newest;
+    let now_unix_ms = ctx.now.unix_ms;
+    let Some(session) = ctx.account.session_mut(resource) else { return };
+    let is_busy = session.management.as_ref().is_some_and(|management| management.is_busy());
+    if !session.is_behind || session.is_catching_up || is_busy || session.presence.is_none() {
+        return;
+    }
+    if session.reads_archive || session.sent >= newest {
+        session.sent = newest;
+        session.is_behind = false;
+        return;
+    }
+    session.is_catching_up = true;
+    let query = Query::Archive(ArchiveQuery {
+        account,
+        peer: None,
+        incoming_only: true,
+        after: Some(session.sent),
+        before: None,
+        ids: None,
+        from_end: false,
+        messages_max: CATCH_UP_PAGE,
+        count: false,
+        now_unix_ms,
+    });
+    let resource = resource.to_owned();
+    ctx.ask(query, move |ctx, answer| {
+        let Some(session) = ctx.account.session_mut(&resource) else { return };
+        session.is_catching_up = false;
+        let Ok(Answer::Archive(page)) = answer else { return };
+        replay(ctx, &resource, page, newest);
+    });
+}
+
+fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: MessageId) {
+    for message in &page.messages {
+        let bytes = delayed(message, &ctx.account.jid, ctx.config.domain.as_str());
+        ctx.send(resource, bytes, Some(message.id));
+    }
+    let Some(session) = ctx.account.session_mut(resource) else { return };
+    if page.is_complete {
+        session.sent = session.sent.max(newest);
+    }
+    catch_up(ctx, resource);
+}
+
+/// A stored message as a client gets it: with its id, and with XEP-0203's stamp where it is late.
+pub(crate) fn delayed(message: &StoredMessage, own: &Jid, domain: &str) -> Bytes {
+    let mut extra = stanza_id(own, message.id);
+    extra.extend_from_slice(b"<delay xmlns='urn:xmpp:delay' from='");
+    crate::xml::escape_attr(domain, &mut extra);
+    extra.extend_from_slice(b"' stamp='");
+    extra.extend_from_slice(crate::date_time::format(message.id.unix_ms()).as_bytes());
+    extra.extend_from_slice(b"'/>");
+    append_to_rendered(&message.stanza, &extra)
+}
+
+/// The message as it is stored and delivered. Nobody else gives stanza-ids in our name (XEP-0359
+/// 4).
+fn render(ctx: &Context<'_>, from: &Jid, to: &Jid, stanza: &Stanza) -> Bytes {
+    let domain = ctx.config.domain.as_str();
+    let is_forged = |child: &Child<'_>| {
+        let by = || child.attr("by").and_then(|by| Jid::parse(&by).ok());
+        child.is("stanza-id", ns::STANZA_ID) && by().is_none_or(|by| by.domain() == domain)
+    };
+    stanza.render(&Rewrite {
+        from: Some(from.as_str()),
+        to: Some(to.as_str()),
+        drop: Some(&is_forged),
+        ..Rewrite::default()
+    })
+}
+
+/// A digest of what names a message for its sender: origin-id, or else the id attribute.
+pub(crate) fn origin_digest(text: &str) -> u64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_ref()[..8]);
+    // Storage keeps signed numbers, and 0 means none.
+    (u64::from_be_bytes(first) >> 1).max(1)
+}
+
+fn origin(ctx: &Context<'_>, from: &Jid, stanza: &Stanza) -> Origin {
+    let origin_id = stanza.child("origin-id", ns::STANZA_ID);
+    let unique = origin_id.as_ref().and_then(|element| element.attr("id"));
+    let text = unique.or_else(|| stanza.id());
+    let session = ctx.account.session(from.resource().unwrap_or_default());
+    let management = session.and_then(|session| session.management.as_ref());
+    Origin {
+        stream: management.map_or(0, |management| management.key()),
+        handled: management.map_or(0, |management| management.handled()),
+        digest: text.map_or(0, origin_digest),
+        is_unique: unique.is_some(),
+    }
+}
+
+fn store(
+    ctx: &mut Context<'_>,
+    to: &Jid,
+    bytes: &Bytes,
+    origin: Origin,
+    expires_unix_ms: Option<u64>,
+) -> MessageId {
+    let id = ctx.next_message_id();
+    let peer = to.bare_str().into();
+    let is_to_self = ctx.account.jid.is_bare_of(to);
+    let own = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: !is_to_self };
+    ctx.account.newest = id;
+    ctx.write(Write::Append(Box::new(NewMessage {
+        id,
+        stanza: bytes.clone(),
+        origin: Some(origin),
+        expires_unix_ms,
+        entries: smallvec![own],
+    })));
+    id
+}
+
+fn enter_archive(ctx: &mut Context<'_>, id: MessageId, from: &Jid) {
+    if ctx.account.jid.is_bare_of(from) {
+        return;
+    }
+    let peer = from.bare_str().into();
+    let entry = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: false };
+    ctx.account.newest = ctx.account.newest.max(id);
+    if let Some(message) = ctx.new_message(id) {
+        message.entries.push(entry);
+    }
+}
+
+fn send_copies(ctx: &mut Context<'_>, from: &Jid, bytes: &Bytes, id: Option<MessageId>) {
+    let own = ctx.account.jid.clone();
+    let copied = match id {
+        Some(id) => with_stanza_id(bytes, &own, id),
+        None => bytes.clone(),
+    };
+    let is_meant = |session: &Session| session.has_carbons && session.jid != *from;
+    ctx.send_to_each(is_meant, None, |session| carbons::copy(Side::Sent, &own, session, &copied));
+}
+
+fn deliver(
+    ctx: &mut Context<'_>,
+    route: &Route,
+    bytes: &Bytes,
+    id: Option<MessageId>,
+) -> Result<(), StanzaError> {
+    let kind = route.stanza.message_type();
+    let addressed = route.to.resource().filter(|resource| ctx.account.session(resource).is_some());
+    let count = match (addressed, kind) {
+        (Some(resource), _) => deliver_to_one(ctx, resource, route, bytes, id),
+        (None, MessageType::Chat | MessageType::Normal) => deliver_to_all(ctx, bytes, id),
+        (None, MessageType::Headline) if route.to.is_bare() => deliver_to_all(ctx, bytes, id),
+        (None, MessageType::GroupChat) => return Err(StanzaError::service_unavailable()),
+        (None, MessageType::Headline | MessageType::Error) => 0,
+    };
+    let is_lost = count == 0 && id.is_none();
+    if is_lost && route.stanza.has("body", ns::CLIENT) && kind != MessageType::Error {
+        return Err(StanzaError::service_unavailable());
+    }
+    Ok(())
+}
+
+fn deliver_to_one(
+    ctx: &mut Context<'_>,
+    resource: &str,
+    route: &Route,
+    bytes: &Bytes,
+    id: Option<MessageId>,
+) -> usize {
+    let is_addressed = |session: &Session| session.resource() == resource;
+    let count = send_stored(ctx, is_addressed, bytes, id);
+    if carbons::are_due(&route.stanza) {
+        let own = ctx.account.jid.clone();
+        let is_other = |session: &Session| session.has_carbons && session.resource() != resource;
+        let copy = |session: &Session| carbons::copy(Side::Received, &own, session, bytes);
+        ctx.send_to_each(|session| is_other(session) && !session.is_behind, id, copy);
+    }
+    count
+}
+
+fn deliver_to_all(ctx: &mut Context<'_>, bytes: &Bytes, id: Option<MessageId>) -> usize {
+    send_stored(ctx, Session::takes_messages, bytes, id)
+}
+
+/// Sends a message to sessions; one that cannot take a stored message now falls behind.
+fn send_stored(
+    ctx: &mut Context<'_>,
+    is_meant: impl Fn(&Session) -> bool,
+    bytes: &Bytes,
+    id: Option<MessageId>,
+) -> usize {
+    if id.is_some() {
+        for session in ctx.account.sessions.iter_mut().filter(|session| is_meant(session)) {
+            session.is_behind |=
+                session.management.as_ref().is_some_and(|management| management.is_busy());
+        }
+    }
+    let takes_now = |session: &Session| is_meant(session) && !(session.is_behind && id.is_some());
+    ctx.send_to_each(takes_now, id, |_| bytes.clone())
+}
+
+fn with_stanza_id(rendered: &Bytes, own: &Jid, id: MessageId) -> Bytes {
+    append_to_rendered(rendered, &stanza_id(own, id))
+}
+
+fn stanza_id(own: &Jid, id: MessageId) -> Vec<u8> {
+    let mut element = Vec::with_capacity(192);
+    element.extend_from_slice(b"<stanza-id xmlns='urn:xmpp:sid:0' by='");
+    crate::xml::escape_attr(own.as_str(), &mut element);
+    element.extend_from_slice(b"' id='");
+    element.extend_from_slice(id.to_string().as_bytes());
+    element.extend_from_slice(b"'/>");
+    element
+}
+
+/// Messages that a session which is behind is sent at a time.
+const CATCH_UP_PAGE: u32 = 100;

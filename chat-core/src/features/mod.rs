@@ -1,0 +1,194 @@
+//! The features: one file each, one row each. Their order is the order in which they see a stanza.
+
+use crate::context::{Context, Outgoing, Request};
+use crate::jid::Jid;
+use crate::stanza::{Stanza, StanzaError};
+use crate::transaction::Record;
+use crate::xml::Element;
+
+pub mod archive;
+pub mod carbons;
+pub mod client_state;
+pub mod messages;
+pub mod ping;
+pub mod presence;
+
+/// All features.
+pub const FEATURES: &[Feature] = &[
+    presence::FEATURE,
+    archive::FEATURE,
+    carbons::FEATURE,
+    client_state::FEATURE,
+    messages::FEATURE,
+    ping::FEATURE,
+];
+
+/// What the features keep of an account in memory, each its own.
+#[derive(Debug, Default)]
+pub struct State {
+    /// XEP-0313.
+    pub archive: archive::Preferences,
+}
+
+/// What a feature does. Only what it needs is set.
+pub struct Feature {
+    /// The owner of its records.
+    pub name: &'static str,
+    /// Reads one of its records when an account becomes active.
+    pub load: Option<fn(&mut State, &str, &Element)>,
+    /// What service discovery says of the server (XEP-0030).
+    pub server_features: &'static [&'static str],
+    /// What service discovery says of an account.
+    pub account_features: &'static [&'static str],
+    /// The requests it answers.
+    pub requests: &'static [Row],
+    /// Sees a message that a client of the account sends, before it leaves the account.
+    pub message_out: Option<LookOut>,
+    /// Sees a message that arrives for the account, before it is delivered.
+    pub message_in: Option<LookIn>,
+    /// Sees that one of the account's sessions became available, changed or went.
+    pub presence_changed: Option<fn(&mut Context<'_>, &str, Change)>,
+}
+
+impl Feature {
+    /// A feature that does nothing yet.
+    pub const fn named(name: &'static str) -> Feature {
+        Feature {
+            name,
+            load: None,
+            server_features: &[],
+            account_features: &[],
+            requests: &[],
+            message_out: None,
+            message_in: None,
+            presence_changed: None,
+        }
+    }
+}
+
+/// How a feature sees a message that leaves.
+pub type LookOut = fn(&mut Context<'_>, &mut MessageOut<'_>) -> Result<Flow, StanzaError>;
+/// How a feature sees a message that arrives.
+pub type LookIn = fn(&mut Context<'_>, &mut MessageIn<'_>) -> Result<Flow, StanzaError>;
+
+/// What becomes of a stanza that a feature has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next feature sees it.
+    Pass,
+    /// It goes no further, and nobody hears of it.
+    Done,
+}
+
+/// What happened to a session's availability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It sent its first presence.
+    Came,
+    /// It sent another presence.
+    Changed,
+    /// It sent unavailable presence, or ended.
+    Left,
+}
+
+/// A request that a feature answers.
+pub struct Row {
+    /// Where it is addressed.
+    pub at: At,
+    /// Get or set.
+    pub action: Action,
+    /// The payload's name.
+    pub name: &'static str,
+    /// The payload's namespace.
+    pub ns: &'static str,
+    /// Answers it.
+    pub handle: fn(&mut Context<'_>, &Iq) -> Result<Reply, StanzaError>,
+}
+
+/// Where a request is addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// One's own account: no `to`, or one's own bare JID.
+    Own,
+    /// The server's domain.
+    Server,
+    /// Another account's bare JID; handled by that account.
+    Other,
+}
+
+/// RFC 6120 8.2.3: what an IQ asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To be told.
+    Get,
+    /// To change something.
+    Set,
+}
+
+/// A request.
+pub struct Iq {
+    /// Who asks, for the answer.
+    pub request: Request,
+    /// Get or set.
+    pub action: Action,
+    /// Its one child.
+    pub payload: Element,
+}
+
+impl Iq {
+    /// The resource of the session that asks; empty where another account does.
+    pub fn resource(&self) -> &str {
+        self.request.from.resource().unwrap_or_default()
+    }
+}
+
+/// What a request's handler gives.
+#[derive(Debug)]
+pub enum Reply {
+    /// The result, with its payload.
+    Result(Option<Element>),
+    /// [`Context::answer`] is called later.
+    Later,
+}
+
+/// A message on its way out of the account.
+pub struct MessageOut<'a> {
+    /// The client that sends it.
+    pub from: &'a Jid,
+    /// Whom it is for.
+    pub to: &'a Jid,
+    /// As the client sent it.
+    pub stanza: &'a Stanza,
+    /// It is to be kept in the archives (XEP-0313).
+    pub is_stored: bool,
+    /// Milliseconds since 1970 at which it leaves all archives.
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A message on its way into the account.
+pub struct MessageIn<'a> {
+    /// Who sent it.
+    pub from: &'a Jid,
+    /// The address it was sent to: the account's bare JID or one of its resources.
+    pub to: &'a Jid,
+    /// As it was sent.
+    pub stanza: &'a Stanza,
+    /// As it is stored and delivered.
+    pub message: &'a Outgoing,
+}
+
+/// Reads a record into the state of the feature that owns it.
+pub(crate) fn load(state: &mut State, record: &Record) {
+    let owner = FEATURES.iter().find(|feature| *feature.name == *record.feature);
+    let Some(read) = owner.and_then(|feature| feature.load) else { return };
+    if let Ok(value) = Element::parse(&record.value, "") {
+        read(state, &record.key, &value);
+    }
+}
+
+/// The handler of a request.
+pub(crate) fn row(at: At, action: Action, payload: &Element) -> Option<&'static Row> {
+    let rows = FEATURES.iter().flat_map(|feature| feature.requests);
+    rows.into_iter()
+        .find(|row| row.at == at && row.action == action && payload.is(row.name, row.ns))
+}

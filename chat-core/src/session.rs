@@ -1,0 +1,106 @@
+//! A bound resource of an account (RFC 6120 7), with or without a stream under it.
+
+use bytes::Bytes;
+
+use crate::id::{MessageId, StreamId};
+use crate::jid::Jid;
+use crate::stream_management::Management;
+
+/// A device's session.
+#[derive(Debug)]
+pub struct Session {
+    /// The full JID.
+    pub jid: Jid,
+    /// The stream that carries it; none while it waits to be resumed.
+    pub stream: Option<StreamId>,
+    /// What it last said of itself; none before initial presence and after unavailable presence.
+    pub presence: Option<Availability>,
+    /// Its roster is kept up to date: it has asked for it (RFC 6121 2.2).
+    pub is_interested: bool,
+    /// XEP-0280 is on.
+    pub has_carbons: bool,
+    /// XEP-0352: nobody looks at it.
+    pub is_inactive: bool,
+    /// It reads the archive itself, so that nothing is replayed to it.
+    pub reads_archive: bool,
+    /// XEP-0198, once enabled.
+    pub management: Option<Box<Management>>,
+    /// The newest stored message that was sent to it.
+    pub sent: MessageId,
+    /// Stored messages newer than [`Self::sent`] reach it from the archive, not as they come.
+    pub is_behind: bool,
+    /// A page of the archive has been asked for, to catch up.
+    pub(crate) is_catching_up: bool,
+    /// The newest message that the device has, as far as is known.
+    pub received: MessageId,
+    /// [`Self::received`] as storage knows it.
+    pub received_stored: MessageId,
+    /// What features keep for a session.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// Presence that makes a session available.
+#[derive(Clone, Debug)]
+pub struct Availability {
+    /// -128 to 127; below zero it gets no messages to the bare JID.
+    pub priority: i8,
+    /// The stanza as others receive it, without `to`; it ends with `</presence>`.
+    pub stanza: Bytes,
+}
+
+/// State of rarer use, not paid for by every session.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// XEP-0352: the newest presence of each sender, held back while nobody looks.
+    pub held_presence: Vec<(Jid, Bytes)>,
+    /// Entities beside the roster that know of this session's presence (RFC 6121 4.6).
+    pub directed: Vec<Jid>,
+    /// XEP-0115: the capabilities that this session last announced.
+    pub capabilities: Option<Box<str>>,
+    /// XEP-0163: nodes whose events this session wants (`+notify`).
+    pub interests: Vec<Box<str>>,
+    /// XEP-0386: the client software, as it names itself.
+    pub software: Option<Box<str>>,
+}
+
+impl Session {
+    /// A session that has just been bound.
+    pub fn new(jid: Jid, stream: StreamId, received: MessageId) -> Session {
+        Session {
+            jid,
+            stream: Some(stream),
+            presence: None,
+            is_interested: false,
+            has_carbons: false,
+            is_inactive: false,
+            reads_archive: false,
+            management: None,
+            sent: received,
+            is_behind: true,
+            is_catching_up: false,
+            received,
+            received_stored: received,
+            extra: None,
+        }
+    }
+
+    /// The resource of its JID.
+    pub fn resource(&self) -> &str {
+        self.jid.resource().unwrap_or_default()
+    }
+
+    /// The presence's priority, where it gets messages that are sent to the bare JID.
+    pub fn takes_messages(&self) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Its rarer state, made where it does not exist yet.
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// The device has this message and all before it.
+    pub fn has_received(&mut self, id: MessageId) {
+        self.received = self.received.max(id);
+    }
+}

@@ -1,0 +1,214 @@
+//! XEP-0198 Stream Management: what a session has handled, and what its client has not yet.
+//!
+//! The number `h` that a client is told counts what is committed: the answer to `<r/>` waits behind
+//! the transaction of the last stanza, as every output of the stream does.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::id::MessageId;
+
+/// The state of one managed session.
+#[derive(Debug)]
+pub struct Management {
+    key: u64,
+    handled: u32,
+    acknowledged: u32,
+    unacknowledged: VecDeque<Sent>,
+    bytes: usize,
+    can_resume: bool,
+    /// Since when no stream carries the session, by [`crate::time::Now::elapsed_ms`].
+    pub detached_since_ms: Option<u64>,
+    asked_at: u32,
+}
+
+/// A stanza that was sent and not acknowledged.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// As it went out.
+    pub bytes: Bytes,
+    /// The stored message that it carries.
+    pub message: Option<MessageId>,
+}
+
+/// What became of a stanza to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept.
+    Quiet,
+    /// It is kept, and the client is to be asked for an acknowledgement.
+    Ask,
+    /// There was no room: the session must end.
+    Overflow,
+}
+
+/// A client acknowledged more than it was sent (XEP-0198's `handled-count-too-high`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandledTooHigh {
+    /// What the client says.
+    pub handled: u32,
+    /// What it was sent.
+    pub sent: u32,
+}
+
+impl Management {
+    /// A session whose client has just enabled management.
+    pub fn new(key: u64, can_resume: bool) -> Management {
+        Management {
+            key,
+            handled: 0,
+            acknowledged: 0,
+            unacknowledged: VecDeque::new(),
+            bytes: 0,
+            can_resume,
+            detached_since_ms: None,
+            asked_at: 0,
+        }
+    }
+
+    /// The number that names the session in [`resumption_id`].
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The session outlives its stream.
+    pub fn can_resume(&self) -> bool {
+        self.can_resume
+    }
+
+    /// How many stanzas of the client were handled, modulo 2^32.
+    pub fn handled(&self) -> u32 {
+        self.handled
+    }
+
+    /// One more stanza of the client is handled.
+    pub fn handle(&mut self) {
+        self.handled = self.handled.wrapping_add(1);
+    }
+
+    /// How many stanzas were sent, modulo 2^32.
+    pub fn sent(&self) -> u32 {
+        self.acknowledged.wrapping_add(self.unacknowledged.len() as u32)
+    }
+
+    /// Keeps a stanza until the client has acknowledged it.
+    pub fn keep(&mut self, sent: Sent) -> Kept {
+        if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX || self.bytes > UNACKNOWLEDGED_BYTES_MAX
+        {
+            // Something is lost to the session: it cannot go on where it was.
+            self.can_resume = false;
+            return Kept::Overflow;
+        }
+        self.bytes += sent.bytes.len();
+        self.unacknowledged.push_back(sent);
+        if self.sent().wrapping_sub(self.asked_at) < ASK_EVERY {
+            return Kept::Quiet;
+        }
+        self.asked_at = self.sent();
+        Kept::Ask
+    }
+
+    /// Drops what the client has, and gives the newest stored message among it.
+    ///
+    /// # Errors
+    /// [`HandledTooHigh`] where the client claims what it was never sent.
+    pub fn acknowledge(&mut self, handled: u32) -> Result<Option<MessageId>, HandledTooHigh> {
+        let count = handled.wrapping_sub(self.acknowledged) as usize;
+        if count > self.unacknowledged.len() {
+            return Err(HandledTooHigh { handled, sent: self.sent() });
+        }
+        let mut newest = None;
+        for sent in self.unacknowledged.drain(..count) {
+            self.bytes -= sent.bytes.len();
+            newest = newest.max(sent.message);
+        }
+        self.acknowledged = handled;
+        if self.unacknowledged.is_empty() {
+            // An idle session keeps no memory for what it once had to send.
+            self.unacknowledged = VecDeque::new();
+        }
+        Ok(newest)
+    }
+
+    /// What the client has not acknowledged, oldest first.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = &Sent> {
+        self.unacknowledged.iter()
+    }
+
+    /// Stored messages are better left in the archive until the client has acknowledged some.
+    pub fn is_busy(&self) -> bool {
+        self.unacknowledged.len() >= BUSY_FROM || self.bytes >= UNACKNOWLEDGED_BYTES_MAX / 2
+    }
+}
+
+/// The resumption id of XEP-0198: what a client names to resume.
+pub fn resumption_id(key: u64) -> String {
+    format!("{key:016x}")
+}
+
+/// The key in a resumption id, if it is one of ours.
+pub fn key_of(resumption_id: &str) -> Option<u64> {
+    let is_id = resumption_id.len() == 16 && !resumption_id.starts_with('+');
+    is_id.then(|| u64::from_str_radix(resumption_id, 16).ok()).flatten()
+}
+
+/// An acknowledgement is asked for after this many stanzas.
+const ASK_EVERY: u32 = 16;
+/// From this many unacknowledged stanzas on, stored messages wait in the archive.
+const BUSY_FROM: usize = UNACKNOWLEDGED_MAX / 2;
+/// Stanzas that a session keeps unacknowledged; stored messages beyond them wait in the archive.
+pub const UNACKNOWLEDGED_MAX: usize = 1024;
+/// Bytes that a session keeps unacknowledged.
+pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;
+/// A session without a stream is kept this long.
+pub const RESUME_WITHIN_MS: u64 = 10 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(message: Option<MessageId>) -> Sent {
+        Sent { bytes: Bytes::from_static(b"<message></message>"), message }
+    }
+
+    #[test]
+    fn acknowledging_gives_the_newest_message() {
+        let mut management = Management::new(1, true);
+        management.keep(sent(Some(MessageId::at(1))));
+        management.keep(sent(None));
+        management.keep(sent(Some(MessageId::at(2))));
+        assert_eq!(management.acknowledge(2), Ok(Some(MessageId::at(1))));
+        assert_eq!(management.unacknowledged().count(), 1);
+        assert_eq!(management.acknowledge(2), Ok(None));
+        assert_eq!(management.acknowledge(3), Ok(Some(MessageId::at(2))));
+        assert_eq!(management.bytes, 0);
+    }
+
+    #[test]
+    fn nobody_acknowledges_what_was_not_sent() {
+        let mut management = Management::new(1, true);
+        management.keep(sent(None));
+        assert_eq!(management.acknowledge(2), Err(HandledTooHigh { handled: 2, sent: 1 }));
+        assert_eq!(
+            management.acknowledge(u32::MAX),
+            Err(HandledTooHigh { handled: u32::MAX, sent: 1 })
+        );
+    }
+
+    #[test]
+    fn counts_wrap() {
+        let mut management = Management::new(1, true);
+        management.acknowledged = u32::MAX;
+        management.keep(sent(None));
+        assert_eq!(management.sent(), 0);
+        assert_eq!(management.acknowledge(0), Ok(None));
+    }
+
+    #[test]
+    fn ids_are_read_back() {
+        assert_eq!(key_of(&resumption_id(77)), Some(77));
+        assert_eq!(key_of("+00000000000004d"), None);
+        assert_eq!(key_of(""), None);
+    }
+}
