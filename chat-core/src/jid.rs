@@ -2,6 +2,8 @@
 
 mod account_id;
 mod prepare;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

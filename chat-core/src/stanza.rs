@@ -7,6 +7,8 @@ mod kind;
 mod parse;
 mod render;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;

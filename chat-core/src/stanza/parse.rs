@@ -45,9 +45,12 @@ fn scan(bytes: &[u8], limits: &Limits) -> Result<Option<(Head, Inside)>, XmlErro
 
 /// A stanza whose own name has a prefix: its unprefixed children would mean something else
 /// behind the start tag that `render` writes.
-
 fn parse_prefixed(bytes: &Bytes, limits: &Limits) -> Result<Stanza, XmlError> {
     let element = Element::parse_within(bytes, ns::CLIENT, limits)?;
+    if element.ns() == ns::XML {
+        // It has no other form; and nothing of that namespace opens a stanza.
+        return Err(XmlError::UndeclaredPrefix { at: 1, prefix: "xml".into() });
+    }
     parse(element.to_bytes(ns::CLIENT), &Limits::STORED)
 }
 

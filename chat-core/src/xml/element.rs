@@ -219,8 +219,10 @@ impl Element {
     /// Sets an attribute without a prefix.
     ///
     /// # Panics
-    /// In debug builds, if `name` is no name without a prefix.
+    /// In debug builds, if `name` is no name without a prefix, or `xmlns`.
     pub fn set_attr(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) {
+        let name = name.into();
+        debug_assert_ne!(name, "xmlns", "declarations are the writer's");
         self.set_attr_ns(name, Namespace::NONE, value);
     }
 

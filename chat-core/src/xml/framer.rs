@@ -140,10 +140,8 @@ impl Framer {
                 return Ok(None);
             }
             let Some(found) = self.scan(limits)? else {
-                self.check_size(limits, self.buffer.len())?;
                 return Ok(None);
             };
-            self.check_size(limits, self.scanned)?;
             if let Some(frame) = self.take(found, limits)? {
                 return Ok(Some(frame));
             }
@@ -182,10 +180,12 @@ impl Framer {
         Ok(true)
     }
 
-    /// Looks at new bytes until something is whole.
+    /// Looks at new bytes until something is whole, and never beyond what may be one element.
     fn scan(&mut self, limits: &Limits) -> Result<Option<Found>, XmlError> {
-        while self.scanned < self.buffer.len() {
-            let rest = &self.buffer[self.scanned..];
+        let bytes_max = limits.element_bytes_max;
+        let window = self.buffer.len().min(bytes_max);
+        while self.scanned < window {
+            let rest = &self.buffer[self.scanned..window];
             let hit = match self.inside {
                 Inside::Text => memchr(b'<', rest),
                 Inside::StartTag => memchr3(b'>', b'"', b'\'', rest),
@@ -194,7 +194,7 @@ impl Framer {
                 Inside::Markup | Inside::Bang(_) => Some(0),
             };
             let Some(offset) = hit else {
-                self.scanned = self.buffer.len();
+                self.scanned = window;
                 break;
             };
             let at = self.scanned + offset;
@@ -203,7 +203,7 @@ impl Framer {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        if self.buffer.len() > bytes_max { Err(XmlError::TooLarge { bytes_max }) } else { Ok(None) }
     }
 
     /// The byte at `at` ends what `inside` says.
@@ -323,11 +323,6 @@ impl Framer {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
-    }
-
-    fn check_size(&self, limits: &Limits, len: usize) -> Result<(), XmlError> {
-        let bytes_max = limits.element_bytes_max;
-        if len > bytes_max { Err(XmlError::TooLarge { bytes_max }) } else { Ok(()) }
     }
 }
 

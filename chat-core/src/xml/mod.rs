@@ -30,3 +30,6 @@ pub(crate) use parse::parse as parse_scanned;
 pub(crate) use scanner::{ScannedAttribute, Scanner, Span, StartTag, Token};
 pub(crate) use unescape::unescape_attr;
 pub(crate) use write::{write_attr, write_default_declaration};
+
+#[cfg(test)]
+pub(crate) mod tests;

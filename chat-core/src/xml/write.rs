@@ -10,12 +10,23 @@ impl Element {
     /// Appends it as XML; `parent_ns` is the default namespace in scope around it, which is
     /// declared again only where it changes.
     pub fn write_to(&self, out: &mut Vec<u8>, parent_ns: &str) {
+        if self.ns() == ns::XML {
+            // Namespaces in XML 1.0, 3: this one cannot be a default namespace.
+            return self.write_prefixed(b"xml:", parent_ns, out);
+        }
         out.push(b'<');
         out.extend_from_slice(self.name().as_bytes());
         if self.ns() != parent_ns {
             write_default_declaration(self.ns(), out);
         }
         self.write_rest(b"", self.ns(), out);
+    }
+
+    fn write_prefixed(&self, prefix: &[u8], default_ns: &str, out: &mut Vec<u8>) {
+        out.push(b'<');
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(self.name().as_bytes());
+        self.write_rest(prefix, default_ns, out);
     }
 
     /// It as XML; `parent_ns` is the default namespace in scope around it.
