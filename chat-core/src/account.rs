@@ -99,6 +99,11 @@ impl Account {
         own.map(|(_, received)| *received).or_else(any).unwrap_or_default()
     }
 
+    /// The device is known.
+    pub fn has_cursor(&self, resource: &str) -> bool {
+        self.cursors.iter().any(|(device, _)| **device == *resource)
+    }
+
     /// Notes what a device has received.
     pub fn set_cursor(&mut self, resource: &str, received: MessageId) {
         match self.cursors.iter_mut().find(|(device, _)| **device == *resource) {

@@ -174,8 +174,6 @@ pub struct Chat {
 /// A stream that has logged in.
 struct Stream {
     account: AccountId,
-    /// Outputs of the stream wait for this ticket.
-    after: Ticket,
     /// The account that its next stanza waits for, and the stanzas behind that one.
     parked: Option<Box<Parked>>,
 }
@@ -320,19 +318,7 @@ impl Chat {
     fn let_go(&mut self, ticket: Ticket) {
         let mut sends = std::mem::take(&mut self.effects.sends);
         for effect in sends.drain(..) {
-            let stream = match &effect {
-                Effect::Ready(stream, _) | Effect::Send(stream, _) | Effect::Close(stream, _) => {
-                    self.streams.get_mut(stream)
-                }
-                Effect::Outward(_) => None,
-            };
-            let after = match stream {
-                Some(stream) => {
-                    stream.after = stream.after.max(ticket);
-                    stream.after
-                }
-                None => ticket,
-            };
+            let after = ticket.max(self.last_ticket_of(&effect));
             let output = match effect {
                 Effect::Ready(stream, ready) => Output::Ready { stream, ready },
                 Effect::Send(stream, bytes) => Output::Send { stream, bytes },
@@ -342,6 +328,16 @@ impl Chat {
             self.hold(after, output);
         }
         self.effects.sends = sends;
+    }
+
+    /// The transaction that a stream's outputs wait for: the last one of its account.
+    fn last_ticket_of(&self, effect: &Effect) -> Ticket {
+        let stream = match effect {
+            Effect::Ready(stream, _) | Effect::Send(stream, _) | Effect::Close(stream, _) => stream,
+            Effect::Outward(_) => return Ticket(0),
+        };
+        let account = self.streams.get(stream).and_then(|link| self.accounts.get(&link.account));
+        account.map_or(Ticket(0), |account| account.last_ticket)
     }
 
     /// Lets an output go behind the commit of a ticket.

@@ -4,7 +4,7 @@ use super::{Chat, Closing, Output, Stream, ending, management};
 use crate::config::SESSIONS_MAX;
 use crate::context::{Context, Effect};
 use crate::features::messages;
-use crate::id::{StreamId, Ticket};
+use crate::id::StreamId;
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Stanza, StanzaError};
@@ -21,8 +21,7 @@ impl Chat {
         if !self.accounts.contains_key(&account) {
             return self.await_login(stream, login);
         }
-        let after = self.accounts.get(&account).map_or(Ticket(0), |account| account.last_ticket);
-        self.streams.insert(stream, Stream { account, after, parked: None });
+        self.streams.insert(stream, Stream { account, parked: None });
         self.in_account(now, account, |ctx| {
             ctx.account.used_ms = now.elapsed_ms;
             start(ctx, stream, *login);
@@ -140,6 +139,10 @@ fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str) {
     }
     make_room(ctx);
     let received = ctx.account.received_by(&resource);
+    if !ctx.account.has_cursor(&resource) {
+        // From now on it is a device that messages wait for.
+        management::set_cursor(ctx, resource.into(), received);
+    }
     ctx.account.sessions.push(Session::new(jid, stream, received));
 }
 

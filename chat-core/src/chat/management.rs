@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Closing;
 use crate::context::Context;
 use crate::features::{client_state, messages};
-use crate::id::StreamId;
+use crate::id::{MessageId, StreamId};
 use crate::ns;
 use crate::stanza::Stanza;
 use crate::stream::StreamErrorCondition;
@@ -50,7 +50,6 @@ pub(super) fn start(ctx: &mut Context<'_>, stream: StreamId, can_resume: bool) -
 
 /// Stores what devices have received since the last time.
 pub(super) fn store_cursors(ctx: &mut Context<'_>) {
-    let account = ctx.account.id;
     let mut moved = Vec::new();
     for session in &mut ctx.account.sessions {
         if session.received != session.received_stored {
@@ -59,9 +58,15 @@ pub(super) fn store_cursors(ctx: &mut Context<'_>) {
         }
     }
     for (device, received) in moved {
-        ctx.account.set_cursor(&device, received);
-        ctx.write(Write::SetCursor { account, device, received });
+        set_cursor(ctx, device, received);
     }
+}
+
+/// Stores what a device has received; where that makes too many devices, the oldest is forgotten.
+pub(super) fn set_cursor(ctx: &mut Context<'_>, device: Box<str>, received: MessageId) {
+    let account = ctx.account.id;
+    ctx.account.set_cursor(&device, received);
+    ctx.write(Write::SetCursor { account, device, received });
     if let Some(device) = ctx.account.surplus_cursor() {
         ctx.account.remove_cursor(&device);
         ctx.write(Write::RemoveCursor { account, device });

@@ -1,0 +1,248 @@
+//! A storage in memory: the plainest reading of what the core may ask.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chat_core::id::MessageId;
+use chat_core::jid::AccountId;
+use chat_core::transaction::{
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, Origin, Query,
+    RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount, StoredMessage, Transaction, Write,
+};
+
+/// All that is durable.
+#[derive(Clone, Default)]
+pub struct Disk {
+    accounts: BTreeMap<AccountId, Stored>,
+    messages: BTreeMap<MessageId, Message>,
+    /// Commits fail while this is set.
+    pub fails: bool,
+}
+
+#[derive(Clone, Default)]
+struct Stored {
+    number: Option<Box<str>>,
+    created_unix_ms: u64,
+    records: BTreeMap<(Box<str>, Box<str>), Bytes>,
+    cursors: BTreeMap<Box<str>, MessageId>,
+    items: BTreeMap<Box<str>, Vec<Item>>,
+}
+
+#[derive(Clone)]
+struct Message {
+    stanza: Bytes,
+    origin: Option<Origin>,
+    expires_unix_ms: Option<u64>,
+    entries: Vec<ArchiveEntry>,
+}
+
+impl Disk {
+    /// Carries out a transaction, whole or not at all.
+    pub fn commit(&mut self, transaction: Transaction) -> Result<(), StorageError> {
+        if self.fails {
+            return Err(StorageError::Failed { reason: "the disk was told to fail".to_owned() });
+        }
+        let mut next = self.clone();
+        for write in transaction.writes {
+            next.write(write)?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// The newest message.
+    pub fn newest(&self) -> MessageId {
+        self.messages.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// All messages of an account's archive, oldest first.
+    pub fn archive(&self, account: AccountId) -> Vec<(MessageId, String)> {
+        let has = |message: &Message| message.entries.iter().any(|entry| entry.account == account);
+        let text = |message: &Message| String::from_utf8(message.stanza.to_vec()).unwrap();
+        let messages = self.messages.iter().filter(|(_, message)| has(message));
+        messages.map(|(id, message)| (*id, text(message))).collect()
+    }
+
+    fn write(&mut self, write: Write) -> Result<(), StorageError> {
+        match write {
+            Write::CreateAccount { account, number, created_unix_ms } => {
+                if self.accounts.contains_key(&account) {
+                    return Err(StorageError::Exists { what: "account" });
+                }
+                let stored = Stored { number, created_unix_ms, ..Stored::default() };
+                self.accounts.insert(account, stored);
+            }
+            Write::DeleteAccount { account } => {
+                self.accounts.remove(&account);
+                self.forget(|entry, _| entry.account == account);
+            }
+            Write::SetNumber { account, number } => self.of(account)?.number = number,
+            Write::Put { account, feature, key, value } => {
+                self.of(account)?.records.insert((feature.into(), key), value);
+            }
+            Write::Remove { account, feature, key } => {
+                self.of(account)?.records.remove(&(feature.into(), key));
+            }
+            Write::Append(message) => {
+                let NewMessage { id, stanza, origin, expires_unix_ms, entries } = *message;
+                let entries = entries.into_vec();
+                self.messages.insert(id, Message { stanza, origin, expires_unix_ms, entries });
+            }
+            Write::ReplaceMessage { id, stanza } => {
+                if let Some(message) = self.messages.get_mut(&id) {
+                    message.stanza = stanza;
+                }
+            }
+            Write::RemoveArchived { account, ids } => {
+                self.forget(|entry, id| entry.account == account && ids.contains(&id));
+            }
+            Write::RemoveConversation { account, peer, until } => self
+                .forget(|entry, id| entry.account == account && entry.peer == peer && id <= until),
+            Write::RemoveExpired { until_unix_ms } => {
+                self.messages.retain(|_, message| {
+                    message.expires_unix_ms.is_none_or(|expires| expires > until_unix_ms)
+                });
+            }
+            Write::SetCursor { account, device, received } => {
+                self.of(account)?.cursors.insert(device, received);
+            }
+            Write::RemoveCursor { account, device } => {
+                self.of(account)?.cursors.remove(&device);
+            }
+            Write::PutItem { account, node, item, items_max } => {
+                let items = self.of(account)?.items.entry(node).or_default();
+                items.retain(|old| old.id != item.id);
+                items.push(item);
+                let surplus = items.len().saturating_sub(items_max as usize);
+                items.drain(..surplus);
+            }
+            Write::RemoveItem { account, node, id } => {
+                if let Some(items) = self.of(account)?.items.get_mut(&node) {
+                    items.retain(|item| item.id != id);
+                }
+            }
+            Write::RemoveItems { account, node } => {
+                self.of(account)?.items.remove(&node);
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, account: AccountId) -> Result<&mut Stored, StorageError> {
+        self.accounts.get_mut(&account).ok_or(StorageError::NoAccount { account })
+    }
+
+    fn forget(&mut self, goes: impl Fn(&ArchiveEntry, MessageId) -> bool) {
+        self.messages.retain(|id, message| {
+            message.entries.retain(|entry| !goes(entry, *id));
+            !message.entries.is_empty()
+        });
+    }
+
+    /// Answers a query.
+    pub fn answer(&self, query: &Query) -> Result<Answer, StorageError> {
+        Ok(match query {
+            Query::Account(account) => Answer::Account(self.stored(*account).map(Box::new)),
+            Query::Archive(query) => Answer::Archive(self.page(query)),
+            Query::MessageByOrigin { account, peer, is_outgoing, digest } => {
+                let is_asked = |message: &&(MessageId, &Message, &ArchiveEntry)| {
+                    let (_, message, entry) = *message;
+                    entry.peer == *peer
+                        && entry.is_outgoing == *is_outgoing
+                        && message.origin.is_some_and(|origin| origin.digest == *digest)
+                };
+                let all: Vec<_> = self.entries(*account).collect();
+                let found = all.iter().rev().find(is_asked).map(shown);
+                let messages = found.into_iter().collect();
+                Answer::Archive(ArchivePage { messages, is_complete: true, count: None })
+            }
+            Query::Handled { account, stream } => {
+                let origins = self.entries(*account).filter_map(|(_, message, _)| message.origin);
+                let last = origins.filter(|origin| origin.stream == *stream).last();
+                Answer::Handled(last.map(|origin| origin.handled))
+            }
+            Query::Items { account, node, ids, items_max } => {
+                let stored = self.accounts.get(account);
+                let items = stored.and_then(|stored| stored.items.get(node));
+                let is_asked = |item: &&Item| ids.as_ref().is_none_or(|ids| ids.contains(&item.id));
+                let items = items.into_iter().flatten().rev().filter(is_asked);
+                Answer::Items(items.take(*items_max as usize).cloned().collect())
+            }
+            Query::Numbers(numbers) => {
+                let is_asked = |number: &Box<str>| numbers.contains(number);
+                let found = self.accounts.iter().filter_map(|(id, stored)| {
+                    stored.number.clone().filter(is_asked).map(|number| (number, *id))
+                });
+                Answer::Numbers(found.collect())
+            }
+        })
+    }
+
+    fn entries(
+        &self,
+        account: AccountId,
+    ) -> impl Iterator<Item = (MessageId, &Message, &ArchiveEntry)> {
+        self.messages.iter().filter_map(move |(id, message)| {
+            let entry = message.entries.iter().find(|entry| entry.account == account)?;
+            Some((*id, message, entry))
+        })
+    }
+
+    fn stored(&self, account: AccountId) -> Option<StoredAccount> {
+        let stored = self.accounts.get(&account)?;
+        let record = |((feature, key), value): (&(Box<str>, Box<str>), &Bytes)| Record {
+            feature: feature.clone(),
+            key: key.clone(),
+            value: value.clone(),
+        };
+        let sent = self.entries(account).filter(|(_, _, entry)| entry.is_outgoing);
+        let unique = sent.filter_map(|(_, message, _)| message.origin);
+        let mut recent_origins: Vec<u64> =
+            unique.filter(|origin| origin.is_unique).map(|origin| origin.digest).collect();
+        recent_origins.drain(..recent_origins.len().saturating_sub(RECENT_ORIGINS_MAX));
+        Some(StoredAccount {
+            number: stored.number.clone(),
+            created_unix_ms: stored.created_unix_ms,
+            records: stored.records.iter().map(record).collect(),
+            cursors: stored.cursors.iter().map(|(device, id)| (device.clone(), *id)).collect(),
+            recent_origins,
+            newest: self.entries(account).last().map(|(id, _, _)| id).unwrap_or_default(),
+        })
+    }
+
+    fn page(&self, query: &ArchiveQuery) -> ArchivePage {
+        let matching: Vec<_> = self
+            .entries(query.account)
+            .filter(|(id, message, entry)| {
+                query.peer.as_ref().is_none_or(|peer| entry.peer == *peer)
+                    && !(query.incoming_only && entry.is_outgoing)
+                    && query.ids.as_ref().is_none_or(|ids| ids.contains(id))
+                    && message.expires_unix_ms.is_none_or(|expires| expires > query.now_unix_ms)
+            })
+            .collect();
+        let is_in_page = |found: &&(MessageId, &Message, &ArchiveEntry)| {
+            query.after.is_none_or(|after| found.0 > after)
+                && query.before.is_none_or(|before| found.0 < before)
+        };
+        let rest: Vec<_> = matching.iter().filter(is_in_page).collect();
+        let surplus = rest.len().saturating_sub(query.messages_max as usize);
+        let taken = match query.from_end {
+            true => &rest[surplus..],
+            false => &rest[..rest.len() - surplus],
+        };
+        ArchivePage {
+            messages: taken.iter().map(|found| shown(found)).collect(),
+            is_complete: surplus == 0,
+            count: query.count.then_some(matching.len() as u64),
+        }
+    }
+}
+
+fn shown((id, message, entry): &(MessageId, &Message, &ArchiveEntry)) -> StoredMessage {
+    StoredMessage {
+        id: *id,
+        stanza: message.stanza.clone(),
+        is_outgoing: entry.is_outgoing,
+        expires_unix_ms: message.expires_unix_ms,
+    }
+}

@@ -1,0 +1,279 @@
+//! A server without sockets or disk for dialogues: clients with names, a clock that is told, and
+//! a storage in memory that commits when it is let.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+mod disk;
+mod pattern;
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use chat_core::chat::{Chat, Closing, Command, Input, Output};
+use chat_core::config::Config;
+use chat_core::id::{QueryId, StreamId, Ticket};
+use chat_core::jid::{AccountId, Jid};
+use chat_core::sasl::{Credential, CredentialIndex, Mechanism, TokenWish};
+use chat_core::stanza::Stanza;
+use chat_core::stream::{Inline, Login, Ready, SessionRequest};
+use chat_core::time::Now;
+use chat_core::transaction::{Query, Transaction, Write};
+use chat_core::xml::{Element, Limits};
+
+pub use disk::Disk;
+
+pub const DOMAIN: &str = "example.org";
+
+/// A server, its storage and its clients.
+pub struct World {
+    pub chat: Chat,
+    pub disk: Disk,
+    pub now: Now,
+    /// Transactions are committed as they come. Otherwise [`World::commit`] does it.
+    pub commits_at_once: bool,
+    uncommitted: VecDeque<Transaction>,
+    names: HashMap<String, AccountId>,
+    streams: HashMap<String, StreamId>,
+    inboxes: HashMap<StreamId, VecDeque<Element>>,
+    pub ready: HashMap<StreamId, Box<Ready>>,
+    pub closed: HashMap<StreamId, Closing>,
+    pub outward: Vec<chat_core::chat::Outward>,
+    next_stream: u64,
+}
+
+impl World {
+    pub fn new() -> World {
+        let now = Now { elapsed_ms: 0, unix_ms: 1_790_000_000_000 };
+        World {
+            chat: start(&Disk::default()),
+            disk: Disk::default(),
+            now,
+            commits_at_once: true,
+            uncommitted: VecDeque::new(),
+            names: HashMap::new(),
+            streams: HashMap::new(),
+            inboxes: HashMap::new(),
+            ready: HashMap::new(),
+            closed: HashMap::new(),
+            outward: Vec::new(),
+            next_stream: 1,
+        }
+    }
+
+    /// A world with these accounts, each with a client `NAME/phone` that is available.
+    pub fn with(names: &[&str]) -> World {
+        let mut world = World::new();
+        for name in names {
+            world.account(name);
+            world.come(&format!("{name}/phone"));
+        }
+        world
+    }
+
+    /// Creates an account.
+    pub fn account(&mut self, name: &str) -> AccountId {
+        let number = self.names.len() as u64 + 1;
+        let account = AccountId::from_random(0x0123_4567_89ab_cdef_u64.wrapping_mul(number));
+        self.names.insert(name.to_owned(), account);
+        let number = Some(format!("+1555010{number:04}").into());
+        let created_unix_ms = self.now.unix_ms;
+        let writes = vec![Write::CreateAccount { account, number, created_unix_ms }];
+        self.input(Input::Command {
+            id: 0,
+            command: Command::Write { account, writes, log_out: false },
+        });
+        account
+    }
+
+    /// The account's id.
+    pub fn id(&self, name: &str) -> AccountId {
+        self.names[name]
+    }
+
+    /// `alice` or `alice/phone` as a JID.
+    pub fn jid(&self, name: &str) -> Jid {
+        let (account, resource) = name.split_once('/').map_or((name, None), |(a, r)| (a, Some(r)));
+        Jid::from_parts(Some(&self.names[account].to_string()), DOMAIN, resource).unwrap()
+    }
+
+    /// Logs in and binds, as RFC 6120 has it.
+    pub fn connect(&mut self, name: &str) -> StreamId {
+        let stream = self.log_in(name, SessionRequest::Legacy);
+        let (_, resource) = name.split_once('/').unwrap();
+        let bind = format!(
+            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+             <resource>{resource}</resource></bind></iq>"
+        );
+        self.send(name, &bind);
+        self.expect(name, "<iq type='result' id='bind'/>");
+        stream
+    }
+
+    /// Logs in with requests inside (XEP-0388).
+    pub fn connect_inline(&mut self, name: &str, inline: Inline) -> StreamId {
+        self.log_in(name, SessionRequest::Inline(inline))
+    }
+
+    fn log_in(&mut self, name: &str, request: SessionRequest) -> StreamId {
+        let stream = StreamId(self.next_stream);
+        self.next_stream += 1;
+        self.streams.insert(name.to_owned(), stream);
+        let account = self.names[name.split('/').next().unwrap()];
+        let login = Login {
+            account,
+            credential: Credential::Password(CredentialIndex(0)),
+            mechanism: Mechanism::Plain,
+            user_agent: None,
+            tokens: TokenWish::default(),
+            request,
+        };
+        self.input(Input::Login { stream, login: Box::new(login) });
+        stream
+    }
+
+    /// Connects and becomes available; what it is told at that is passed over.
+    pub fn come(&mut self, name: &str) -> StreamId {
+        let stream = self.connect(name);
+        self.send(name, "<presence/>");
+        self.clear(name);
+        stream
+    }
+
+    /// Ends a client's stream, with `</stream:stream>` or without.
+    pub fn disconnect(&mut self, name: &str, is_clean: bool) {
+        let stream = self.streams.remove(name).unwrap();
+        self.input(Input::Closed { stream, is_clean });
+    }
+
+    /// A client sends XML; `{alice}` and `{alice/phone}` stand for JIDs.
+    pub fn send(&mut self, name: &str, xml: &str) {
+        let xml = self.filled(xml);
+        let element = Stanza::parse(Bytes::from(xml), &Limits::default()).unwrap();
+        let stream = self.streams[name];
+        self.input(Input::Element { stream, element: Box::new(element) });
+    }
+
+    /// The next thing that a client receives holds at least this.
+    pub fn expect(&mut self, name: &str, xml: &str) -> Element {
+        let pattern = Element::parse(self.filled(xml).as_bytes(), "jabber:client").unwrap();
+        let got = self.receive(name);
+        let got = got.unwrap_or_else(|| panic!("{name} got nothing, not {xml}"));
+        if let Err(difference) = pattern::matches(&pattern, &got) {
+            let got = String::from_utf8(got.to_bytes("jabber:client").to_vec()).unwrap();
+            panic!("{name}: {difference}\nexpected {xml}\ngot      {got}");
+        }
+        got
+    }
+
+    /// A client receives nothing more.
+    pub fn expect_nothing(&mut self, name: &str) {
+        if let Some(got) = self.receive(name) {
+            let got = String::from_utf8(got.to_bytes("jabber:client").to_vec()).unwrap();
+            panic!("{name} got {got}");
+        }
+    }
+
+    /// A request, and what its result or error holds at least.
+    pub fn ask(&mut self, name: &str, request: &str, answer: &str) -> Element {
+        self.send(name, request);
+        self.expect(name, answer)
+    }
+
+    /// The next thing that a client receives.
+    pub fn receive(&mut self, name: &str) -> Option<Element> {
+        let stream = self.streams.get(name)?;
+        self.inboxes.get_mut(stream)?.pop_front()
+    }
+
+    /// Passes over what a client has received.
+    pub fn clear(&mut self, name: &str) {
+        if let Some(stream) = self.streams.get(name) {
+            self.inboxes.remove(stream);
+        }
+    }
+
+    /// Time passes, second by second.
+    pub fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now.elapsed_ms += 1000;
+            self.now.unix_ms += 1000;
+            self.input(Input::Tick);
+        }
+    }
+
+    /// Commits what waits.
+    pub fn commit(&mut self) {
+        while let Some(transaction) = self.uncommitted.pop_front() {
+            let ticket = transaction.ticket;
+            let result = self.disk.commit(transaction);
+            self.handle(Input::Committed { ticket, result });
+        }
+        self.pump();
+    }
+
+    /// The process dies, and a new one starts on what was committed.
+    pub fn crash(&mut self) {
+        self.uncommitted.clear();
+        self.streams.clear();
+        self.inboxes.clear();
+        self.chat = start(&self.disk);
+    }
+
+    /// Any input.
+    pub fn input(&mut self, input: Input) {
+        self.handle(input);
+        self.pump();
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.chat.handle_input(self.now, input);
+    }
+
+    fn pump(&mut self) {
+        while let Some(output) = self.chat.poll_output() {
+            match output {
+                Output::Ready { stream, ready } => {
+                    self.ready.insert(stream, ready);
+                }
+                Output::Send { stream, bytes } => {
+                    let element = Element::parse(&bytes, "jabber:client").unwrap();
+                    self.inboxes.entry(stream).or_default().push_back(element);
+                }
+                Output::Close { stream, closing } => {
+                    self.closed.insert(stream, closing);
+                    self.handle(Input::Closed { stream, is_clean: false });
+                }
+                Output::Commit(transaction) if self.commits_at_once => {
+                    let ticket: Ticket = transaction.ticket;
+                    let result = self.disk.commit(transaction);
+                    self.handle(Input::Committed { ticket, result });
+                }
+                Output::Commit(transaction) => self.uncommitted.push_back(transaction),
+                Output::Ask { id, query } => self.answer(id, &query),
+                Output::Outward(outward) => self.outward.push(outward),
+                Output::Done { result, .. } => result.unwrap(),
+            }
+        }
+    }
+
+    fn answer(&mut self, query: QueryId, asked: &Query) {
+        let answer = self.disk.answer(asked);
+        self.handle(Input::Answered { query, answer });
+    }
+
+    fn filled(&self, xml: &str) -> String {
+        let mut filled = xml.to_owned();
+        for (name, account) in &self.names {
+            let jid = format!("{account}@{DOMAIN}");
+            filled = filled.replace(&format!("{{{name}}}"), &jid);
+            filled = filled.replace(&format!("{{{name}/"), &format!("{{{jid}/"));
+        }
+        // What is left of `{jid/resource}` loses its braces.
+        filled.replace(['{', '}'], "")
+    }
+}
+
+fn start(disk: &Disk) -> Chat {
+    let config = Config::new(Jid::parse(DOMAIN).unwrap());
+    Chat::new(config, disk.newest(), [7; 32])
+}
