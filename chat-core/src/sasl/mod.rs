@@ -27,7 +27,7 @@ mod prepare;
 mod scram;
 mod secret;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod token;
 
 pub use channel::{Channel, ChannelBinding, ChannelBindings};

@@ -1,6 +1,6 @@
 //! Exchanges against a small client of their own, and the vectors of the RFCs.
 
-mod client;
+pub(crate) mod client;
 mod plain;
 mod scram;
 mod tampered;
@@ -14,10 +14,10 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 
-const EXPORTER: &[u8] = &[7; 32];
-const END_POINT: &[u8] = &[9; 32];
+pub(crate) const EXPORTER: &[u8] = &[7; 32];
+pub(crate) const END_POINT: &[u8] = &[9; 32];
 
-fn tls() -> Channel {
+pub(crate) fn tls() -> Channel {
     Channel::Tls(ChannelBindings {
         exporter: Some(EXPORTER.into()),
         server_end_point: Some(END_POINT.into()),
@@ -28,7 +28,7 @@ fn tls_without_binding() -> Channel {
     Channel::Tls(ChannelBindings::default())
 }
 
-fn secret() -> ServerSecret {
+pub(crate) fn secret() -> ServerSecret {
     ServerSecret::new(&[3; ServerSecret::BYTES])
 }
 
@@ -86,7 +86,7 @@ impl Server {
 }
 
 /// An account with these passwords, at few rounds to keep the tests quick.
-fn account(passwords: &[&str]) -> Credentials {
+pub(crate) fn account(passwords: &[&str]) -> Credentials {
     let keys = |password: &&str| {
         let derive = |hash| ScramKeys::derive(hash, password, b"salt of account", rounds(5));
         ScramHash::ALL.into_iter().map(|hash| derive(hash).unwrap()).collect()
