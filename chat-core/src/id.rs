@@ -36,6 +36,11 @@ impl MessageId {
         MessageId(MessageId::at(now_unix_ms).0.max(newest.0 + 1))
     }
 
+    /// The id right before this one.
+    pub const fn previous(self) -> MessageId {
+        MessageId(self.0.saturating_sub(1))
+    }
+
     /// When the message was accepted, in milliseconds since 1970.
     pub const fn unix_ms(self) -> u64 {
         self.0 >> COUNTER_BITS

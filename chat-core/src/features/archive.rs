@@ -1,10 +1,26 @@
 //! XEP-0313 Message Archive Management: which messages are kept, and how they are read.
 
-use super::Feature;
+use super::data_form::{self, Form};
+use super::result_set::{self, Page};
+use super::{Action, At, Feature, Iq, Reply, Row};
+use crate::context::{Context, Request};
+use crate::date_time;
+use crate::id::MessageId;
+use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::{MessageType, Stanza};
+use crate::stanza::{MessageType, Stanza, StanzaError};
+use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StoredMessage};
+use crate::xml::Element;
 
-pub(super) const FEATURE: Feature = Feature::named("archive");
+pub(super) const FEATURE: Feature = Feature {
+    account_features: &[ns::MAM, ns::MAM_EXTENDED],
+    requests: &[
+        Row { at: At::Own, action: Action::Set, name: "query", ns: ns::MAM, handle: read },
+        Row { at: At::Own, action: Action::Get, name: "query", ns: ns::MAM, handle: describe },
+        Row { at: At::Own, action: Action::Get, name: "metadata", ns: ns::MAM, handle: bounds },
+    ],
+    ..Feature::named("archive")
+};
 
 /// What an account wants to be archived.
 #[derive(Debug, Default)]
@@ -19,6 +35,206 @@ pub(crate) fn is_stored(stanza: &Stanza) -> bool {
     }
     stanza.has("store", ns::HINTS) || KEPT.iter().any(|(name, ns)| stanza.has(name, ns))
 }
+
+/// `<query/>`: the messages of a page, then the IQ's result.
+fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    let asked = Asked::parse(&iq.payload)?;
+    let query = asked.query(ctx)?;
+    if let Some(session) = ctx.account.session_mut(iq.resource()) {
+        // A client that reads the archive before it is available has its own way to catch up.
+        session.reads_archive |= session.presence.is_none();
+    }
+    let request = iq.request.clone();
+    ctx.ask(Query::Archive(query), move |ctx, answer| match answer {
+        Ok(Answer::Archive(page)) => asked.answer(ctx, &request, page),
+        _ => ctx.answer(&request, Err(StanzaError::internal_server_error())),
+    });
+    Ok(Reply::Later)
+}
+
+/// What a client asks for.
+struct Asked {
+    query_id: Option<String>,
+    with: Option<Jid>,
+    start_ms: Option<u64>,
+    end_ms: Option<u64>,
+    before_id: Option<MessageId>,
+    after_id: Option<MessageId>,
+    ids: Option<Vec<MessageId>>,
+    page: Page,
+    is_flipped: bool,
+}
+
+impl Asked {
+    fn parse(query: &Element) -> Result<Asked, StanzaError> {
+        let form = query.child("x", ns::DATA_FORMS);
+        let form = form.map(|form| Form::read(form, ns::MAM)).transpose()?.unwrap_or_default();
+        if form.names().any(|name| !FIELDS.contains(&name)) {
+            return Err(StanzaError::feature_not_implemented());
+        }
+        let with = form.value("with").map(Jid::parse).transpose();
+        let ids = form.values("ids").map(|ids| ids.iter().map(|id| message_id(id)).collect());
+        Ok(Asked {
+            query_id: query.attr("queryid").map(str::to_owned),
+            with: with.map_err(|_| StanzaError::jid_malformed())?,
+            start_ms: form.value("start").map(moment).transpose()?,
+            end_ms: form.value("end").map(moment).transpose()?,
+            before_id: form.value("before-id").map(message_id).transpose()?,
+            after_id: form.value("after-id").map(message_id).transpose()?,
+            ids: ids.transpose()?,
+            page: Page::read(query)?,
+            is_flipped: query.child("flip-page", ns::MAM).is_some(),
+        })
+    }
+
+    fn query(&self, ctx: &Context<'_>) -> Result<ArchiveQuery, StanzaError> {
+        let page_after = self.page.after.as_deref().map(message_id).transpose()?;
+        let page_before = self.page.before.as_deref().filter(|before| !before.is_empty());
+        let page_before = page_before.map(message_id).transpose()?;
+        // Ids carry their moment: from the last id before `start` to the first one after `end`.
+        let start = self.start_ms.map(|ms| MessageId::at(ms).previous());
+        let end = self.end_ms.map(|ms| MessageId::at(ms + 1));
+        let before = [self.before_id, page_before, end].into_iter().flatten().min();
+        Ok(ArchiveQuery {
+            account: ctx.account.id,
+            peer: self.with.as_ref().map(|with| with.bare_str().into()),
+            incoming_only: false,
+            after: [self.after_id, page_after, start].into_iter().flatten().max(),
+            before,
+            ids: self.ids.clone(),
+            from_end: self.page.before.is_some(),
+            messages_max: self.page.max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
+            count: true,
+            now_unix_ms: ctx.now.unix_ms,
+        })
+    }
+
+    fn answer(&self, ctx: &mut Context<'_>, request: &Request, mut page: ArchivePage) {
+        let asked = self.ids.as_ref().map_or(0, Vec::len);
+        if asked > page.messages.len() && page.is_complete {
+            return ctx.answer(request, Err(StanzaError::item_not_found()));
+        }
+        page.messages.retain(|message| self.concerns(message));
+        let id = |message: Option<&StoredMessage>| message.map(|message| message.id.to_string());
+        let set = result_set::set(id(page.messages.first()), id(page.messages.last()), page.count);
+        if self.is_flipped {
+            page.messages.reverse();
+        }
+        let resource = request.from.resource().unwrap_or_default().to_owned();
+        for message in &page.messages {
+            let bytes = self.result(ctx, message, &request.from);
+            ctx.send(&resource, bytes, None);
+        }
+        let mut fin = Element::new("fin", ns::MAM).with_child(set);
+        if page.is_complete {
+            fin.set_attr("complete", "true");
+        }
+        ctx.answer(request, Ok(Some(fin)));
+    }
+
+    /// Where one asks for a full JID, the other side's resource must be that one.
+    fn concerns(&self, message: &StoredMessage) -> bool {
+        let Some(with) = self.with.as_ref().filter(|with| !with.is_bare()) else { return true };
+        let limits = crate::xml::Limits::STORED;
+        let Ok(stanza) = Stanza::parse(message.stanza.clone(), &limits) else { return false };
+        let other = if message.is_outgoing { stanza.to() } else { stanza.from() };
+        other == Some(with)
+    }
+
+    fn result(&self, ctx: &Context<'_>, message: &StoredMessage, to: &Jid) -> bytes::Bytes {
+        let mut out = Vec::with_capacity(message.stanza.len() + 384);
+        let mut attr = |before: &str, value: &str| {
+            out.extend_from_slice(before.as_bytes());
+            crate::xml::escape_attr(value, &mut out);
+        };
+        attr("<message from='", ctx.account.jid.as_str());
+        attr("' to='", to.as_str());
+        attr("'><result xmlns='urn:xmpp:mam:2' id='", &message.id.to_string());
+        if let Some(query_id) = &self.query_id {
+            attr("' queryid='", query_id);
+        }
+        let stamp = date_time::format(message.id.unix_ms());
+        attr(
+            "'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='",
+            &stamp,
+        );
+        out.extend_from_slice(b"'/>");
+        out.extend_from_slice(&crate::stanza::with_client_namespace(&message.stanza));
+        out.extend_from_slice(b"</forwarded></result></message>");
+        out.into()
+    }
+}
+
+/// The form that a query may carry.
+fn describe(_: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
+    let form = data_form::form("form", ns::MAM)
+        .with_child(data_form::empty_field("with", "jid-single"))
+        .with_child(data_form::empty_field("start", "text-single"))
+        .with_child(data_form::empty_field("end", "text-single"))
+        .with_child(data_form::empty_field("before-id", "text-single"))
+        .with_child(data_form::empty_field("after-id", "text-single"))
+        .with_child(data_form::empty_field("ids", "list-multi"));
+    Ok(Reply::Result(Some(Element::new("query", ns::MAM).with_child(form))))
+}
+
+/// `<metadata/>`: the archive's first and last message.
+fn bounds(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    let first = ends(ctx, false);
+    let request = iq.request.clone();
+    ctx.ask(Query::Archive(first), move |ctx, first| {
+        let last = ends(ctx, true);
+        ctx.ask(Query::Archive(last), move |ctx, last| {
+            let (Ok(Answer::Archive(first)), Ok(Answer::Archive(last))) = (first, last) else {
+                return ctx.answer(&request, Err(StanzaError::internal_server_error()));
+            };
+            let mut metadata = Element::new("metadata", ns::MAM);
+            for (name, page) in [("start", first), ("end", last)] {
+                if let Some(message) = page.messages.first() {
+                    metadata.push(end(name, message.id));
+                }
+            }
+            ctx.answer(&request, Ok(Some(metadata)));
+        });
+    });
+    Ok(Reply::Later)
+}
+
+fn ends(ctx: &Context<'_>, from_end: bool) -> ArchiveQuery {
+    ArchiveQuery {
+        account: ctx.account.id,
+        peer: None,
+        incoming_only: false,
+        after: None,
+        before: None,
+        ids: None,
+        from_end,
+        messages_max: 1,
+        count: false,
+        now_unix_ms: ctx.now.unix_ms,
+    }
+}
+
+fn end(name: &'static str, id: MessageId) -> Element {
+    Element::new(name, ns::MAM)
+        .with_attr("id", id.to_string())
+        .with_attr("timestamp", date_time::format(id.unix_ms()))
+}
+
+/// An id that cannot be ours names nothing (XEP-0313 4.1.2: `item-not-found`).
+fn message_id(text: &str) -> Result<MessageId, StanzaError> {
+    MessageId::parse(text).ok_or_else(StanzaError::item_not_found)
+}
+
+fn moment(text: &str) -> Result<u64, StanzaError> {
+    date_time::parse(text).ok_or_else(StanzaError::bad_request)
+}
+
+/// The fields that a query may filter by.
+const FIELDS: &[&str] = &["with", "start", "end", "before-id", "after-id", "ids"];
+/// Messages of a page where the client does not say.
+const PAGE_DEFAULT: u32 = 50;
+/// Messages of a page at most.
+const PAGE_MAX: u32 = 250;
 
 /// What makes a message worth keeping.
 const KEPT: &[(&str, &str)] = &[

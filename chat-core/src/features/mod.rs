@@ -9,9 +9,11 @@ use crate::xml::Element;
 pub mod archive;
 pub mod carbons;
 pub mod client_state;
+mod data_form;
 pub mod messages;
 pub mod ping;
 pub mod presence;
+mod result_set;
 
 /// All features.
 pub const FEATURES: &[Feature] = &[
