@@ -10,10 +10,13 @@ pub mod archive;
 pub mod carbons;
 pub mod client_state;
 mod data_form;
+pub mod discovery;
 pub mod messages;
 pub mod ping;
 pub mod presence;
 mod result_set;
+pub mod session;
+pub mod version;
 
 /// All features.
 pub const FEATURES: &[Feature] = &[
@@ -22,7 +25,10 @@ pub const FEATURES: &[Feature] = &[
     carbons::FEATURE,
     client_state::FEATURE,
     messages::FEATURE,
+    discovery::FEATURE,
     ping::FEATURE,
+    session::FEATURE,
+    version::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.

@@ -1,0 +1,80 @@
+//! XEP-0030 Service Discovery, with XEP-0128 and XEP-0157: what the server and an account can do.
+
+use super::{Action, At, FEATURES, Feature, Iq, Reply, Row, data_form};
+use crate::context::Context;
+use crate::ns;
+use crate::stanza::StanzaError;
+use crate::xml::Element;
+
+pub(super) const FEATURE: Feature = Feature {
+    server_features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
+    account_features: &[ns::DISCO_INFO, ns::DISCO_ITEMS],
+    requests: &[
+        info(At::Server, server_info),
+        info(At::Own, account_info),
+        items(At::Server),
+        items(At::Own),
+    ],
+    ..Feature::named("discovery")
+};
+
+type Handle = fn(&mut Context<'_>, &Iq) -> Result<Reply, StanzaError>;
+
+const fn info(at: At, handle: Handle) -> Row {
+    Row { at, action: Action::Get, name: "query", ns: ns::DISCO_INFO, handle }
+}
+
+const fn items(at: At) -> Row {
+    Row { at, action: Action::Get, name: "query", ns: ns::DISCO_ITEMS, handle: no_items }
+}
+
+fn server_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    check_node(iq)?;
+    let mut query = Element::new("query", ns::DISCO_INFO)
+        .with_child(identity("server", "im", "Whimbrel"))
+        .with_children(features(|feature| feature.server_features));
+    if !ctx.config.abuse_contacts.is_empty() {
+        let mut field = data_form::empty_field("abuse-addresses", "list-multi");
+        for address in &ctx.config.abuse_contacts {
+            field.push(Element::new("value", ns::DATA_FORMS).with_text(address));
+        }
+        query.push(data_form::form("result", ns::SERVER_INFO).with_child(field));
+    }
+    Ok(Reply::Result(Some(query)))
+}
+
+fn account_info(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    check_node(iq)?;
+    let query = Element::new("query", ns::DISCO_INFO)
+        .with_child(identity("account", "registered", ""))
+        .with_children(features(|feature| feature.account_features));
+    Ok(Reply::Result(Some(query)))
+}
+
+fn no_items(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    check_node(iq)?;
+    Ok(Reply::Result(Some(Element::new("query", ns::DISCO_ITEMS))))
+}
+
+/// Neither the server nor an account has nodes of its own.
+fn check_node(iq: &Iq) -> Result<(), StanzaError> {
+    match iq.payload.attr("node") {
+        None => Ok(()),
+        Some(_) => Err(StanzaError::item_not_found()),
+    }
+}
+
+fn identity(category: &'static str, kind: &'static str, name: &'static str) -> Element {
+    let identity = Element::new("identity", ns::DISCO_INFO)
+        .with_attr("category", category)
+        .with_attr("type", kind);
+    if name.is_empty() { identity } else { identity.with_attr("name", name) }
+}
+
+fn features(of: impl Fn(&Feature) -> &'static [&'static str]) -> impl Iterator<Item = Element> {
+    let mut names: Vec<&str> = FEATURES.iter().flat_map(of).copied().collect();
+    names.sort_unstable();
+    names.dedup();
+    let feature = |name| Element::new("feature", ns::DISCO_INFO).with_attr("var", name);
+    names.into_iter().map(feature)
+}
