@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod config;
 pub mod edge;
+pub mod http_client;
 pub mod server;
 pub mod supervisor;
 pub mod telemetry;

@@ -1,0 +1,250 @@
+//! HTTP/1.1 to other people's servers: one connection per request, for requests are few.
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::uri::{PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Bytes of an answer's content; a longer one is an error.
+pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Asks servers, and checks their certificates.
+#[derive(Clone)]
+pub struct HttpClient {
+    connector: TlsConnector,
+    schemes: Schemes,
+}
+
+/// Which URLs are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schemes {
+    /// `https` only.
+    Https,
+    /// `http` too: for servers on this machine or in its own network.
+    HttpAndHttps,
+}
+
+/// Certificates cannot be checked.
+#[derive(Debug, thiserror::Error)]
+#[error("no usable root certificates in {place}: {reason}")]
+pub struct RootsError {
+    /// The file, or "the system".
+    pub place: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The URL cannot be asked.
+    #[error("{url} is no URL that can be asked: {reason}")]
+    Url {
+        /// The URL.
+        url: Uri,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The server cannot be reached, or is not who it should be, or says something else than
+    /// HTTP.
+    #[error("{0}")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
+}
+
+impl HttpClient {
+    /// Trusts the roots in `ca_file`, or the system's.
+    ///
+    /// # Errors
+    /// [`RootsError`].
+    pub fn new(
+        provider: Arc<CryptoProvider>,
+        ca_file: Option<&Path>,
+        schemes: Schemes,
+    ) -> Result<Self, RootsError> {
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| roots_error(ca_file, error))?
+            .with_root_certificates(load_roots(ca_file)?)
+            .with_no_client_auth();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), schemes })
+    }
+
+    /// Sends a request whose URI is whole, and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub async fn exchange<B>(
+        &self,
+        request: Request<B>,
+        within: Duration,
+    ) -> Result<Response<Bytes>, ExchangeError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let exchange = self.exchange_unbounded(request);
+        tokio::time::timeout(within, exchange).await.map_err(|_| ExchangeError::Late(within))?
+    }
+
+    async fn exchange_unbounded<B>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<Bytes>, ExchangeError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Target { host, port, is_tls } = self.target(request.uri())?;
+        let request = to_origin_form(request)?;
+        let socket = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        if !is_tls {
+            return converse(socket, request).await;
+        }
+        let name = ServerName::try_from(host).map_err(failed)?;
+        let stream = self.connector.connect(name, socket).await.map_err(failed)?;
+        converse(stream, request).await
+    }
+
+    fn target(&self, url: &Uri) -> Result<Target, ExchangeError> {
+        let wrong = |reason| ExchangeError::Url { url: url.clone(), reason };
+        let is_tls = match url.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP && self.schemes == Schemes::HttpAndHttps => {
+                false
+            }
+            Some(scheme) if *scheme == Scheme::HTTP => return Err(wrong("it is not https")),
+            _ => return Err(wrong("it begins with neither https:// nor http://")),
+        };
+        let authority = url.authority().ok_or_else(|| wrong("it names no host"))?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Target { host, port, is_tls })
+    }
+}
+
+struct Target {
+    host: String,
+    port: u16,
+    is_tls: bool,
+}
+
+async fn converse<S, B>(stream: S, request: Request<B>) -> Result<Response<Bytes>, ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    // Ends by itself when the sender is dropped.
+    let connection = tokio::spawn(connection);
+    let (head, body) = sender.send_request(request).await.map_err(failed)?.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(failed)?.to_bytes();
+    connection.abort();
+    Ok(Response::from_parts(head, body))
+}
+
+/// HTTP/1.1 sends the path and a Host field (RFC 9112, 3.2.1).
+fn to_origin_form<B>(mut request: Request<B>) -> Result<Request<B>, ExchangeError> {
+    let url = request.uri().clone();
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    // Names and passwords are not for the other side's logs.
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(failed)?);
+    let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
+    *request.uri_mut() = path.parse::<Uri>().map_err(failed)?;
+    Ok(request)
+}
+
+/// Retry-After in either form (RFC 9110, 10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).ok(),
+    }
+}
+
+fn load_roots(ca_file: Option<&Path>) -> Result<RootCertStore, RootsError> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let certificates = CertificateDer::pem_file_iter(path)
+                .and_then(|found| found.collect::<Result<Vec<_>, _>>())
+                .map_err(|error| roots_error(ca_file, error))?;
+            roots.add_parsable_certificates(certificates);
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err(roots_error(ca_file, "it holds none"));
+    }
+    Ok(roots)
+}
+
+fn roots_error(ca_file: Option<&Path>, reason: impl ToString) -> RootsError {
+    let place = ca_file.map_or_else(|| "the system".to_owned(), |path| path.display().to_string());
+    RootsError { place, reason: reason.to_string() }
+}
+
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> ExchangeError {
+    ExchangeError::Failed(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, expected_s: Option<u64>) {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+        assert_eq!(retry_after(&headers, now), expected_s.map(Duration::from_secs));
+    }
+
+    #[test]
+    fn retry_after_in_seconds() {
+        check("120", Some(120));
+    }
+
+    #[test]
+    fn retry_after_as_a_date() {
+        check("Sun, 06 Nov 1994 09:49:37 GMT", Some(3600));
+    }
+
+    #[test]
+    fn retry_after_nonsense() {
+        check("soon", None);
+    }
+
+    #[test]
+    fn origin_form_names_the_host_and_hides_passwords() {
+        let request = Request::get("https://a:b@sms.example:8443/send?x=1").body(()).unwrap();
+        let request = to_origin_form(request).unwrap();
+        assert_eq!(request.uri(), "/send?x=1");
+        assert_eq!(request.headers()[HOST], "sms.example:8443");
+    }
+}
