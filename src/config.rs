@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::admin::AdminConfig;
+use crate::chat::gateway::VerificationConfig;
 use crate::edge::access_log::AccessLogConfig;
 use crate::edge::config::HttpConfig;
 use crate::edge::site::SiteConfig;
@@ -30,7 +31,7 @@ pub const FILE_DEFAULT: &str = "config.toml";
 /// A larger file is refused: it is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Sections of parts that this version does not have.
-const SECTIONS_NOT_BUILT: [&str; 5] = ["web", "xmpp", "call", "verification", "store"];
+const SECTIONS_NOT_BUILT: [&str; 4] = ["web", "xmpp", "call", "store"];
 
 /// What the server is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Each `[[site]]`.
     pub sites: Vec<SiteConfig>,
+    /// `[verification]`.
+    pub verification: VerificationConfig,
     /// `[media]`.
     pub media: MediaConfig,
     /// `[admin]`.
@@ -66,6 +69,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             tls: TlsConfig::default(),
             sites: vec![SiteConfig::default()],
+            verification: VerificationConfig::default(),
             media: MediaConfig::default(),
             admin: AdminConfig::default(),
             log: LogConfig::default(),
@@ -216,6 +220,7 @@ impl Config {
         for path in [&mut self.tls.cert, &mut self.tls.key, &mut self.tls.ca_file] {
             path.as_mut().map(resolve);
         }
+        self.verification.resolve(folder);
         if let Some(s3) = &mut self.media.s3 {
             s3.secret_access_key_file.as_mut().map(resolve);
         }
@@ -252,6 +257,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         http: document.section("http"),
         tls: document.section("tls"),
         sites: document.sections("site").unwrap_or(default.sites),
+        verification: document.section("verification"),
         media: document.section("media"),
         admin: document.section("admin"),
         log: document.section("log"),

@@ -21,6 +21,9 @@ impl Config {
         self.check_listeners(&mut found);
         self.check_sites(&mut found);
         self.check_tls(&mut found);
+        if let Err(error) = self.verification.validate() {
+            found.add(&format!("verification.{}", error.key), format!("[verification] {error}"));
+        }
         if let Err(error) = self.media.validate() {
             found.add("media", error.to_string());
         }

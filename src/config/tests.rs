@@ -2,6 +2,7 @@
 
 use super::document::known_keys;
 use super::*;
+use crate::chat::gateway::WebhookConfig;
 
 const DEFAULT_FILE: &str = include_str!("../../config.toml");
 
@@ -139,11 +140,13 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 9] = [
+    let sections: [(&str, &[&str]); 11] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
         ("site", known_keys::<SiteConfig>()),
+        ("verification", known_keys::<VerificationConfig>()),
+        ("verification.webhook", known_keys::<WebhookConfig>()),
         ("media", known_keys::<MediaConfig>()),
         ("media.s3", known_keys::<media_store::S3Config>()),
         ("admin", known_keys::<AdminConfig>()),

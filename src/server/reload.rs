@@ -48,6 +48,7 @@ impl House {
             ("[runtime]", old.runtime == new.runtime),
             ("[http]", old.http == new.http),
             ("[tls]", old.tls == new.tls),
+            ("[verification]", old.verification == new.verification),
             ("[media]", old.media == new.media),
             ("[admin]", old.admin == new.admin),
             ("[log] format", old.log.format == new.log.format),
