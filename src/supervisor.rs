@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::telemetry::health::{Health, PartState};
+use crate::telemetry::health::{Health, PartName, PartState};
 use crate::telemetry::metrics::{Counter, Registry};
 
 /// The first pause before a failed part is started again.
@@ -53,7 +53,7 @@ pub struct Supervisor {
     health: Health,
     registry: Registry,
     stop: watch::Sender<bool>,
-    parts: Vec<(&'static str, JoinHandle<()>)>,
+    parts: Vec<(PartName, JoinHandle<()>)>,
 }
 
 /// Tells a part that it shall end.
@@ -80,32 +80,35 @@ impl Supervisor {
     }
 
     /// Watches a part that runs as a task; `make` starts it, and starts it again.
-    pub fn watch_task<F>(&mut self, name: &'static str, make: impl Fn(Stop) -> F + Send + 'static)
-    where
+    pub fn watch_task<F>(
+        &mut self,
+        name: impl Into<PartName>,
+        make: impl Fn(Stop) -> F + Send + 'static,
+    ) where
         F: Future<Output = PartResult> + Send + 'static,
     {
-        self.watch(name, move |stop| tokio::spawn(make(stop)));
+        self.watch(name.into(), move |stop| tokio::spawn(make(stop)));
     }
 
     /// Watches a part that needs a thread because it blocks.
     pub fn watch_thread(
         &mut self,
-        name: &'static str,
+        name: impl Into<PartName>,
         body: impl Fn(Stop) -> PartResult + Send + Sync + 'static,
     ) {
         let body = Arc::new(AssertUnwindSafe(body));
-        self.watch(name, move |stop| {
+        self.watch(name.into(), move |stop| {
             let body = body.clone();
             tokio::task::spawn_blocking(move || body(stop))
         });
     }
 
     /// Asks all parts to end, and waits for them until `deadline`; names those that did not.
-    pub async fn stop(self, deadline: tokio::time::Instant) -> Vec<&'static str> {
+    pub async fn stop(self, deadline: tokio::time::Instant) -> Vec<PartName> {
         self.stop.send_replace(true);
         let mut late = Vec::new();
         for (name, mut part) in self.parts.into_iter().rev() {
-            self.health.set(name, PartState::Draining);
+            self.health.set(name.clone(), PartState::Draining);
             match tokio::time::timeout_at(deadline, &mut part).await {
                 Ok(_) => self.health.set(name, PartState::Stopped),
                 Err(_) => {
@@ -119,18 +122,18 @@ impl Supervisor {
 
     fn watch(
         &mut self,
-        name: &'static str,
+        name: PartName,
         start: impl Fn(Stop) -> JoinHandle<PartResult> + Send + 'static,
     ) {
-        self.health.set(name, PartState::Starting);
+        self.health.set(name.clone(), PartState::Starting);
         let watched = Watched {
-            name,
+            name: name.clone(),
             health: self.health.clone(),
             stop: Stop(self.stop.subscribe()),
             restarts: self.registry.counter(
                 "whimbrel_part_restarts_total",
                 "How often a part failed and was started again.",
-                &[("part", name)],
+                &[("part", &name)],
             ),
         };
         self.parts.push((name, tokio::spawn(watched.run(start))));
@@ -138,7 +141,7 @@ impl Supervisor {
 }
 
 struct Watched {
-    name: &'static str,
+    name: PartName,
     health: Health,
     stop: Stop,
     restarts: Counter,
@@ -148,7 +151,7 @@ impl Watched {
     async fn run(mut self, start: impl Fn(Stop) -> JoinHandle<PartResult>) {
         let mut backoff = BACKOFF_MIN;
         while !self.stop.is_requested() {
-            self.health.set(self.name, PartState::Serving);
+            self.health.set(self.name.clone(), PartState::Serving);
             let begun = Instant::now();
             let ended = start(self.stop.clone()).await;
             if self.stop.is_requested() {
@@ -158,8 +161,8 @@ impl Watched {
                 backoff = BACKOFF_MIN;
             }
             self.restarts.inc();
-            self.health.set(self.name, PartState::Restarting);
-            let (part, reason) = (self.name, reason_of(ended));
+            self.health.set(self.name.clone(), PartState::Restarting);
+            let (part, reason) = (&*self.name, reason_of(ended));
             tracing::error!(part, reason, pause_ms = backoff.as_millis() as u64, "a part failed");
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
@@ -222,7 +225,7 @@ mod tests {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
             assert_eq!(supervisor.stop(deadline).await, Vec::<&str>::new());
         });
-        assert_eq!(health.parts(), [("part", PartState::Stopped)]);
+        assert_eq!(health.parts(), [("part".into(), PartState::Stopped)]);
         let restarts = "whimbrel_part_restarts_total{part=\"part\"} 2\n";
         assert!(registry.render().contains(restarts), "{}", registry.render());
     }

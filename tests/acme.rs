@@ -1,7 +1,11 @@
-//! The ACME client against a small authority of the tests' own, over loopback.
+//! The ACME client against a small authority of the tests' own, over loopback: alone, and as a part
+//! of the server.
 
 #[path = "acme/authority.rs"]
 mod authority;
+mod process;
+#[path = "acme/served.rs"]
+mod served;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -34,7 +38,8 @@ impl Edge {
         let folder = tempfile::tempdir().unwrap();
         let tokens = ChallengeTokens::default();
         let port = answer_challenges(tokens.clone()).await;
-        let authority = Authority::start(folder.path(), port, plans).await;
+        let authority = Authority::start(folder.path(), plans).await;
+        authority.look_at(port);
         let config = TlsConfig {
             mode: Mode::Acme,
             contact: Some("admin@media.example".to_owned()),

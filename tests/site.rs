@@ -10,7 +10,6 @@ use tokio::runtime::Runtime;
 use whimbrel::edge::config::{HttpConfig, IoUring};
 use whimbrel::edge::running::{self, EdgeSetup, Running};
 use whimbrel::edge::site::SiteConfig;
-use whimbrel::edge::tls::{Certificates, TlsConfig};
 use whimbrel::telemetry::health::Health;
 use whimbrel::telemetry::metrics::Registry;
 
@@ -47,8 +46,7 @@ impl Server {
             threads: 1,
             listeners: vec![listener],
             listeners_tls: Vec::new(),
-            certificates: Certificates::open(&TlsConfig::default(), "localhost", &data).unwrap(),
-            is_self_signed: true,
+            certificates: None,
             sites: &sites,
             api: None,
             store: Store::open(&data.join("media"), &StoreConfig::default()).unwrap(),

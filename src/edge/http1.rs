@@ -4,7 +4,7 @@ use httparse::Status;
 
 use super::request::{Malformed, Request, Version};
 
-/// The longest request line, in bytes; above it 414.
+/// The longest request line without its end, in bytes; above it 414.
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 /// The longest head, request line included, in bytes; above it 431.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -54,9 +54,7 @@ fn complete<'b>(
     let (Some(method), Some(target), Some(minor)) = (head.method, head.path, head.version) else {
         return Err(Malformed::bad("the request line is malformed"));
     };
-    if method.len() + target.len() > REQUEST_LINE_BYTES_MAX {
-        return Err(LINE_TOO_LONG);
-    }
+    check_line(method, target)?;
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let mut request = Request::new(method, target, version)?;
     for field in head.headers.iter() {
@@ -65,13 +63,32 @@ fn complete<'b>(
     request.finish()
 }
 
-/// Is the unfinished head still within its limits?
+/// Checks the length of the line `method target HTTP/1.x`.
+///
+/// # Errors
+/// 414.
+pub fn check_line(method: &str, target: &str) -> Result<(), Malformed> {
+    let spaces_and_version = "  HTTP/1.x".len();
+    match method.len() + target.len() + spaces_and_version {
+        ..=REQUEST_LINE_BYTES_MAX => Ok(()),
+        _ => Err(LINE_TOO_LONG),
+    }
+}
+
+/// Is the unfinished head still within its limits? They are those of [`complete`], so that a head
+/// means the same in pieces.
 fn grow(bytes: &[u8]) -> Result<Head<'_>, Malformed> {
-    let line_is_open = !bytes.trim_ascii_start().contains(&b'\n');
-    match bytes.len() {
-        len if line_is_open && len > REQUEST_LINE_BYTES_MAX => Err(LINE_TOO_LONG),
-        len if len >= HEAD_BYTES_MAX => Err(HEAD_TOO_LARGE),
-        _ => Ok(Head::Partial),
+    // RFC 9112 2.2 lets empty lines stand before the request line.
+    let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let mut lines = bytes[begin.unwrap_or(bytes.len())..].split(|byte| *byte == b'\n');
+    let line = lines.next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > REQUEST_LINE_BYTES_MAX {
+        Err(LINE_TOO_LONG)
+    } else if bytes.len() >= HEAD_BYTES_MAX {
+        Err(HEAD_TOO_LARGE)
+    } else {
+        Ok(Head::Partial)
     }
 }
 
@@ -143,12 +160,34 @@ mod tests {
 
     #[test]
     fn limits() {
-        let long = "a".repeat(REQUEST_LINE_BYTES_MAX);
-        check(&format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), Err(414));
-        check(&format!("GET /{long}"), Err(414));
         let many = "X: y\r\n".repeat(FIELDS_MAX + 1);
         check(&format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), Err(431));
         let large = "b".repeat(HEAD_BYTES_MAX);
         check(&format!("GET / HTTP/1.1\r\nHost: x\r\nX: {large}"), Err(431));
+    }
+
+    /// What a head of this length leads to, whole and in pieces of every size.
+    fn check_length(head: &str, expected: Result<&str, u16>) {
+        check(head, expected);
+        let mut ends = (1..=head.len()).map(|end| parse(&head.as_bytes()[..end]));
+        let first = ends.find(|head| !matches!(head, Ok(Head::Partial)));
+        let status = first.unwrap().map_err(|error| error.status).map(|_| ());
+        assert_eq!(status, expected.map(|_| ()), "in pieces: {} bytes", head.len());
+    }
+
+    #[test]
+    fn a_head_in_pieces_has_the_limits_of_a_whole_one() {
+        let room = REQUEST_LINE_BYTES_MAX - "GET / HTTP/1.1".len();
+        let line = |len| format!("GET /{} HTTP/1.1", "a".repeat(len));
+        let rest = "\r\nHost: x\r\n\r\n";
+        for before in ["", "\r\n\r\n"] {
+            let fits = line(room);
+            check_length(&format!("{before}{fits}{rest}"), Ok(&fits[4..fits.len() - 9]));
+            check_length(&format!("{before}{}{rest}", line(room + 1)), Err(414));
+        }
+        let begin = "GET / HTTP/1.1\r\nHost: x\r\nX: ";
+        let room = HEAD_BYTES_MAX - begin.len() - "\r\n\r\n".len();
+        check_length(&format!("{begin}{}\r\n\r\n", "b".repeat(room)), Ok("/"));
+        check_length(&format!("{begin}{}\r\n\r\n", "b".repeat(room + 1)), Err(431));
     }
 }

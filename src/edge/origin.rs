@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 
 use super::access_log::AccessLog;
 use super::api::ApiDoor;
@@ -10,7 +10,7 @@ use super::config::HttpConfig;
 use super::limiter::RateLimiter;
 use super::loader::Loader;
 use super::route::Router;
-use super::tls::ChallengeTokens;
+use super::tls::{Certificates, ChallengeTokens};
 use super::upload::Uploads;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
@@ -45,16 +45,27 @@ pub struct Origin {
 /// Header fields that each answer carries, by the kind of its connection.
 #[derive(Clone, Debug, Default)]
 pub struct ExtraFields {
-    /// On plaintext connections.
-    pub plain: Vec<(HeaderName, HeaderValue)>,
     /// On TLS connections (`strict-transport-security`).
-    pub tls: Vec<(HeaderName, HeaderValue)>,
+    tls: Vec<(HeaderName, HeaderValue)>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl ExtraFields {
-    /// The fields of a connection.
+    /// RFC 6797: clients shall come by TLS for so long.
+    pub fn with_hsts(max_age_s: u64, certificates: Arc<Certificates>) -> Self {
+        let value = HeaderValue::try_from(format!("max-age={max_age_s}"));
+        let tls = value.map(|value| (STRICT_TRANSPORT_SECURITY, value)).into_iter().collect();
+        Self { tls, certificates: Some(certificates) }
+    }
+
+    /// The fields of a connection. HSTS would lock people out of a server that proves itself by
+    /// nothing but its own word (RFC 6797 8.4, 11.3), so it waits for a better certificate.
     pub fn of(&self, tls: bool) -> &[(HeaderName, HeaderValue)] {
-        if tls { &self.tls } else { &self.plain }
+        let is_trusted = |certificates: &Arc<Certificates>| !certificates.is_self_issued();
+        match tls && self.certificates.as_ref().is_some_and(is_trusted) {
+            true => &self.tls,
+            false => &[],
+        }
     }
 
     /// The fields as HTTP/1.1 lines.

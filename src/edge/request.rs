@@ -80,7 +80,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Query without its `?`.
     pub query: Option<&'a str>,
-    /// Host without port; valid by [`valid_host`]. Absent only in HTTP/1.0.
+    /// Host without port; valid by [`valid_host`], or empty where the client named nobody
+    /// (RFC 9112 3.2). Absent only in HTTP/1.0.
     pub host: Option<&'a str>,
     /// `Connection` and the version together: may another request follow?
     pub keep_alive: bool,

@@ -197,8 +197,10 @@ fn write_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
 
 /// The reason phrase of a status.
 pub fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("Unknown")
+    match http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
+        Some(reason) => reason,
+        // tus 1.0, not HTTP, names it.
+        None if status == 460 => "Checksum Mismatch",
+        None => "Unknown",
+    }
 }

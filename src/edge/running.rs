@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{HeaderValue, STRICT_TRANSPORT_SECURITY};
 use media_store::Store;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -15,7 +14,7 @@ use tokio::sync::watch;
 use super::access_log::AccessLog;
 use super::api::ApiDoor;
 use super::config::{HttpConfig, IoUring};
-use super::full::{Engine, FullLane};
+use super::full::{Engine, FullLane, UploadsEnd};
 use super::lane::observer::Observer;
 use super::lane::ring::{self, Command, LaneHandle};
 use super::lane::{Life, Listener, portable};
@@ -42,10 +41,8 @@ pub struct EdgeSetup<'a> {
     pub listeners: Vec<TcpListener>,
     /// Listeners that speak TLS.
     pub listeners_tls: Vec<TcpListener>,
-    /// Certificates of the latter.
-    pub certificates: Arc<Certificates>,
-    /// Is a certificate self-signed, so that HSTS would lock people out?
-    pub is_self_signed: bool,
+    /// Certificates of the latter, if there are any.
+    pub certificates: Option<Arc<Certificates>>,
     /// `[[site]]`, in their order.
     pub sites: &'a [SiteConfig],
     /// Media and uploads.
@@ -130,6 +127,10 @@ struct LaneSetup {
 }
 
 impl LaneSetup {
+    fn name(&self) -> String {
+        format!("fast lane {}", self.index)
+    }
+
     fn observer(&self, origin: &Origin) -> Observer {
         let metrics = LaneMetrics::new(&origin.registry, "fast");
         let log = origin.access_log.as_ref().map(|log| log.sink());
@@ -143,10 +144,17 @@ impl Running {
         self.live(Life::NotAccepting);
     }
 
-    /// Waits for running uploads, at most `grace`; what they have sent so far is kept, and their
-    /// clients resume.
+    /// Takes no more uploads, waits for those that run, at most `grace`, and cuts the rest: what
+    /// they have sent is kept, and their clients resume.
     pub async fn finish_uploads(&self, grace: Duration) {
-        let ends_at = Instant::now() + grace;
+        self.full.end_uploads(UploadsEnd::Refused);
+        self.wait_for_uploads(grace).await;
+        self.full.end_uploads(UploadsEnd::Cut);
+        self.wait_for_uploads(UPLOAD_SYNC_TIME).await;
+    }
+
+    async fn wait_for_uploads(&self, within: Duration) {
+        let ends_at = Instant::now() + within;
         while self.full.uploads() > 0 && Instant::now() < ends_at {
             tokio::time::sleep(DRAIN_POLL).await;
         }
@@ -210,7 +218,7 @@ impl Running {
         let inbox = Mutex::new(inbox);
         let (origin, full) = (self.origin(), self.full.sender(setup.index));
         let life = self.life.subscribe();
-        self.supervisor.watch_thread("fast lane", move |mut stop| -> PartResult {
+        self.supervisor.watch_thread(setup.name(), move |mut stop| -> PartResult {
             let inbox = inbox.lock().unwrap_or_else(PoisonError::into_inner);
             let stopping = handle.clone();
             let stops = Handle::current().spawn(async move {
@@ -239,10 +247,9 @@ impl Running {
     fn watch_portable(&mut self, setup: LaneSetup) {
         let (origin, full) = (self.origin(), self.full.sender(setup.index));
         let life = self.life.subscribe();
-        self.supervisor.watch_thread("fast lane", move |stop| {
+        self.supervisor.watch_thread(setup.name(), move |stop| {
             let lane = portable::Setup {
                 observer: setup.observer(&origin),
-                origin: origin.clone(),
                 listeners: setup.listeners.clone(),
                 full: full.clone(),
                 connections_max: setup.connections_max,
@@ -305,8 +312,8 @@ fn listeners(setup: &EdgeSetup<'_>, uses_ring: bool) -> Result<Vec<Listener>, Ed
     for socket in &setup.listeners {
         listeners.push(listener(socket, None)?);
     }
-    if !setup.listeners_tls.is_empty() {
-        let tls = setup.certificates.server_config()?;
+    if let Some(certificates) = &setup.certificates {
+        let tls = certificates.server_config()?;
         for socket in &setup.listeners_tls {
             listeners.push(listener(socket, Some(tls.clone()))?);
         }
@@ -315,15 +322,12 @@ fn listeners(setup: &EdgeSetup<'_>, uses_ring: bool) -> Result<Vec<Listener>, Ed
 }
 
 fn extra_fields(setup: &EdgeSetup<'_>) -> ExtraFields {
-    let mut extra = ExtraFields::default();
-    let max_age_s = setup.config.hsts_max_age_s;
-    if max_age_s > 0
-        && !setup.is_self_signed
-        && let Ok(value) = HeaderValue::try_from(format!("max-age={max_age_s}"))
-    {
-        extra.tls.push((STRICT_TRANSPORT_SECURITY, value));
+    match (setup.config.hsts_max_age_s, &setup.certificates) {
+        (0, _) | (_, None) => ExtraFields::default(),
+        (max_age_s, Some(certificates)) => {
+            ExtraFields::with_hsts(max_age_s.into(), certificates.clone())
+        }
     }
-    extra
 }
 
 /// As many connections as descriptors allow, beside files, the store and the rim.
@@ -339,5 +343,7 @@ fn connections_max(config: &HttpConfig) -> usize {
 
 /// How often a drain looks whether it is done.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// What cut uploads have sent is durable within this time.
+const UPLOAD_SYNC_TIME: Duration = Duration::from_secs(5);
 /// Lanes end within this time once they are told to cut what is left.
 const STOP_TIME: Duration = Duration::from_secs(4);

@@ -23,7 +23,7 @@ use crate::admin::socket::{self, Desk, TakeOver};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
-use crate::edge::tls::{AcmeClient, Certificates, ChallengeTokens, Mode, TlsConfig};
+use crate::edge::tls::{AcmeClient, Certificates, ChallengeTokens, Mode};
 use crate::supervisor::{StartError, Supervisor, step};
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
@@ -51,7 +51,8 @@ pub(super) struct Base {
     pub reload_from: Option<PathBuf>,
     pub is_daemon: bool,
     pub logging: Option<Logging>,
-    pub certificates: Arc<Certificates>,
+    /// Of the TLS listeners, if there are any.
+    pub certificates: Option<Arc<Certificates>>,
     pub access_log: Option<Arc<AccessLog>>,
     data: DataDir,
     health: Health,
@@ -108,13 +109,13 @@ impl House {
             }
             Entrance::Own(_) => given.complete(&config),
         })?;
-        let certificates = step("certificates", || {
-            // Where nothing listens for TLS, its section counts for nothing.
-            let idle = TlsConfig::default();
-            let tls = if config.http.listen_tls.is_empty() { &idle } else { &config.tls };
-            Certificates::open(tls, &config.domain, data.root())
+        let certificates = step("certificates", || match listeners.has(ListenerRole::Https) {
+            true => Certificates::open(&config.tls, &config.domain, data.root()).map(Some),
+            false => Ok(None),
         })?;
-        chores::show_certificate(&registry, certificates.clone());
+        if let Some(certificates) = &certificates {
+            chores::show_certificate(&registry, certificates.clone());
+        }
         let access_log = step("access log", || match config.access_log.enabled {
             true => AccessLog::open(&config.access_log, &registry).map(|log| Some(Arc::new(log))),
             false => Ok(None),
@@ -288,8 +289,8 @@ impl Base {
             admin_http::serve(admin.clone(), showcase.clone(), stop)
         });
         self.watch_chores(&mut supervisor);
-        if self.config.tls.mode == Mode::Acme && !self.config.http.listen_tls.is_empty() {
-            self.watch_acme(&mut supervisor, edge.origin().challenges.clone());
+        if let Some(certificates) = &self.certificates {
+            self.watch_certificates(certificates, &mut supervisor, &edge.origin().challenges);
         }
         self.health.set(SERVER, PartState::Serving);
         Ok(Serving { edge, supervisor })
@@ -305,15 +306,23 @@ impl Base {
             let (store, faults) = (self.store.clone(), self.gauges.faults.clone());
             supervisor.watch_thread("scrubbing", move |stop| chores::scrub(&store, &faults, stop));
         }
-        let certificates = self.certificates.clone();
-        supervisor.watch_task("certificates", move |stop| {
-            chores::watch_certificates(certificates.clone(), stop)
-        });
     }
 
-    fn watch_acme(&self, supervisor: &mut Supervisor, tokens: ChallengeTokens) {
+    fn watch_certificates(
+        &self,
+        certificates: &Arc<Certificates>,
+        supervisor: &mut Supervisor,
+        tokens: &ChallengeTokens,
+    ) {
+        let watched = certificates.clone();
+        supervisor.watch_task("certificates", move |stop| {
+            chores::watch_certificates(watched.clone(), stop)
+        });
+        if self.config.tls.mode != Mode::Acme {
+            return;
+        }
         let (config, data) = (self.config.clone(), self.data.clone());
-        let certificates = self.certificates.clone();
+        let (certificates, tokens) = (certificates.clone(), tokens.clone());
         supervisor.watch_task("acme", move |mut stop| {
             let client = AcmeClient::new(
                 &config.tls,
@@ -340,7 +349,6 @@ impl Base {
             listeners: self.listeners.of(ListenerRole::Http)?,
             listeners_tls: self.listeners.of(ListenerRole::Https)?,
             certificates: self.certificates.clone(),
-            is_self_signed: self.config.tls.mode == Mode::SelfSigned,
             sites: &self.config.sites,
             store: self.store.clone(),
             api: None,

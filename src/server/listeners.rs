@@ -79,9 +79,8 @@ impl Listeners {
     /// Systemd's socket unit says where to listen, not the configuration.
     pub fn complete_roles(self, config: &Config) -> Result<Self, BindError> {
         let mut complete = self;
-        let has = |complete: &Self, role| complete.0.iter().any(|(given, _)| *given == role);
         let missing: Vec<_> =
-            wanted(config).into_iter().filter(|(role, _)| !has(&complete, *role)).collect();
+            wanted(config).into_iter().filter(|(role, _)| !complete.has(*role)).collect();
         for (role, address) in missing {
             complete.push(role, bind(role, address)?);
         }
@@ -99,6 +98,11 @@ impl Listeners {
     /// The descriptors in the order of [`Self::addresses`].
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.0.iter().map(|(_, listener)| listener.as_fd()).collect()
+    }
+
+    /// Is there any of `role`?
+    pub fn has(&self, role: ListenerRole) -> bool {
+        self.0.iter().any(|(given, _)| *given == role)
     }
 
     /// Further handles on the listeners of `role`.

@@ -19,7 +19,9 @@ impl House {
                 }
             }
         }
-        if let Err(error) = self.base.certificates.reload() {
+        if let Some(certificates) = &self.base.certificates
+            && let Err(error) = certificates.reload()
+        {
             tracing::error!(%error, "the certificate that was in use stays");
         }
         if let Some(log) = &self.base.access_log {

@@ -1,6 +1,10 @@
 //! Which parts serve. The supervisor says it, `/healthz` and `doctor` ask.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A part's name.
+pub type PartName = Cow<'static, str>;
 
 /// How a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +36,7 @@ impl PartState {
 
 /// The state of every part; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<Vec<(&'static str, PartState)>>>);
+pub struct Health(Arc<Mutex<Vec<(PartName, PartState)>>>);
 
 impl Health {
     /// Nothing serves yet.
@@ -41,7 +45,8 @@ impl Health {
     }
 
     /// Notes a part's state; a part is known from its first state on.
-    pub fn set(&self, part: &'static str, state: PartState) {
+    pub fn set(&self, part: impl Into<PartName>, state: PartState) {
+        let part = part.into();
         let mut parts = self.lock();
         match parts.iter_mut().find(|(name, _)| *name == part) {
             Some((_, known)) => *known = state,
@@ -50,7 +55,7 @@ impl Health {
     }
 
     /// Every part and its state, in the order of their start.
-    pub fn parts(&self) -> Vec<(&'static str, PartState)> {
+    pub fn parts(&self) -> Vec<(PartName, PartState)> {
         self.lock().clone()
     }
 
@@ -75,7 +80,7 @@ impl Health {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(&'static str, PartState)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(PartName, PartState)>> {
         // A panic while it was held leaves a readable list.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD as BASE64, Engine};
+use data_encoding::BASE64URL_NOPAD as BASE64;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -30,6 +30,7 @@ pub enum Plan {
 }
 
 /// A running authority.
+#[derive(Clone)]
 pub struct Authority {
     pub directory: String,
     pub ca_file: PathBuf,
@@ -38,7 +39,8 @@ pub struct Authority {
 
 struct State {
     base: String,
-    edge_port: u16,
+    /// Where the edge answers challenges, once that is known.
+    edge_port: Option<u16>,
     plans: VecDeque<Plan>,
     issuer: Issuer<'static, KeyPair>,
     nonces: HashSet<String>,
@@ -66,7 +68,7 @@ struct Order {
 type Answer = Response<Full<Bytes>>;
 
 impl Authority {
-    pub async fn start(folder: &Path, edge_port: u16, plans: Vec<Plan>) -> Self {
+    pub async fn start(folder: &Path, plans: Vec<Plan>) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "Test authority");
@@ -80,7 +82,7 @@ impl Authority {
         let config = own_certificate(folder, &issuer);
         let state = Arc::new(Mutex::new(State {
             base: base.clone(),
-            edge_port,
+            edge_port: None,
             plans: plans.into(),
             issuer,
             nonces: HashSet::new(),
@@ -91,6 +93,11 @@ impl Authority {
         }));
         tokio::spawn(serve(listener, config, Arc::clone(&state)));
         Self { directory: format!("{base}/directory"), ca_file, state }
+    }
+
+    /// Says where the edge answers challenges; the authority waits for that.
+    pub fn look_at(&self, edge_port: u16) {
+        self.state.lock().unwrap().edge_port = Some(edge_port);
     }
 
     pub fn orders(&self) -> usize {
@@ -160,10 +167,15 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Answ
 
 /// Looks for the answer under the name, as 8.3 has it.
 async fn validate(number: usize, account: &Jwk, state: &Mutex<State>) {
+    let edge_port = loop {
+        if let Some(port) = state.lock().unwrap().edge_port {
+            break port;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     let (port, name) = {
-        let state = state.lock().unwrap();
-        let order = &state.orders[number];
-        let port = if matches!(order.plan, Plan::WrongHost) { 1 } else { state.edge_port };
+        let order = &state.lock().unwrap().orders[number];
+        let port = if matches!(order.plan, Plan::WrongHost) { 1 } else { edge_port };
         (port, order.names[0].clone())
     };
     let expected = format!("token-{number}.{}", account.thumbprint());
@@ -187,8 +199,9 @@ async fn fetch(port: u16, host: &str, path: &str) -> std::io::Result<String> {
     socket.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await?;
-    let body = answer.strip_prefix("HTTP/1.0 200 OK\r\n\r\n");
-    body.map(str::to_owned).ok_or(std::io::ErrorKind::NotFound.into())
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let is_found = head.split(' ').nth(1) == Some("200");
+    is_found.then(|| body.to_owned()).ok_or(std::io::ErrorKind::NotFound.into())
 }
 
 impl State {
@@ -362,7 +375,7 @@ impl Jwk {
     fn thumbprint(&self) -> String {
         let canonical =
             format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, self.x, self.y);
-        BASE64.encode(digest(&SHA256, canonical.as_bytes()))
+        BASE64.encode(digest(&SHA256, canonical.as_bytes()).as_ref())
     }
 }
 
@@ -375,5 +388,5 @@ fn dns_name(name: &str) -> rcgen::SanType {
 }
 
 fn decode(text: &str) -> Vec<u8> {
-    BASE64.decode(text).unwrap()
+    BASE64.decode(text.as_bytes()).unwrap()
 }

@@ -1,9 +1,7 @@
 //! Heads that must not be served: RFC 9112 2.2, 3, 5.1, 5.2, 6.1, 6.3, 11.2 (request smuggling),
 //! RFC 9110 15.5.15 (414), RFC 6585 5 (431).
 
-use std::io::ErrorKind;
-
-use crate::support::door::{Door, Lane, Transport, through_doors};
+use crate::support::door::{Transport, through_doors};
 use crate::support::wire::Wire;
 
 /// Bytes, and the status that refuses them. A refusal ends the connection, so that nothing behind
@@ -72,7 +70,7 @@ const HEADS: &[(&str, u16)] = &[
 fn malformed_heads_are_refused_and_nothing_behind_them_is_served() {
     through_doors(&[Transport::Plain, Transport::Tls13], |door| {
         for (head, status) in HEADS {
-            refused(door, &mut door.connect(), head, *status);
+            refused(&mut door.connect(), head, *status);
         }
     });
 }
@@ -81,20 +79,14 @@ fn malformed_heads_are_refused_and_nothing_behind_them_is_served() {
 fn malformed_heads_are_refused_on_later_requests_too() {
     through_doors(&[Transport::Plain, Transport::Tls13], |door| {
         for (head, status) in HEADS {
-            if hyper_reads_otherwise(head) && door.lane() == Lane::Portable {
-                continue;
-            }
             let mut wire = door.connect();
             assert!(wire.is_open());
-            refused(door, &mut wire, head, *status);
-            if hyper_reads_otherwise(head) {
-                continue;
-            }
-            // A connection that had content is hyper's.
+            refused(&mut wire, head, *status);
+            // A connection that had content is the full lane's.
             let mut wire = door.connect();
             wire.send("POST /hello.txt HTTP/1.1\nHost: x\nContent-Length: 2\n\nab");
             assert_eq!(wire.answer("POST").status, 405);
-            refused_by_hyper(&mut wire, head);
+            refused(&mut wire, head, *status);
         }
     });
 }
@@ -108,10 +100,10 @@ fn limits_of_line_head_and_count() {
     let within = format!("GET /hello.txt HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(99));
     through_doors(&[Transport::Plain, Transport::Tls13], |door| {
         for (head, status) in [(&long_line, 414), (&long_head, 431), (&many, 431)] {
-            refused(door, &mut door.connect(), head, status);
+            refused(&mut door.connect(), head, status);
             let mut wire = door.connect();
             assert!(wire.is_open());
-            refused(door, &mut wire, head, status);
+            refused(&mut wire, head, status);
         }
         let mut wire = door.connect();
         wire.send_bytes(within.as_bytes()).unwrap();
@@ -163,43 +155,17 @@ fn malformed_chunks_end_the_connection() {
 
 const SMUGGLED: &str = "GET /digits.txt HTTP/1.1\r\nHost: x\r\n\r\n";
 
-fn refused(door: &Door, wire: &mut Wire, head: &str, status: u16) {
+fn refused(wire: &mut Wire, head: &str, status: u16) {
     let sent = format!("{head}{SMUGGLED}");
     wire.send_bytes(sent.as_bytes()).unwrap();
+    let shown = &head[..head.len().min(200)];
     let answer = match wire.try_answer("GET") {
         Ok(Some(answer)) => answer,
-        other => panic!("{:?}: {other:?}", &head[..head.len().min(200)]),
+        other => panic!("{shown:?}: {other:?}"),
     };
-    let shown = &head[..head.len().min(200)];
-    match door.lane() {
-        Lane::Ring => assert_eq!(answer.status, status, "{shown:?}"),
-        // hyper names fewer statuses, and answers the first of two framings where RFC 9112 6.3
-        // allows it, as long as the connection ends.
-        Lane::Portable => assert!(
-            answer.status == status || REFUSALS.contains(&answer.status),
-            "{shown:?}: {answer:?}"
-        ),
-    }
+    assert_eq!(answer.status, status, "{shown:?}");
     assert_eq!(answer.field("connection"), Some("close"), "{shown:?}");
     assert_smuggled_nothing(wire, shown);
-}
-
-/// hyper reads two equal lengths as one, as RFC 9110 8.6 allows, and ends a connection without a
-/// word when HTTP/2 begins on it.
-fn hyper_reads_otherwise(head: &str) -> bool {
-    head.starts_with("PRI ") || head.contains("Content-Length: 5\r\nContent-Length: 5\r\n")
-}
-
-fn refused_by_hyper(wire: &mut Wire, head: &str) {
-    wire.send_bytes(format!("{head}{SMUGGLED}").as_bytes()).unwrap();
-    match wire.try_answer("GET") {
-        Ok(Some(answer)) => {
-            assert!(REFUSALS.contains(&answer.status), "{head:?}: {answer:?}");
-            assert_smuggled_nothing(wire, head);
-        }
-        Ok(None) => {}
-        Err(error) => assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{head:?}"),
-    }
 }
 
 fn assert_smuggled_nothing(wire: &mut Wire, sent: &str) {
@@ -207,5 +173,3 @@ fn assert_smuggled_nothing(wire: &mut Wire, sent: &str) {
     let served = rest.as_ref().is_ok_and(|rest| rest.windows(10).any(|part| part == b"0123456789"));
     assert!(rest.is_ok() && !served, "{sent:?}: {rest:?}");
 }
-
-const REFUSALS: &[u16] = &[400, 405, 414, 431, 501, 505];

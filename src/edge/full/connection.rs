@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::gate::Gate;
 use super::respond::respond;
 use super::shard::{Connection, Open, Shard};
 use super::socket::Socket;
@@ -51,45 +52,40 @@ enum Failure {
 }
 
 async fn run(shard: Rc<Shard>, handed: HandedOver, vitals: Rc<Vitals>) -> Result<(), Failure> {
-    let HandedOver { stream, peer, tls, read } = handed;
+    let HandedOver { stream, peer, tls, read, place: _place } = handed;
     let Some(session) = tls else {
-        let socket = Socket::new(stream, read, Rc::clone(&vitals))?;
-        return http1(socket, Connection::new(shard, peer, false, false, vitals)).await;
+        let gate = Gate::new(Socket::new(stream, Rc::clone(&vitals))?, read);
+        return http1(gate, &Connection::new(shard, peer, false, false, vitals)).await;
     };
-    let socket = Socket::new(stream, Vec::new(), Rc::clone(&vitals))?;
+    let socket = Socket::new(stream, Rc::clone(&vitals))?;
     let mut stream = TlsStream::resume(*session, socket, &mut [], read);
     stream.handshake().await?;
     let is_http2 = stream.alpn() == Alpn::Http2;
     let connection = Connection::new(shard, peer, true, is_http2, vitals);
-    if is_http2 { http2(stream, connection).await } else { http1(stream, connection).await }
+    if is_http2 {
+        http2(stream, connection).await
+    } else {
+        http1(Gate::new(stream, Vec::new()), &connection).await
+    }
 }
 
 async fn http1(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-    connection: Rc<Connection>,
+    gate: Gate<impl AsyncRead + AsyncWrite + Unpin>,
+    connection: &Rc<Connection>,
 ) -> Result<(), Failure> {
-    let shard = Rc::clone(&connection.shard);
-    let service = service_fn(move |request: http::Request<_>| {
+    let service = service_fn(|request: http::Request<_>| {
         respond(connection.begin_request(), request.into_parts())
     });
-    let mut server = pin!(
-        http1::Builder::new()
-            // `vitals` keeps the deadlines.
-            .header_read_timeout(None)
-            .half_close(true)
-            .max_headers(FIELDS_MAX)
-            .max_header_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let mut told = false;
-    poll_fn(|context| {
-        if shard.drains() && !std::mem::replace(&mut told, true) {
-            server.as_mut().graceful_shutdown();
-        }
-        server.as_mut().poll(context)
-    })
-    .await?;
-    Ok(())
+    let mut server = http1::Builder::new()
+        // `vitals` keeps the deadlines.
+        .header_read_timeout(None)
+        .half_close(true)
+        .max_headers(FIELDS_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(gate), service);
+    (&mut server).await?;
+    let gate = server.into_parts().io.into_inner();
+    Ok(gate.end(connection).await?)
 }
 
 async fn http2(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::request::Parts;
 use http::{HeaderMap, header};
 
-use crate::edge::http1::{FIELDS_MAX, REQUEST_LINE_BYTES_MAX};
+use crate::edge::http1::{self, FIELDS_MAX};
 use crate::edge::request::{Malformed, Request, Version};
 
 /// The part of a target that routing reads, whole; kept by the caller while the facts live.
@@ -26,9 +26,7 @@ pub fn target(parts: &Parts) -> Cow<'_, str> {
 /// As the fast lane's: 400, 414, 417, 431, 501.
 pub fn read<'a>(parts: &'a Parts, target: &'a str) -> Result<Request<'a>, Malformed> {
     let method = parts.method.as_str();
-    if method.len() + target.len() > REQUEST_LINE_BYTES_MAX {
-        return Err(Malformed { status: 414, reason: "the request line is too long" });
-    }
+    http1::check_line(method, target)?;
     if parts.headers.len() > FIELDS_MAX {
         return Err(Malformed { status: 431, reason: "too many header fields" });
     }

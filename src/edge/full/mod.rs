@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod disk;
 mod facts;
+mod gate;
 mod respond;
 mod shard;
 mod socket;
@@ -51,6 +52,19 @@ struct Orders {
     /// Set where the lane ends: connections that stay longer are cut.
     ends_at: Option<Instant>,
     drains: bool,
+    uploads: UploadsEnd,
+}
+
+/// How far the end of uploads has come; it only goes forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UploadsEnd {
+    /// They are taken.
+    #[default]
+    NotYet,
+    /// None begins; those that run go on.
+    Refused,
+    /// Those that run are cut, and what has come is made durable.
+    Cut,
 }
 
 /// How files are read and written.
@@ -68,7 +82,12 @@ impl FullLane {
     /// # Errors
     /// The system's, where a thread cannot be started.
     pub fn start(threads: usize, engine: Engine, origin: Arc<Origin>) -> io::Result<Self> {
-        let (orders, told) = watch::channel(Orders { origin, ends_at: None, drains: false });
+        let (orders, told) = watch::channel(Orders {
+            origin,
+            ends_at: None,
+            drains: false,
+            uploads: UploadsEnd::NotYet,
+        });
         let threads = (0..threads.max(1))
             .map(|index| Thread::start(index, engine, told.clone()))
             .collect::<io::Result<_>>()?;
@@ -84,6 +103,11 @@ impl FullLane {
     /// Uploads that are being received.
     pub fn uploads(&self) -> usize {
         self.threads.iter().map(|thread| thread.uploads.load(Relaxed)).sum()
+    }
+
+    /// Has uploads end: soon the store is another process's.
+    pub fn end_uploads(&self, end: UploadsEnd) {
+        self.orders.send_modify(|orders| orders.uploads = end.max(orders.uploads));
     }
 
     /// Puts another origin in force, for requests from now on.
@@ -173,6 +197,7 @@ async fn run(
                 }
                 let orders = told.borrow_and_update().clone();
                 shard.replace_origin(orders.origin);
+                shard.end_uploads(orders.uploads);
                 if orders.drains {
                     shard.drain();
                 }

@@ -10,15 +10,16 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 
 use super::body::Outgoing;
 use super::facts;
-use super::shard::InFlight;
+use super::shard::{Connection, InFlight};
 use crate::edge::answer::{self, Answer, Fields};
 use crate::edge::lane::observer::Record;
 use crate::edge::origin::Origin;
 use crate::edge::request::{Framing, Request};
-use crate::edge::resource::text;
+use crate::edge::resource::{reason, text};
 use crate::edge::route::Route;
 use crate::edge::upload::is_download;
 
@@ -93,7 +94,7 @@ async fn decide(
 
 fn decided(answer: Answer, facts: Request<'_>, request: &InFlight, started: Instant) -> Decided {
     let connection = &request.connection;
-    let closes = closes(&facts);
+    let closes = closes(&facts, connection);
     let sent = (answer.status, answer.content.len());
     let mut observer = connection.shard.observer.borrow_mut();
     let facts = without_token(facts);
@@ -121,6 +122,9 @@ async fn route(
             None => answer::error(404, "").without_content_for(facts),
         },
         (Route::Upload, None) => answer::error(404, "").without_content_for(facts),
+        (Route::Upload, Some(_)) if !is_download(facts) && !shard.takes_uploads() => {
+            answer::error(503, "").with_field(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        }
         (Route::Upload, Some(uploads)) if !is_download(facts) => {
             uploads.answer(facts, &parts.headers, content, request).await
         }
@@ -164,10 +168,13 @@ enum Closes {
     No,
 }
 
-/// hyper drops a `Content-Length` that stands beside `Transfer-Encoding`, so whether a chunked
-/// request was smuggled cannot be seen here. RFC 9112 6.3 has such a connection close.
-fn closes(facts: &Request<'_>) -> Closes {
-    if facts.framing == Framing::Chunked || !facts.keep_alive { Closes::Yes } else { Closes::No }
+/// The gate lets chunks pass unread and would not find the next head behind them. And a server that
+/// ends says so with each answer, where an end without a word could cross a request on its way. Once
+/// it takes no uploads, another process does.
+fn closes(facts: &Request<'_>, connection: &Connection) -> Closes {
+    let is_last = facts.framing == Framing::Chunked || !facts.keep_alive;
+    let shard = &connection.shard;
+    if is_last || shard.drains() || !shard.takes_uploads() { Closes::Yes } else { Closes::No }
 }
 
 fn response(decided: Decided, origin: &Origin, request: InFlight) -> Response<Outgoing> {
@@ -184,6 +191,10 @@ fn response(decided: Decided, origin: &Origin, request: InFlight) -> Response<Ou
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = fields;
+    if response.status().canonical_reason().is_none() {
+        let reason = ReasonPhrase::from_static(reason(answer.status).as_bytes());
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 
@@ -194,6 +205,7 @@ fn header_map(fields: Fields) -> HeaderMap {
     }
 }
 
-fn unix_s() -> u64 {
+/// Seconds since 1970.
+pub fn unix_s() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

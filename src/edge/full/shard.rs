@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
+use super::UploadsEnd;
 use super::disk::Disk;
 use super::vitals::{Patience, Phase, Vitals, Watch};
 use crate::edge::lane::cache::{Cache, Hit};
@@ -28,6 +29,7 @@ pub struct Shard {
     connections: Cell<usize>,
     tasks: Arc<AtomicUsize>,
     drains: Cell<bool>,
+    uploads_end: Cell<UploadsEnd>,
 }
 
 impl Shard {
@@ -48,6 +50,7 @@ impl Shard {
             connections: Cell::new(0),
             tasks,
             drains: Cell::new(false),
+            uploads_end: Cell::default(),
         })
     }
 
@@ -64,20 +67,34 @@ impl Shard {
 
     /// A second has passed.
     pub fn tick(&self) {
-        let patience = Patience::new(&self.origin.borrow().http);
+        let patience = Patience::new(&self.origin.borrow().http, self.drains());
         self.watch.tick(&patience);
         self.cache.borrow_mut().sweep(Instant::now());
     }
 
-    /// Has each connection end behind its running requests.
+    /// Has each connection end behind its running requests, or behind the next if it has none.
     pub fn drain(&self) {
-        self.drains.set(true);
-        self.watch.wake_all();
+        if !self.drains.replace(true) {
+            self.watch.hurry();
+        }
     }
 
     /// Do connections end behind their running requests?
     pub fn drains(&self) -> bool {
         self.drains.get()
+    }
+
+    /// Has uploads end.
+    pub fn end_uploads(&self, end: UploadsEnd) {
+        self.uploads_end.set(end);
+        if end == UploadsEnd::Cut {
+            self.watch.cut_uploads();
+        }
+    }
+
+    /// May uploads begin?
+    pub fn takes_uploads(&self) -> bool {
+        self.uploads_end.get() == UploadsEnd::NotYet
     }
 
     /// Connections open.
@@ -224,18 +241,27 @@ impl Drop for Open {
 }
 
 /// Counts an upload until what came of it is durable, even if its connection is gone.
-pub struct Task(Rc<Shard>);
+pub struct Task {
+    shard: Rc<Shard>,
+    vitals: Rc<Vitals>,
+}
 
 impl Task {
     /// An upload begins.
-    pub fn new(shard: &Rc<Shard>) -> Self {
+    pub fn new(request: &InFlight) -> Self {
+        let (shard, vitals) = (Rc::clone(&request.connection.shard), Rc::clone(&request.vitals));
         shard.tasks.fetch_add(1, Relaxed);
-        Self(Rc::clone(shard))
+        vitals.uploads(true);
+        if shard.uploads_end.get() == UploadsEnd::Cut {
+            vitals.cut();
+        }
+        Self { shard, vitals }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.tasks.fetch_sub(1, Relaxed);
+        self.vitals.uploads(false);
+        self.shard.tasks.fetch_sub(1, Relaxed);
     }
 }

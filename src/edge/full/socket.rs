@@ -1,4 +1,4 @@
-//! A client's socket that tells its life signs, and gives first what was read before it came.
+//! A client's socket that tells its life signs.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,22 +15,15 @@ use super::vitals::Vitals;
 pub struct Socket {
     stream: TcpStream,
     vitals: Rc<Vitals>,
-    read_before: Vec<u8>,
-    /// How much of `read_before` is taken.
-    taken: usize,
 }
 
 impl Socket {
-    /// Takes over a socket; `read_before` is given to the first readers.
-    pub fn new(
-        stream: std::net::TcpStream,
-        read_before: Vec<u8>,
-        vitals: Rc<Vitals>,
-    ) -> io::Result<Self> {
+    /// Takes over a socket.
+    pub fn new(stream: std::net::TcpStream, vitals: Rc<Vitals>) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let stream = TcpStream::from_std(stream)?;
-        Ok(Self { stream, vitals, read_before, taken: 0 })
+        Ok(Self { stream, vitals })
     }
 
     fn note_sent<T>(
@@ -54,16 +47,6 @@ impl AsyncRead for Socket {
         output: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let unread = &this.read_before[this.taken..];
-        if !unread.is_empty() {
-            let len = unread.len().min(output.remaining());
-            output.put_slice(&unread[..len]);
-            this.taken += len;
-            if this.taken == this.read_before.len() {
-                (this.read_before, this.taken) = (Vec::new(), 0);
-            }
-            return Poll::Ready(Ok(()));
-        }
         let before = output.filled().len();
         std::task::ready!(Pin::new(&mut this.stream).poll_read(context, output))?;
         this.vitals.received(output.filled().len() - before);

@@ -65,7 +65,7 @@ impl Lane {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (stream, peer) = self.listener.accept().unwrap();
         let read = read.as_bytes().to_vec();
-        let handed = HandedOver { stream, peer, tls: None, read };
+        let handed = HandedOver { stream, peer, tls: None, read, place: None };
         assert!(self.full.sender(0).try_send(handed).is_ok());
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         client
@@ -115,7 +115,8 @@ fn what_could_smuggle_ends_the_connection() {
         assert_eq!(statuses(&answers), expected, "{fields:?}: {answers}");
     };
     check("Host: a\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", &["405"]);
-    check("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n", &["405"]);
+    check("Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n", &["400"]);
+    check("Host: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n", "abc", &["400"]);
     check("Host: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n", "abc", &["400"]);
     check("Host: a\r\nHost: b\r\n", "", &["400"]);
     check("", "", &["400"]);

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::edge::config::HttpConfig;
+use crate::edge::lane::IDLE_DRAIN_S;
 
 /// How long each phase may last, in ticks of a second.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// As configured; each at least a second.
-    pub fn new(http: &HttpConfig) -> Self {
+    /// As configured; each at least a second. `drains`: the server ends.
+    pub fn new(http: &HttpConfig, drains: bool) -> Self {
+        let idle = http.keep_alive_timeout_s.max(1);
         Self {
             head: http.head_timeout_s.max(1),
-            idle: http.keep_alive_timeout_s.max(1),
+            idle: if drains { idle.min(IDLE_DRAIN_S) } else { idle },
             body: http.body_timeout_s.max(1),
             write: http.write_timeout_s.max(1),
         }
@@ -55,6 +57,7 @@ pub struct Vitals {
     moved_bytes: Cell<u32>,
     bytes_begin_heads: Cell<bool>,
     is_blocked: Cell<bool>,
+    is_upload: Cell<bool>,
     is_cut: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -127,7 +130,13 @@ impl Vitals {
         self.watch.tick.get().wrapping_sub(self.since.get()) > limit
     }
 
-    fn cut(&self) {
+    /// Says whether an upload is being received.
+    pub fn uploads(&self, is_upload: bool) {
+        self.is_upload.set(is_upload);
+    }
+
+    /// Has the connection or stream end at once.
+    pub fn cut(&self) {
         self.is_cut.set(true);
         self.wake();
     }
@@ -158,6 +167,7 @@ impl Watch {
             moved_bytes: Cell::new(0),
             bytes_begin_heads: Cell::new(false),
             is_blocked: Cell::new(false),
+            is_upload: Cell::new(false),
             is_cut: Cell::new(false),
             waker: RefCell::new(None),
         });
@@ -180,9 +190,20 @@ impl Watch {
         self.watched.borrow().iter().for_each(|vitals| vitals.cut());
     }
 
-    /// Has everything polled once, to see that the server drains.
-    pub fn wake_all(&self) {
-        self.watched.borrow().iter().for_each(|vitals| vitals.wake());
+    /// Cuts what uploads.
+    pub fn cut_uploads(&self) {
+        let watched = self.watched.borrow();
+        watched.iter().filter(|vitals| vitals.is_upload.get()).for_each(|vitals| vitals.cut());
+    }
+
+    /// The server drains: what is idle gets a last while, and everything is polled once to see it.
+    pub fn hurry(&self) {
+        for vitals in self.watched.borrow().iter() {
+            if vitals.phase.get() == Phase::Idle {
+                vitals.restart();
+            }
+            vitals.wake();
+        }
     }
 
     fn end(&self, vitals: &Vitals) {

@@ -11,8 +11,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::tls::Session;
+
+/// How long a connection without a request stays while the server drains, in seconds.
+pub const IDLE_DRAIN_S: u32 = 5;
 
 /// A connection that leaves the lane that accepted it, for the full lane.
 pub struct HandedOver {
@@ -20,10 +24,12 @@ pub struct HandedOver {
     pub stream: TcpStream,
     /// The client's address.
     pub peer: SocketAddr,
-    /// Its TLS session, handshake done, if it has one.
+    /// Its TLS session, if it has one; the handshake may be still to do.
     pub tls: Option<Box<Session>>,
-    /// Plaintext that was read and not yet answered: it begins with a request's head.
+    /// Plaintext that was read and not yet answered.
     pub read: Vec<u8>,
+    /// Its place among the portable lane's connections, which are counted to their end.
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// A listening socket and what is spoken on it.

@@ -1,49 +1,34 @@
-//! The lane where io_uring is not to be had: tokio reads the first head of each connection by
-//! the same rules as the fast lane, and the full lane serves what is well-formed.
+//! The lane where io_uring is not to be had: tokio accepts connections, and the full lane serves
+//! them.
 
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::observer::Observer;
-use super::step::{self, Step};
 use super::{HandedOver, Life, Listener};
-use crate::edge::answer::{self, Content, Stays};
-use crate::edge::conditional::format_date;
-use crate::edge::http1::HEAD_BYTES_MAX;
-use crate::edge::origin::Origin;
-use crate::edge::request::{Malformed, Request, Version};
-use crate::edge::resource::Source;
-use crate::edge::tls::{Alpn, Session};
+use crate::edge::tls::Session;
 use crate::supervisor::Stop;
 
-/// Bytes read at once.
-const READ_BYTES: usize = 16 * 1024;
-/// How long a client may take to end its side behind a refusal.
-const LINGER: Duration = Duration::from_secs(2);
 /// Pause after an accept failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a portable lane is made of.
 pub struct Setup {
-    /// What both lanes ask.
-    pub origin: Arc<Origin>,
     /// Listeners, shared with the other lanes.
     pub listeners: Vec<Listener>,
     /// Where connections go.
     pub full: mpsc::Sender<HandedOver>,
-    /// Metrics and access log of this lane.
+    /// Metrics of this lane.
     pub observer: Observer,
-    /// Most connections whose first head is being read.
+    /// Most connections that it has accepted and that are still open.
     pub connections_max: usize,
 }
 
@@ -56,7 +41,6 @@ pub fn run(setup: Setup, life: watch::Receiver<Life>, mut stop: Stop) -> io::Res
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
         let lane = Rc::new(Lane {
-            origin: setup.origin,
             full: setup.full,
             observer: RefCell::new(setup.observer),
             room: Arc::new(Semaphore::new(setup.connections_max)),
@@ -71,7 +55,6 @@ pub fn run(setup: Setup, life: watch::Receiver<Life>, mut stop: Stop) -> io::Res
 }
 
 struct Lane {
-    origin: Arc<Origin>,
     full: mpsc::Sender<HandedOver>,
     observer: RefCell<Observer>,
     room: Arc<Semaphore>,
@@ -90,20 +73,25 @@ impl Lane {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "cannot listen"),
         };
+        let mut ends = std::pin::pin!(life.wait_for(|life| *life != Life::Serving));
         loop {
-            let Ok(permit) = self.room.clone().acquire_owned().await else { return };
+            let place = tokio::select! {
+                place = self.room.clone().acquire_owned() => place,
+                _ = &mut ends => return,
+            };
+            let Ok(place) = place else { return };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = life.wait_for(|life| *life != Life::Serving) => return,
+                _ = &mut ends => return,
             };
-            match accepted {
-                Ok((stream, peer)) => {
-                    let lane = self.clone();
-                    let tls = tls.clone();
-                    tokio::task::spawn_local(async move {
-                        lane.admit(stream, peer, tls).await;
-                        drop(permit);
-                    });
+            let handed_over =
+                accepted.and_then(|(stream, peer)| handed_over(stream, peer, tls.as_ref(), place));
+            match handed_over {
+                Ok(handed_over) => {
+                    self.count();
+                    if self.full.send(handed_over).await.is_err() {
+                        return;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error,
@@ -114,118 +102,20 @@ impl Lane {
         }
     }
 
-    async fn admit(&self, stream: TcpStream, peer: SocketAddr, tls: Option<Arc<ServerConfig>>) {
-        self.observer.borrow_mut().metrics.accepted.inc();
-        let head_timeout = Duration::from_secs(self.origin.http.head_timeout_s.into());
-        match timeout(head_timeout, self.first_head(stream, peer, tls)).await {
-            Err(_) => self.observer.borrow_mut().metrics.timed_out.inc(),
-            Ok(Err(error)) => tracing::debug!(%error, "connection cut"),
-            Ok(Ok(())) => {}
-        }
-    }
-
-    async fn first_head(
-        &self,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut tls = match tls {
-            Some(config) => Some(Box::new(Session::new(config).map_err(io::Error::other)?)),
-            None => None,
-        };
-        let mut read = Vec::new();
-        loop {
-            if !receive(&mut stream, tls.as_deref_mut(), &mut read).await? {
-                return Ok(());
-            }
-            if let Some(session) = &tls {
-                if session.is_handshaking() {
-                    continue;
-                }
-                if session.alpn() == Alpn::Http2 {
-                    return self.hand_over(stream, peer, tls, read).await;
-                }
-            }
-            match step::next(&read, &self.origin.router) {
-                Step::More => {}
-                Step::Refuse(malformed) => return self.refuse(stream, peer, tls, malformed).await,
-                Step::Serve { .. } | Step::HandOver => {
-                    return self.hand_over(stream, peer, tls, read).await;
-                }
-            }
-            assert!(read.len() <= HEAD_BYTES_MAX + READ_BYTES, "the parser bounds a head");
-        }
-    }
-
-    async fn hand_over(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        tls: Option<Box<Session>>,
-        read: Vec<u8>,
-    ) -> io::Result<()> {
-        self.observer.borrow_mut().metrics.handed_over.inc();
-        let handed_over = HandedOver { stream: stream.into_std()?, peer, tls, read };
-        self.full.send(handed_over).await.map_err(io::Error::other)
-    }
-
-    async fn refuse(
-        &self,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-        mut tls: Option<Box<Session>>,
-        malformed: Malformed,
-    ) -> io::Result<()> {
-        let answer = answer::malformed(malformed);
-        let mut bytes = Vec::new();
-        let unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let date = format_date(unix_s.as_secs());
-        let extra = self.origin.extra.lines(tls.is_some());
-        answer.write_http1_head(Stays::Closes, date.as_bytes(), &extra, &mut bytes);
-        if let Content::Part(Source::Memory(content), _) = &answer.content {
-            bytes.extend_from_slice(content);
-        }
-        if let Some(session) = tls.as_mut() {
-            let mut sealed = Vec::new();
-            session.seal(&bytes, &mut sealed).map_err(io::Error::other)?;
-            session.close(&mut sealed);
-            bytes = sealed;
-        }
-        stream.write_all(&bytes).await?;
-        if let Ok(request) = Request::new("-", "/", Version::Http10) {
-            let mut observer = self.observer.borrow_mut();
-            let facts = (answer.status, answer.content.len());
-            let record = observer.begin(&request, peer, tls.is_some(), Instant::now(), facts);
-            observer.end(record, Instant::now(), 0);
-        }
-        stream.shutdown().await?;
-        // What the client still sends must not reset what it was told (RFC 9112 9.6).
-        let mut discarded = [0; 1024];
-        let drain = async { while stream.read(&mut discarded).await.is_ok_and(|len| len > 0) {} };
-        let _ = timeout(LINGER, drain).await;
-        Ok(())
+    fn count(&self) {
+        let metrics = &mut self.observer.borrow_mut().metrics;
+        metrics.accepted.inc();
+        metrics.handed_over.inc();
     }
 }
 
-/// Reads once, opens what is sealed, and says what TLS has to say. `false`: the client ended.
-async fn receive(
-    stream: &mut TcpStream,
-    tls: Option<&mut Session>,
-    read: &mut Vec<u8>,
-) -> io::Result<bool> {
-    let mut bytes = vec![0; READ_BYTES];
-    let len = stream.read(&mut bytes).await?;
-    bytes.truncate(len);
-    let Some(session) = tls else {
-        read.extend_from_slice(&bytes);
-        return Ok(len > 0);
-    };
-    let mut reply = Vec::new();
-    let opened =
-        session.receive(&mut bytes, &mut reply, |plaintext| read.extend_from_slice(plaintext));
-    stream.write_all(&reply).await?;
-    opened.map_err(io::Error::other)?;
-    Ok(len > 0)
+fn handed_over(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<&Arc<ServerConfig>>,
+    place: OwnedSemaphorePermit,
+) -> io::Result<HandedOver> {
+    let session = |config: &Arc<ServerConfig>| Session::new(config.clone()).map(Box::new);
+    let tls = tls.map(session).transpose().map_err(io::Error::other)?;
+    Ok(HandedOver { stream: stream.into_std()?, peer, tls, read: Vec::new(), place: Some(place) })
 }

@@ -1,5 +1,4 @@
-//! What a connection's next bytes ask of a lane. Pure; both the io_uring lane and the portable
-//! one ask it, so a request means the same on either.
+//! What a connection's next bytes ask of the fast lane. Pure.
 
 use crate::edge::http1::{self, Head};
 use crate::edge::request::{Framing, Malformed, Method, Request};

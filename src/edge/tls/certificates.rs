@@ -1,6 +1,7 @@
 //! The certificate in use, and how it is replaced while the server runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -20,6 +21,8 @@ pub struct Certificates {
     provider: Arc<CryptoProvider>,
     source: Source,
     current: RwLock<Identity>,
+    /// Of `current`; each answer asks for it.
+    is_self_issued: AtomicBool,
     /// The files as last read, good or bad.
     stamp: Mutex<Option<Stamp>>,
 }
@@ -49,6 +52,7 @@ impl Certificates {
         Ok(Arc::new(Self {
             provider,
             source,
+            is_self_issued: AtomicBool::new(identity.is_self_issued()),
             current: RwLock::new(identity),
             stamp: Mutex::new(stamp),
         }))
@@ -61,6 +65,11 @@ impl Certificates {
     pub fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, CertificateError> {
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
         Ok(server_config::server_config(Arc::clone(&self.provider), resolver)?)
+    }
+
+    /// Does the certificate in use prove nothing to strangers, as one of our own making?
+    pub fn is_self_issued(&self) -> bool {
+        self.is_self_issued.load(Relaxed)
     }
 
     /// When the certificate in use is valid.
@@ -110,6 +119,7 @@ impl Certificates {
 
     /// Puts `identity` into use.
     fn install(&self, identity: Identity) {
+        self.is_self_issued.store(identity.is_self_issued(), Relaxed);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = identity;
     }
 

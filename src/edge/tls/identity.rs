@@ -12,7 +12,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use thiserror::Error;
 
-use super::validity::Validity;
+use super::validity::{self, Validity};
 
 /// A certificate that is valid now, with the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -124,6 +124,11 @@ impl Identity {
         let certified = CertifiedKey::from_der(chain, private_key, provider)
             .map_err(|error| key_error(error, cert, key))?;
         Ok(Self { key: Arc::new(certified), validity })
+    }
+
+    /// Whether nobody else vouches for the certificate: its issuer is its subject.
+    pub fn is_self_issued(&self) -> bool {
+        self.key.cert.first().is_some_and(|certificate| validity::is_self_issued(certificate))
     }
 
     /// Whether the certificate names each of `names`.

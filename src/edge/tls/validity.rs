@@ -1,4 +1,4 @@
-//! When a certificate is valid: the Validity field of X.509 (RFC 5280, 4.1.2.5).
+//! When a certificate is valid, and on whose word: fields of X.509 (RFC 5280, 4.1.2).
 
 use std::time::{Duration, SystemTime};
 
@@ -14,14 +14,7 @@ pub struct Validity {
 impl Validity {
     /// Reads the field out of a DER certificate; nothing if the bytes are not one.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
-        let certificate = Der(der).read(SEQUENCE)?;
-        let mut body = Der(Der(certificate).read(SEQUENCE)?);
-        if body.peek() == Some(EXPLICIT_VERSION) {
-            body.read(EXPLICIT_VERSION)?;
-        }
-        body.read(INTEGER)?; // serial number
-        body.read(SEQUENCE)?; // signature algorithm
-        body.read(SEQUENCE)?; // issuer
+        let (_issuer, mut body) = issuer(der)?;
         let mut validity = Der(body.read(SEQUENCE)?);
         Some(Self { not_before: validity.read_time()?, not_after: validity.read_time()? })
     }
@@ -35,6 +28,28 @@ impl Validity {
     pub fn left(&self, now: SystemTime) -> Duration {
         self.not_after.duration_since(now).unwrap_or_default()
     }
+}
+
+/// Whether a DER certificate's issuer is its subject (RFC 5280, 3.2).
+pub(super) fn is_self_issued(der: &[u8]) -> bool {
+    let names = || {
+        let (issuer, mut body) = issuer(der)?;
+        body.read(SEQUENCE)?; // validity
+        Some((issuer, body.read(SEQUENCE)?))
+    };
+    names().is_some_and(|(issuer, subject)| issuer == subject)
+}
+
+/// The issuer's name, and what stands behind it.
+fn issuer(der: &[u8]) -> Option<(&[u8], Der<'_>)> {
+    let certificate = Der(der).read(SEQUENCE)?;
+    let mut body = Der(Der(certificate).read(SEQUENCE)?);
+    if body.peek() == Some(EXPLICIT_VERSION) {
+        body.read(EXPLICIT_VERSION)?;
+    }
+    body.read(INTEGER)?; // serial number
+    body.read(SEQUENCE)?; // signature algorithm
+    Some((body.read(SEQUENCE)?, body))
 }
 
 struct Der<'a>(&'a [u8]);
@@ -129,6 +144,19 @@ mod tests {
         for cut in 0..certificate.der().len() {
             assert_eq!(Validity::of_certificate(&certificate.der()[..cut]), None);
         }
+    }
+
+    #[test]
+    fn who_vouches() {
+        let mut params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let own = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        assert!(is_self_issued(own.der()));
+        params.distinguished_name.push(rcgen::DnType::CommonName, "An authority");
+        let authority = rcgen::Issuer::new(params, rcgen::KeyPair::generate().unwrap());
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let issued = params.signed_by(&rcgen::KeyPair::generate().unwrap(), &authority).unwrap();
+        assert!(!is_self_issued(issued.der()));
+        assert!(!is_self_issued(b""));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub async fn receive(
         vitals: Rc::clone(&request.vitals),
         http2: request.connection.http2,
     };
-    let task = Task::new(shard);
+    let task = Task::new(request);
     let (tell, told) = oneshot::channel();
     tokio::task::spawn_local(async move {
         let _task = task;

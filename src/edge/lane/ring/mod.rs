@@ -32,7 +32,7 @@ use self::uring::{Completion, Uring};
 use crate::edge::conditional::format_date;
 use crate::edge::lane::cache::Cache;
 use crate::edge::lane::observer::Observer;
-use crate::edge::lane::{HandedOver, Life, Listener};
+use crate::edge::lane::{HandedOver, IDLE_DRAIN_S, Life, Listener};
 use crate::edge::origin::Origin;
 use crate::edge::resource::Resource;
 use crate::edge::route::Route;
@@ -45,8 +45,6 @@ const LOADS_MAX: usize = 512;
 const TICK_MS: u32 = 1000;
 /// Transfers kept for the next answers.
 const POOLED_TRANSFERS_MAX: usize = 64;
-/// How long a connection without a request stays while the lane drains, in seconds.
-const IDLE_DRAIN_S: u32 = 5;
 /// What a lane lends for reading files before they are sealed, in bytes.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -241,9 +239,14 @@ impl Lane {
     }
 
     fn replace(&mut self, origin: Arc<Origin>) {
-        self.extra_lines = [false, true].map(|tls| origin.extra.lines(tls));
         self.origin = origin;
+        self.read_extra_lines();
         self.cache.clear();
+    }
+
+    /// What each answer carries changes with the certificate.
+    fn read_extra_lines(&mut self) {
+        self.extra_lines = [false, true].map(|tls| self.origin.extra.lines(tls));
     }
 
     fn live(&mut self, life: Life) {
@@ -304,6 +307,7 @@ impl Lane {
         }
         self.ticked_s = self.clock.now_s;
         self.cache.sweep(self.clock.now);
+        self.read_extra_lines();
         for slot in 0..self.connections.slots() {
             let Some(connection) = self.connections.get(slot) else { continue };
             if connection.deadline_s >= self.clock.now_s || connection.phase == Phase::Closing {

@@ -231,8 +231,8 @@ impl Lane {
     /// transfer. Returns how many bytes are done with.
     fn answer_all(&mut self, slot: u32, input: &[u8]) -> (usize, Served) {
         let mut used = 0;
+        let origin = self.origin.clone();
         loop {
-            let origin = self.origin.clone();
             match step::next(&input[used..], &origin.router) {
                 Step::More => return (used, Served::Answers),
                 Step::Refuse(malformed) => {
@@ -443,6 +443,7 @@ impl Lane {
             peer: connection.peer,
             tls: connection.tls,
             read: connection.input,
+            place: None,
         };
         if let Err(error) = self.full.try_send(handed_over) {
             // Dropping it closes it: the full lane has as much as it can hold.
