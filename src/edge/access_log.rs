@@ -99,6 +99,22 @@ pub struct Entry<'a> {
     pub request_id: u64,
 }
 
+impl Entry<'_> {
+    /// Its line, newline included.
+    pub fn line(&self, format: AccessLogFormat) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.write(format, &mut format::Stamp::default(), &mut line);
+        line
+    }
+
+    fn write(&self, format: AccessLogFormat, stamp: &mut format::Stamp, line: &mut Vec<u8>) {
+        match format {
+            AccessLogFormat::Common => format::combined(self, stamp, line),
+            AccessLogFormat::Json => format::json(self, stamp, line),
+        }
+    }
+}
+
 /// The writer thread and what feeds it. Dropping it closes it.
 pub struct AccessLog {
     shared: Arc<Shared>,
@@ -170,10 +186,7 @@ impl LogSink {
     pub fn record(&self, entry: &Entry) {
         let mut lane = lock(&self.lane);
         let Lane { buffer, stamp } = &mut *lane;
-        match self.shared.format {
-            AccessLogFormat::Common => format::combined(entry, stamp, buffer),
-            AccessLogFormat::Json => format::json(entry, stamp, buffer),
-        }
+        entry.write(self.shared.format, stamp, buffer);
         if buffer.len() < BUFFER_BYTES {
             return;
         }
