@@ -24,7 +24,9 @@ impl Pace {
         if self.tokens >= quantum {
             return Ok(self.tokens as usize);
         }
-        Err(now + Duration::from_secs_f64((quantum - self.tokens) / self.bytes_per_s))
+        let wait = Duration::from_secs_f64((quantum - self.tokens) / self.bytes_per_s);
+        // A fraction of a byte rounds to no time at all: whoever came back at once would spin.
+        Err(now + wait.max(WAIT_MIN))
     }
 
     /// Takes what was read off the allowance.
@@ -46,12 +48,21 @@ impl Pace {
 }
 
 const READ_INTERVAL_S: f64 = 500e-6;
+const WAIT_MIN: Duration = Duration::from_micros(1);
 const QUANTUM_BYTES_MIN: f64 = 16.0 * 1024.0;
 const QUANTUM_BYTES_MAX: f64 = 1024.0 * 1024.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_never_nothing() {
+        let now = Instant::now();
+        let mut pace = Pace::new(2e9, now);
+        pace.tokens = pace.quantum().next_down();
+        assert!(pace.allowance(now).is_err_and(|at| at > now));
+    }
 
     /// Reads whenever the pace allows for `seconds` of made-up time, and counts.
     fn read_for(seconds: u64, rate: f64, stall_at_half: Duration) -> f64 {
