@@ -25,6 +25,8 @@ pub struct SnapshotReport {
     pub linked: u64,
     /// Objects that the catalog lists but whose bytes are lost; they are not in the copy.
     pub missing: u64,
+    /// Objects whose bytes stay in the remote store, for no copy holds them.
+    pub remote: u64,
 }
 
 impl Store {
@@ -55,6 +57,8 @@ impl Store {
                 link_object(from, &to, row, &mut report)
             })?;
             progress.end();
+        } else {
+            report.remote = catalog::totals(&catalog)?.0;
         }
         drop(catalog);
         publish_catalog(folder)?;
@@ -107,6 +111,8 @@ fn restore_into_empty(
         progress.begin("objects", ProgressUnit::Bytes, Some(catalog::totals(&catalog)?.1));
         each_object(&catalog, |row| copy_object(&from, &to, row, progress, &mut report))?;
         progress.end();
+    } else {
+        report.remote = catalog::totals(&catalog)?.0;
     }
     drop(catalog);
     publish_catalog(root)?;

@@ -1,14 +1,17 @@
 //! Kills and power cuts at random moments of many uploads: what was acknowledged is whole, nothing
 //! is half, and after gc nothing is left over.
 //!
-//! `WHIMBREL_KILLS` sets how often (20), `WHIMBREL_SEED` repeats a run's choices. The process that
+//! `WHIMBREL_KILLS` sets how often (20; 5 with a bucket), `WHIMBREL_SEED` repeats a run's choices. The process that
 //! is killed is this test's own binary, which runs `the_process_that_is_killed`.
 
 mod crash_model;
+#[cfg(feature = "s3")]
+mod s3_server;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -19,25 +22,57 @@ use faulty_fs::ForgetfulFs;
 use media_store::{Receiving, Store, StoreConfig, StoreError, UploadSpec};
 
 const KILLS: u64 = 20;
+/// The store's own part is the same there; what differs is where objects go.
+#[cfg(feature = "s3")]
+const KILLS_WITH_BUCKET: u64 = 5;
 const WRITERS: u64 = 8;
 /// The longest that a process lives behind its first word.
 const LIFE_MS_MAX: u64 = 400;
 const SPEAKS_TIMEOUT: Duration = Duration::from_secs(10);
 const FOLDER: &str = "WHIMBREL_CRASH_FOLDER";
 const CHILD_SEED: &str = "WHIMBREL_CRASH_SEED";
+#[cfg(feature = "s3")]
+const ENDPOINT: &str = "WHIMBREL_CRASH_S3";
+#[cfg(feature = "s3")]
+const SECRET: &str = "WHIMBREL_CRASH_S3_SECRET";
 
 #[test]
 fn kills_lose_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("store");
-    let (mut random, kills) = start("kills");
+    let crashed = Crashed::local(folder.path().join("store"));
+    let (mut random, kills) = start("kills", KILLS);
     let mut model = Model::default();
     for _ in 0..kills {
-        let mut child = spawn(&root, random.next());
+        let mut child = crashed.spawn(&crashed.root, random.next());
         model.hear(&kill_at_random(&mut child, &mut random, || ()));
-        check(&root, &mut model, &mut random);
+        crashed.check(&mut model, &mut random);
     }
-    end(&root, &model);
+    crashed.end(&model);
+}
+
+#[cfg(feature = "s3")]
+#[test]
+fn kills_lose_nothing_that_a_bucket_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = s3_server::S3Server::start();
+    let crashed = Crashed {
+        root: folder.path().join("store"),
+        bucket: Some(server.bucket()),
+        config: StoreConfig { grace_hours: 0, ..server.config() },
+        environment: vec![
+            (ENDPOINT, server.endpoint().into()),
+            (SECRET, server.secret().into_os_string()),
+        ],
+    };
+    let (mut random, kills) = start("kills with a bucket", KILLS_WITH_BUCKET);
+    let mut model = Model::default();
+    for _ in 0..kills {
+        let mut child = crashed.spawn(&crashed.root, random.next());
+        model.hear(&kill_at_random(&mut child, &mut random, || ()));
+        server.settle();
+        crashed.check(&mut model, &mut random);
+    }
+    crashed.end(&model);
 }
 
 #[test]
@@ -50,11 +85,12 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
     let (disk, mount) = (folder.path().join("disk"), folder.path().join("mount"));
     fs::create_dir(&disk).unwrap();
     fs::create_dir(&mount).unwrap();
-    let (mut random, cuts) = start("power cuts");
+    let crashed = Crashed::local(disk.join("store"));
+    let (mut random, cuts) = start("power cuts", KILLS);
     let mut model = Model::default();
     for cut in 0..cuts {
         let mounted = ForgetfulFs::mount(&disk, &mount).unwrap();
-        let mut child = spawn(&mount.join("store"), random.next());
+        let mut child = crashed.spawn(&mount.join("store"), random.next());
         // Once it is frozen nothing reaches the disk, and so nothing can be acknowledged.
         model.hear(&kill_at_random(&mut child, &mut random, || mounted.freeze()));
         // A disk may have written what nobody synced, in any order, or not.
@@ -62,9 +98,9 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
             0 => mounted.power_cut().unwrap(),
             _ => mounted.power_cut_with(random.next()).unwrap(),
         }
-        check(&disk.join("store"), &mut model, &mut random);
+        crashed.check(&mut model, &mut random);
     }
-    end(&disk.join("store"), &model);
+    crashed.end(&model);
 }
 
 /// Not a test of its own: many uploads at once, until it is killed.
@@ -73,7 +109,7 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
 fn the_process_that_is_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let seed: u64 = std::env::var(CHILD_SEED).unwrap().parse().unwrap();
-    let store = match Store::open(Path::new(&folder), &config()) {
+    let store = match Store::open(Path::new(&folder), &child_config()) {
         Ok(store) => store,
         // The power was cut before it stood.
         Err(error) => return eprintln!("open: {error}"),
@@ -171,24 +207,21 @@ fn config() -> StoreConfig {
     StoreConfig { grace_hours: 0, ..StoreConfig::default() }
 }
 
-fn start(what: &str) -> (Random, u64) {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
-    let seed = number("WHIMBREL_SEED").unwrap_or_else(Random::seed);
-    let kills = number("WHIMBREL_KILLS").unwrap_or(KILLS);
-    eprintln!("{kills} {what}, WHIMBREL_SEED={seed}");
-    (Random::new(seed), kills)
+/// The configuration of the process that is killed.
+fn child_config() -> StoreConfig {
+    #[cfg(feature = "s3")]
+    if let (Ok(endpoint), Some(secret)) = (std::env::var(ENDPOINT), std::env::var_os(SECRET)) {
+        return StoreConfig { grace_hours: 0, ..s3_server::config(&endpoint, secret.into()) };
+    }
+    config()
 }
 
-fn spawn(root: &Path, seed: u64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_is_killed", "--ignored", "--nocapture"])
-        .env(FOLDER, root)
-        .env(CHILD_SEED, seed.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+fn start(what: &str, kills: u64) -> (Random, u64) {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
+    let seed = number("WHIMBREL_SEED").unwrap_or_else(Random::seed);
+    let kills = number("WHIMBREL_KILLS").unwrap_or(kills);
+    eprintln!("{kills} {what}, WHIMBREL_SEED={seed}");
+    (Random::new(seed), kills)
 }
 
 /// Lets the process live for a while, and gives what it said. Some die before they say a word.
@@ -237,23 +270,57 @@ fn lines(told: impl std::io::Read, spoke: &mpsc::Sender<()>) -> Vec<String> {
     lines
 }
 
-fn check(root: &Path, model: &mut Model, random: &mut Random) {
-    if root.exists() {
-        crash_model::check_files(root);
-    }
-    let store = Store::open(root, &config()).unwrap();
-    model.check(&store);
-    model.go_on_with_some(&store, random);
-    store.gc(store.now(), &mut ()).unwrap();
-    model.check(&store);
-    crash_model::check_no_leak(root, &store);
+/// A store that processes are killed over.
+struct Crashed {
+    /// Its folder, as it is found after the crash.
+    root: PathBuf,
+    /// Its bucket's folder, if its objects are in one.
+    bucket: Option<PathBuf>,
+    config: StoreConfig,
+    /// What the process is told beside its folder.
+    environment: Vec<(&'static str, OsString)>,
 }
 
-/// Gives everything back and looks whether anything stays.
-fn end(root: &Path, model: &Model) {
-    let store = Store::open(root, &config()).unwrap();
-    eprintln!("{}; {:?}", model.summary(), store.stat().unwrap());
-    model.give_back(&store);
-    store.gc(store.now(), &mut ()).unwrap();
-    assert_eq!(crash_model::files(root), Vec::<std::path::PathBuf>::new());
+impl Crashed {
+    fn local(root: PathBuf) -> Self {
+        Self { root, bucket: None, config: config(), environment: Vec::new() }
+    }
+
+    /// Starts the process on the store, which it finds at `root`.
+    fn spawn(&self, root: &Path, seed: u64) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_process_that_is_killed", "--ignored", "--nocapture"])
+            .env(FOLDER, root)
+            .env(CHILD_SEED, seed.to_string())
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn check(&self, model: &mut Model, random: &mut Random) {
+        let roots = self.roots();
+        crash_model::check_files(&roots);
+        let store = Store::open(&self.root, &self.config).unwrap();
+        model.check(&store);
+        model.go_on_with_some(&store, random);
+        store.gc(store.now(), &mut ()).unwrap();
+        model.check(&store);
+        crash_model::check_no_leak(&roots, &store);
+    }
+
+    /// Gives everything back and looks whether anything stays.
+    fn end(&self, model: &Model) {
+        let (roots, store) = (self.roots(), Store::open(&self.root, &self.config).unwrap());
+        eprintln!("{}; {:?}", model.summary(), store.stat().unwrap());
+        model.give_back(&store, &roots);
+        store.gc(store.now(), &mut ()).unwrap();
+        assert_eq!(crash_model::files(&roots), Vec::<PathBuf>::new());
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
+        [Some(self.root.clone()), self.bucket.clone()].into_iter().flatten().collect()
+    }
 }

@@ -3,89 +3,16 @@
 #![cfg(feature = "s3")]
 
 mod bench;
+mod s3_server;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use bench::{Bench, HOUR, MIB, bytes};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use media_store::{
-    Digest, FaultKind, Object, ObjectSource, PlaceKind, S3Config, StoreConfig, StoreError,
-    UploadSpec, UploadState,
+    Digest, FaultKind, Object, ObjectSource, Store, StoreError, UploadSpec, UploadState,
 };
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
-
-const BUCKET: &str = "media";
-
-/// An S3 server with one bucket; it ends when it is dropped.
-struct S3Server {
-    folder: tempfile::TempDir,
-    address: SocketAddr,
-    _runtime: tokio::runtime::Runtime,
-}
-
-impl S3Server {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single("key", "secret"));
-        let service = service.build();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        runtime.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let http = Builder::new(TokioExecutor::new());
-                    let _ = http.serve_connection(TokioIo::new(socket), service).await;
-                });
-            }
-        });
-        Self { folder, address, _runtime: runtime }
-    }
-
-    fn config(&self) -> StoreConfig {
-        let secret = self.folder.path().join("secret");
-        fs::write(&secret, "secret\n").unwrap();
-        StoreConfig {
-            place: PlaceKind::S3,
-            s3: Some(S3Config {
-                endpoint: Some(format!("http://{}", self.address)),
-                bucket: BUCKET.into(),
-                region: "us-east-1".into(),
-                prefix: "whimbrel".into(),
-                access_key_id: Some("key".into()),
-                secret_access_key_file: Some(secret),
-                virtual_hosted: false,
-            }),
-            grace_hours: 1,
-            ..StoreConfig::default()
-        }
-    }
-
-    /// The names in the bucket's folder of objects.
-    fn names(&self) -> Vec<String> {
-        let folder = self.folder.path().join(BUCKET).join("whimbrel/objects");
-        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn path(&self, digest: &Digest) -> std::path::PathBuf {
-        self.folder.path().join(BUCKET).join("whimbrel/objects").join(digest.to_string())
-    }
-}
+use s3_server::S3Server;
 
 fn read_remote(object: &Object, offset: u64, len: u64) -> Vec<u8> {
     let ObjectSource::Remote(remote) = object.open().unwrap() else { panic!("not remote") };
@@ -135,7 +62,7 @@ fn an_upload_goes_on_and_is_acknowledged_only_when_the_bucket_has_it() {
     upload.write(&film).unwrap();
     upload.checkpoint().unwrap();
     // The bucket cannot take it: the upload stays.
-    let in_the_way = server.folder.path().join(BUCKET).join("whimbrel");
+    let in_the_way = server.bucket();
     fs::write(&in_the_way, "").unwrap();
     let error = upload.finish().unwrap_err();
     assert!(matches!(error, StoreError::Remote { .. }), "{error}");
@@ -180,4 +107,21 @@ fn a_store_that_is_away_is_an_error_not_a_hang() {
     let mut upload = bench.store.begin(UploadSpec::by("alice")).unwrap();
     upload.write(b"x").unwrap();
     assert!(matches!(upload.finish(), Err(StoreError::Remote { .. })));
+}
+
+#[test]
+fn a_snapshot_holds_the_catalog_and_leaves_the_objects_in_the_bucket() {
+    let server = S3Server::start();
+    let bench = Bench::new(server.config());
+    let digest = bench.put("alice", b"photo").digest;
+    let folder = tempfile::tempdir().unwrap();
+    let (copy, root) = (folder.path().join("copy"), folder.path().join("store"));
+    let copied = bench.store.snapshot_to(&copy, &mut ()).unwrap();
+    assert_eq!((copied.objects, copied.remote), (0, 1));
+    drop(bench);
+    let restored = Store::restore(&copy, &root, &mut ()).unwrap();
+    assert_eq!((restored.objects, restored.remote), (0, 1));
+    let store = Store::open(&root, &server.config()).unwrap();
+    let object = store.get(&digest).unwrap().unwrap();
+    assert_eq!(read_remote(&object, 0, u64::MAX), b"photo");
 }

@@ -1,7 +1,8 @@
 //! `whimbrel backup` and `restore`: everything under data_dir that cannot be made anew.
 //!
 //! A backup is a folder: `media/` (a snapshot of the store), `keys/` (certificates and signing
-//! keys), and `backup.json`, which is written last: without it the backup is not whole.
+//! keys), and `backup.json`, which is written last: without it the backup is not whole. Objects in a
+//! bucket stay there: then `media/` holds their catalog alone.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -93,6 +94,12 @@ pub fn backup(
     if copied.missing > 0 {
         report.line(format!("{} objects were missing from the store", copied.missing));
     }
+    if copied.remote > 0 {
+        report.line(format!(
+            "{} objects stay in the bucket; have it backed up or versioned by its own means",
+            copied.remote
+        ));
+    }
     report.line(format!(
         "{} objects, {} in {}",
         copied.objects,
@@ -113,6 +120,12 @@ pub fn restore(folder: &Path, data: &DataDir, report: &mut dyn Report) -> Result
         restored => restored?,
     };
     copy_all(&folder.join(KEYS_FOLDER), data.root())?;
+    if restored.remote > 0 {
+        report.line(format!(
+            "{} objects are in the bucket that [media.s3] named; name it again",
+            restored.remote
+        ));
+    }
     report.line(format!(
         "{} objects, {} in {}",
         restored.objects,

@@ -180,7 +180,7 @@ impl Model {
     }
 
     /// Drops all references and abandons all uploads.
-    pub fn give_back(&self, store: &Store) {
+    pub fn give_back(&self, store: &Store, roots: &[PathBuf]) {
         for (digest, owner) in self.references.keys() {
             store.drop_reference(digest, owner).unwrap();
         }
@@ -194,7 +194,7 @@ impl Model {
                 store.drop_reference(&digest, &reference.owner).unwrap();
             }
         }
-        for path in files(store.root()) {
+        for path in files(roots) {
             let id = path.file_stem().and_then(|stem| stem.to_str()?.parse::<UploadId>().ok());
             if let Some(id) = id {
                 match store.abandon(&id) {
@@ -211,8 +211,8 @@ impl Model {
 }
 
 /// Every object's file, known to the catalog or not, has the bytes that its name says.
-pub fn check_files(root: &Path) {
-    for path in files(root) {
+pub fn check_files(roots: &[PathBuf]) {
+    for path in files(roots) {
         let name = path.file_name().unwrap().to_str().unwrap();
         if let Ok(digest) = name.parse::<Digest>() {
             assert_eq!(Digest::of(&fs::read(&path).unwrap()), digest, "half an object");
@@ -221,9 +221,9 @@ pub fn check_files(root: &Path) {
 }
 
 /// After gc there are the catalog's objects, their trees, and the files of open uploads only.
-pub fn check_no_leak(root: &Path, store: &Store) {
+pub fn check_no_leak(roots: &[PathBuf], store: &Store) {
     let mut objects = BTreeSet::new();
-    for path in files(root) {
+    for path in files(roots) {
         let stem = path.file_stem().unwrap().to_str().unwrap();
         if let Ok(id) = stem.parse::<UploadId>() {
             let state = store.upload(&id).unwrap();
@@ -239,8 +239,9 @@ pub fn check_no_leak(root: &Path, store: &Store) {
     assert_eq!(objects.len() as u64, store.stat().unwrap().objects);
 }
 
-/// The files of objects and uploads.
-pub fn files(root: &Path) -> Vec<PathBuf> {
+/// The files of objects and uploads: `roots` are the store's folder and, where there is one, its
+/// bucket's.
+pub fn files(roots: &[PathBuf]) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(folder) else { return };
         for path in entries.map(|entry| entry.unwrap().path()) {
@@ -248,7 +249,9 @@ pub fn files(root: &Path) -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    walk(&root.join("objects"), &mut found);
-    walk(&root.join("uploads"), &mut found);
+    for root in roots {
+        walk(&root.join("objects"), &mut found);
+        walk(&root.join("uploads"), &mut found);
+    }
     found
 }
