@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
-use crate::context::{Context, Effect, Effects, Question};
+use crate::context::{Context, Effect, Effects, Question, Route};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::Stanza;
@@ -189,6 +189,7 @@ struct Parked {
 struct Loading {
     logins: Vec<(StreamId, Box<Login>)>,
     streams: Vec<StreamId>,
+    routes: Vec<Route>,
 }
 
 /// A transaction under way, and whose state it changed.

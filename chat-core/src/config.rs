@@ -32,6 +32,8 @@ impl Config {
 pub const SESSIONS_MAX: usize = 32;
 /// Stanzas of one stream that wait for an account to be loaded.
 pub const PARKED_MAX: usize = 256;
+/// Stanzas of other accounts that wait for one to be loaded.
+pub const ROUTES_MAX: usize = 1024;
 /// An account without sessions leaves memory after this time.
 pub const IDLE_ACCOUNT_MS: u64 = 30_000;
 const _: () = assert!(RECENT_ORIGINS_MAX >= crate::stream_management::UNACKNOWLEDGED_MAX / 2);

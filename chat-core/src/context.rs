@@ -62,7 +62,7 @@ pub(crate) enum Effect {
 }
 
 /// A stanza on its way to an account or to the server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Who sent it: a full JID of a client, or a bare one of an account.
     pub from: Jid,
@@ -72,6 +72,15 @@ pub struct Route {
     pub stanza: Stanza,
     /// The message as it is stored and sent, once it is rendered.
     pub message: Option<Outgoing>,
+    /// An account that is not active is loaded for it; otherwise nobody is there to hear it.
+    pub must_arrive: bool,
+}
+
+impl Route {
+    /// A stanza from one JID to another.
+    pub fn new(from: Jid, to: Jid, stanza: Stanza) -> Route {
+        Route { from, to, stanza, message: None, must_arrive: false }
+    }
 }
 
 /// A message that its sender's account has let out.
@@ -185,7 +194,7 @@ impl Context<'_> {
 
     /// Sends a stanza of the account itself on its way to another JID, or to one's own server.
     pub fn route(&mut self, from: Jid, to: Jid, element: &Element) {
-        self.forward(Route { from, to, stanza: Stanza::from_element(element), message: None });
+        self.forward(Route::new(from, to, Stanza::from_element(element)));
     }
 
     /// Sends a stanza on its way.

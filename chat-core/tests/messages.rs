@@ -72,6 +72,7 @@ fn messages_wait_for_who_is_away() {
     world.send("alice/phone", "<message to='{bob}' type='chat' id='m2'><body>2</body></message>");
     world.connect("bob/tablet");
     world.send("bob/tablet", "<presence/>");
+    world.expect("bob/tablet", "<presence from='{bob/tablet}'/>");
     world.expect(
         "bob/tablet",
         "<message id='m1'><delay xmlns='urn:xmpp:delay' stamp='*'/></message>",
@@ -81,10 +82,15 @@ fn messages_wait_for_who_is_away() {
     world.pass(2);
     world.connect("bob/phone");
     world.send("bob/phone", "<presence/>");
+    world.expect("bob/phone", "<presence from='{bob/tablet}'/>");
+    world.expect("bob/phone", "<presence from='{bob/phone}'/>");
     world.expect("bob/phone", "<message id='m1'/>");
     world.expect("bob/phone", "<message id='m2'/>");
     world.connect("bob/laptop");
     world.send("bob/laptop", "<presence/>");
+    for device in ["tablet", "phone", "laptop"] {
+        world.expect("bob/laptop", &format!("<presence from='{{bob/{device}}}'/>"));
+    }
     world.expect_nothing("bob/laptop");
 }
 
@@ -92,6 +98,7 @@ fn messages_wait_for_who_is_away() {
 fn other_devices_get_copies() {
     let mut world = World::with(&["alice", "bob"]);
     world.come("alice/laptop");
+    world.clear("alice/phone");
     let enable = "<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
     world.ask("alice/laptop", enable, "<iq type='result' id='c'/>");
     world.send("alice/phone", HELLO);
@@ -141,6 +148,7 @@ fn a_session_is_resumed() {
     let ready = &world.ready[&stream];
     assert!(ready.children[0].is("resumed", "urn:xmpp:sm:3"), "{:?}", ready.children);
     assert_eq!(ready.children[0].attr("h"), Some("1"));
+    world.skip_presence("bob/app");
     world.expect("bob/app", "<message id='m1'/>");
 }
 

@@ -113,10 +113,8 @@ fn take_iq(
             At::Server
         }
         Some(to) => {
-            let route =
-                Route { from: from.clone(), to: to.clone(), stanza: stanza.clone(), message: None };
             check_iq(stanza)?;
-            ctx.forward(route);
+            ctx.forward(Route::new(from.clone(), to.clone(), stanza.clone()));
             return Ok(());
         }
     };

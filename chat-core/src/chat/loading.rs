@@ -2,7 +2,8 @@
 
 use super::{Chat, Loading, Output, Parked};
 use crate::account::Account;
-use crate::config::PARKED_MAX;
+use crate::config::{PARKED_MAX, ROUTES_MAX};
+use crate::context::Route;
 use crate::id::{QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::{Stanza, StanzaError};
@@ -43,6 +44,20 @@ impl Chat {
         self.load(login.account).logins.push((stream, login));
     }
 
+    /// Has a stanza wait for its account.
+    pub(super) fn route_when_loaded(
+        &mut self,
+        id: AccountId,
+        route: &Route,
+    ) -> Result<(), StanzaError> {
+        let waiting = &mut self.load(id).routes;
+        if waiting.len() == ROUTES_MAX {
+            return Err(StanzaError::resource_constraint());
+        }
+        waiting.push(route.clone());
+        Ok(())
+    }
+
     fn load(&mut self, id: AccountId) -> &mut Loading {
         if !self.loading.contains_key(&id) {
             let query = self.effects.next_query;
@@ -76,6 +91,10 @@ impl Chat {
             Err(_) => Some(StanzaError::internal_server_error()),
         };
         let absent = absent.map(|error| Absent { account: id, error });
+        if absent.is_none() {
+            self.effects.routes.extend(waiting.routes);
+            self.finish(now, None);
+        }
         for (stream, login) in waiting.logins {
             match &absent {
                 None => self.log_in(now, stream, login),

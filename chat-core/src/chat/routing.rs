@@ -24,6 +24,9 @@ impl Chat {
             return Err(StanzaError::remote_server_not_found());
         }
         let account = AccountId::of(&route.to).ok_or_else(StanzaError::service_unavailable)?;
+        if route.must_arrive && !self.accounts.contains_key(&account) {
+            return self.route_when_loaded(account, route);
+        }
         // Whoever is addressed by a client has been loaded before; an account that is not there
         // has no session to hear what is sent to all.
         let received = self.in_account(now, account, |ctx| receive(ctx, route));

@@ -57,7 +57,7 @@ pub(crate) fn send(
         send_copies(ctx, from, &bytes, id);
     }
     let message = Some(Outgoing { bytes, id });
-    ctx.forward(Route { from: from.clone(), to, stanza: stanza.clone(), message });
+    ctx.forward(Route { message, ..Route::new(from.clone(), to, stanza.clone()) });
     Ok(())
 }
 

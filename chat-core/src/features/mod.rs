@@ -15,11 +15,15 @@ pub mod messages;
 pub mod ping;
 pub mod presence;
 mod result_set;
+pub mod roster;
 pub mod session;
+pub mod subscription;
 pub mod version;
 
 /// All features.
 pub const FEATURES: &[Feature] = &[
+    roster::FEATURE,
+    subscription::FEATURE,
     presence::FEATURE,
     archive::FEATURE,
     carbons::FEATURE,
@@ -36,6 +40,8 @@ pub const FEATURES: &[Feature] = &[
 pub struct State {
     /// XEP-0313.
     pub archive: archive::Preferences,
+    /// RFC 6121 2.
+    pub roster: roster::Roster,
 }
 
 /// What a feature does. Only what it needs is set.

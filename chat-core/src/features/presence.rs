@@ -1,13 +1,17 @@
-//! RFC 6121 4: who is available.
+//! RFC 6121 4: who is available, and who is told.
+//!
+//! A contact whose account is not active has no session that could hear; what it misses it learns
+//! by its probe when it comes.
 
 use bytes::Bytes;
 
-use super::{Change, FEATURES, Feature, client_state, messages};
+use super::{Change, FEATURES, Feature, client_state, messages, subscription};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
 use crate::session::{Availability, Session};
-use crate::stanza::{Rewrite, Stanza, StanzaError};
+use crate::stanza::{PresenceType, Rewrite, Stanza, StanzaError};
+use crate::xml::{Element, Limits};
 
 pub(super) const FEATURE: Feature = Feature::named("presence");
 
@@ -18,64 +22,65 @@ pub(crate) fn send(
     to: Option<Jid>,
     stanza: &Stanza,
 ) -> Result<(), StanzaError> {
-    if let Some(to) = to {
-        let route = Route { from: from.clone(), to, stanza: stanza.clone(), message: None };
-        ctx.forward(route);
-        return Ok(());
-    }
+    let kind = stanza.presence_type().ok_or_else(StanzaError::bad_request)?;
     let resource = from.resource().unwrap_or_default();
-    match stanza.type_() {
-        None => come(ctx, resource, stanza),
-        Some("unavailable") => {
-            leave(ctx, resource);
+    match (kind, to) {
+        (PresenceType::Available, None) => come(ctx, resource, stanza),
+        (PresenceType::Unavailable, None) => {
+            leave_with(ctx, resource, Some(stanza));
             Ok(())
         }
-        Some(_) => Err(StanzaError::bad_request()),
+        (PresenceType::Available | PresenceType::Unavailable, Some(to)) => {
+            direct(ctx, from, to, kind, stanza);
+            Ok(())
+        }
+        (PresenceType::Error, Some(to)) => {
+            ctx.forward(Route::new(from.clone(), to, stanza.clone()));
+            Ok(())
+        }
+        // RFC 6121 4.3: servers probe, clients do not.
+        (PresenceType::Probe | PresenceType::Error, _) => Ok(()),
+        (kind, Some(contact)) => subscription::send(ctx, kind, &contact, stanza),
+        (_, None) => Err(StanzaError::bad_request()),
     }
 }
 
 /// Presence arrives for the account.
 pub(crate) fn receive(ctx: &mut Context<'_>, route: &Route) {
-    let bytes = render(&route.stanza, &route.from, &ctx.account.jid);
-    let resource = route.to.resource().map(str::to_owned);
-    let is_meant = |session: &Session| match &resource {
-        Some(resource) => session.resource() == resource,
-        None => session.presence.is_some(),
-    };
-    show(ctx, &route.from, &bytes, is_meant);
+    match route.stanza.presence_type() {
+        Some(PresenceType::Available | PresenceType::Unavailable | PresenceType::Error) => {
+            let bytes = render(&route.stanza, &route.from, &route.to);
+            let resource = route.to.resource().map(str::to_owned);
+            show(ctx, &route.from, &bytes, |session| match &resource {
+                Some(resource) => session.resource() == resource,
+                None => session.presence.is_some(),
+            });
+        }
+        Some(PresenceType::Probe) => answer_probe(ctx, &route.from),
+        Some(kind) => subscription::receive(ctx, kind, route),
+        None => {}
+    }
 }
 
 /// A session is no longer available.
 pub(crate) fn leave(ctx: &mut Context<'_>, resource: &str) {
-    let Some(session) = ctx.account.session_mut(resource) else { return };
-    if session.presence.take().is_some() {
-        session.is_behind = true;
-        tell(ctx, resource, Change::Left);
+    leave_with(ctx, resource, None);
+}
+
+/// Shows a contact the account's available sessions.
+pub(crate) fn show_to(ctx: &mut Context<'_>, contact: &Jid) {
+    let shown: Vec<_> = ctx.account.available().filter_map(presence_of).collect();
+    for (from, stanza) in shown {
+        ctx.forward(Route::new(from, contact.clone(), stanza));
     }
 }
 
-fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), StanzaError> {
-    let priority = match stanza.child("priority", ns::CLIENT) {
-        None => 0,
-        Some(priority) => {
-            priority.text().trim().parse::<i8>().map_err(|_| StanzaError::bad_request())?
-        }
-    };
-    let Some(session) = ctx.account.session_mut(resource) else { return Ok(()) };
-    let from = session.jid.clone();
-    let presence = Availability { priority, stanza: render(stanza, &from, &from.bare()) };
-    let change =
-        if session.presence.replace(presence).is_none() { Change::Came } else { Change::Changed };
-    tell(ctx, resource, change);
-    if priority >= 0 {
-        messages::catch_up(ctx, resource);
-    }
-    Ok(())
-}
-
-fn tell(ctx: &mut Context<'_>, resource: &str, change: Change) {
-    for see in FEATURES.iter().filter_map(|feature| feature.presence_changed) {
-        see(ctx, resource, change);
+/// Has a contact see the account's sessions go.
+pub(crate) fn hide_from(ctx: &mut Context<'_>, contact: &Jid) {
+    let gone = unavailable();
+    let sessions: Vec<Jid> = ctx.account.available().map(|session| session.jid.clone()).collect();
+    for from in sessions {
+        ctx.forward(Route::new(from, contact.clone(), gone.clone()));
     }
 }
 
@@ -103,3 +108,116 @@ pub(crate) fn show(
         ctx.send(&resource, bytes.clone(), None);
     }
 }
+
+fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), StanzaError> {
+    let priority = match stanza.child("priority", ns::CLIENT) {
+        None => 0,
+        Some(priority) => {
+            priority.text().trim().parse::<i8>().map_err(|_| StanzaError::bad_request())?
+        }
+    };
+    let Some(session) = ctx.account.session_mut(resource) else { return Ok(()) };
+    let from = session.jid.clone();
+    let presence = Availability { priority, stanza: render(stanza, &from, &from.bare()) };
+    let change =
+        if session.presence.replace(presence).is_none() { Change::Came } else { Change::Changed };
+    if change == Change::Came {
+        learn(ctx, resource, &from);
+    }
+    broadcast(ctx, &from, stanza);
+    tell(ctx, resource, change);
+    if change == Change::Came {
+        subscription::show_requests(ctx, resource);
+    }
+    if priority >= 0 {
+        messages::catch_up(ctx, resource);
+    }
+    Ok(())
+}
+
+fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Stanza>) {
+    let Some(session) = ctx.account.session_mut(resource) else { return };
+    let directed = session.extra.as_mut().map(|extra| std::mem::take(&mut extra.directed));
+    let was_available = session.presence.take().is_some();
+    session.is_behind |= was_available;
+    let from = session.jid.clone();
+    let gone = stanza.cloned().unwrap_or_else(unavailable);
+    for to in directed.unwrap_or_default() {
+        ctx.forward(Route::new(from.clone(), to, gone.clone()));
+    }
+    if was_available {
+        broadcast(ctx, &from, &gone);
+        tell(ctx, resource, Change::Left);
+    }
+}
+
+/// RFC 6121 4.6: presence for somebody in particular.
+fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza: &Stanza) {
+    let is_subscribed = ctx.account.state.roster.is_seen_by(&to);
+    if let Some(session) = ctx.account.session_mut(from.resource().unwrap_or_default()) {
+        let directed = &mut session.extra_mut().directed;
+        directed.retain(|known| *known != to);
+        let is_new = kind == PresenceType::Available && !is_subscribed;
+        if is_new && directed.len() < DIRECTED_MAX {
+            directed.push(to.clone());
+        }
+    }
+    ctx.forward(Route::new(from.clone(), to, stanza.clone()));
+}
+
+/// Tells the contacts who see the user's presence, and the user's own sessions.
+fn broadcast(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza) {
+    let own = render(stanza, from, &ctx.account.jid);
+    show(ctx, from, &own, |session| session.presence.is_some());
+    let roster = &ctx.account.state.roster;
+    let seers = roster.items().filter(|item| item.is_seen).map(|item| item.jid.clone());
+    for contact in seers.collect::<Vec<_>>() {
+        ctx.forward(Route::new(from.clone(), contact, stanza.clone()));
+    }
+}
+
+/// A session that comes learns who else is there.
+fn learn(ctx: &mut Context<'_>, resource: &str, from: &Jid) {
+    let own = ctx.account.available().filter(|session| session.jid != *from);
+    let own: Vec<_> = own.filter_map(|session| session.presence.clone()).collect();
+    for presence in own {
+        ctx.send(resource, presence.stanza, None);
+    }
+    let roster = &ctx.account.state.roster;
+    let seen = roster.items().filter(|item| item.sees).map(|item| item.jid.clone());
+    let probe = Element::new("presence", ns::CLIENT).with_attr("type", "probe");
+    let probe = Stanza::from_element(&probe);
+    for contact in seen.collect::<Vec<_>>() {
+        ctx.forward(Route::new(from.clone(), contact, probe.clone()));
+    }
+}
+
+/// RFC 6121 4.3.2: a contact asks for the user's presence, and gets it if it may.
+fn answer_probe(ctx: &mut Context<'_>, from: &Jid) {
+    if ctx.account.state.roster.is_seen_by(from) {
+        return show_to(ctx, from);
+    }
+    let refused = Element::new("presence", ns::CLIENT).with_attr("type", "unsubscribed");
+    let own = ctx.account.jid.clone();
+    ctx.forward(Route::new(own, from.bare(), Stanza::from_element(&refused)));
+}
+
+fn tell(ctx: &mut Context<'_>, resource: &str, change: Change) {
+    for see in FEATURES.iter().filter_map(|feature| feature.presence_changed) {
+        see(ctx, resource, change);
+    }
+}
+
+fn presence_of(session: &Session) -> Option<(Jid, Stanza)> {
+    let presence = session.presence.as_ref()?;
+    let stanza = Stanza::parse(presence.stanza.clone(), &Limits::STORED).ok()?;
+    Some((session.jid.clone(), stanza))
+}
+
+fn unavailable() -> Stanza {
+    let gone = Element::new("presence", ns::CLIENT).with_attr("type", "unavailable");
+    Stanza::from_element(&gone)
+}
+
+/// Entities that one session sends presence to beside the roster.
+pub const DIRECTED_MAX: usize = 512;

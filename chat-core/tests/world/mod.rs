@@ -192,6 +192,14 @@ impl World {
         }
     }
 
+    /// Passes over the presence that a client has received.
+    pub fn skip_presence(&mut self, name: &str) {
+        let inbox = self.streams.get(name).and_then(|stream| self.inboxes.get_mut(stream));
+        if let Some(inbox) = inbox {
+            inbox.retain(|element| element.name() != "presence");
+        }
+    }
+
     /// Time passes, second by second.
     pub fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
