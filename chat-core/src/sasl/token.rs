@@ -51,6 +51,11 @@ impl DeviceTokens {
         tokens.map(|token| token.live(holder, secret, now_s)).collect()
     }
 
+    /// Ends all tokens. Generations go on, so that none comes back.
+    pub fn revoke(&mut self) {
+        (self.current, self.next) = (None, None);
+    }
+
     /// Takes note of a log-in, by the token of generation `used` or by a password, and gives the
     /// token that the client is to be told. The old one works until the new one is used.
     pub fn log_in(
