@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::access::Access;
 use crate::features::{self, State};
 use crate::id::{MessageId, StreamId, Ticket};
 use crate::jid::{AccountId, Jid};
@@ -21,6 +22,8 @@ pub struct Account {
     pub created_unix_ms: u64,
     /// Bound resources, with and without a stream.
     pub sessions: Vec<Session>,
+    /// What opens it.
+    pub access: Access,
     /// What the features keep.
     pub state: State,
     /// The newest message in its archive.
@@ -48,6 +51,7 @@ impl Account {
             number: stored.number,
             created_unix_ms: stored.created_unix_ms,
             sessions: Vec::new(),
+            access: Access::load(id, &stored.records),
             state,
             newest: stored.newest,
             cursors: stored.cursors,

@@ -1,6 +1,7 @@
 //! What the core is told once, at start.
 
 use crate::jid::Jid;
+use crate::sasl::ServerSecret;
 use crate::transaction::RECENT_ORIGINS_MAX;
 
 /// The core's settings.
@@ -8,6 +9,8 @@ use crate::transaction::RECENT_ORIGINS_MAX;
 pub struct Config {
     /// The domain of all accounts' JIDs.
     pub domain: Jid,
+    /// What devices' tokens are derived from; without it devices get none.
+    pub server_secret: Option<ServerSecret>,
     /// The addresses of XEP-0157, as URIs.
     pub abuse_contacts: Vec<Box<str>>,
     /// Where XEP-0363 puts files; no slots are offered without it.
@@ -21,6 +24,7 @@ impl Config {
     pub fn new(domain: Jid) -> Config {
         Config {
             domain,
+            server_secret: None,
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
             archive_messages_max: u64::MAX,

@@ -6,6 +6,7 @@ use crate::context::{Context, Effect};
 use crate::features::messages;
 use crate::id::StreamId;
 use crate::ns;
+use crate::sasl::{NewToken, TokenRefused};
 use crate::session::Session;
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Bind2, Login, Ready, Resume, SessionRequest, StreamErrorCondition};
@@ -38,8 +39,13 @@ impl Chat {
 
 /// Does what a login asked for at once, and says what came of it.
 fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
+    let Ok(token) = note(ctx, &login) else {
+        return ctx.close(stream, Closing::Error(StreamErrorCondition::NotAuthorized));
+    };
     let request = match login.request {
-        SessionRequest::Legacy => return answer(ctx, stream, Ready::default()),
+        SessionRequest::Legacy => {
+            return answer(ctx, stream, Ready { token, ..Ready::default() });
+        }
         SessionRequest::Inline(request) => request,
     };
     let mut children = Vec::new();
@@ -48,19 +54,26 @@ fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
             Ok(resumed) => {
                 children.push(resumed.element);
                 let jid = ctx.account.session_of(stream).map(|session| session.jid.clone());
-                answer(ctx, stream, Ready { jid, children, ..Ready::default() });
+                answer(ctx, stream, Ready { jid, children, token });
                 return resend(ctx, stream);
             }
             Err(Refused) => {
                 return refuse_resumption(ctx, stream, resume, move |ctx, failed| {
                     let ready = bind_inline(ctx, stream, request.bind, Some(failed));
-                    answer(ctx, stream, ready);
+                    answer(ctx, stream, Ready { token, ..ready });
                 });
             }
         }
     }
     let ready = bind_inline(ctx, stream, request.bind, None);
-    answer(ctx, stream, ready);
+    answer(ctx, stream, Ready { token, ..ready });
+}
+
+/// XEP-0484: takes note of the log-in, and makes the token that it asked for.
+fn note(ctx: &mut Context<'_>, login: &Login) -> Result<Option<NewToken>, TokenRefused> {
+    let Some(secret) = &ctx.config.server_secret else { return Ok(None) };
+    let now_unix_s = ctx.now.unix_ms / 1000;
+    ctx.account.access.log_in(login, secret, now_unix_s, &mut ctx.effects.writes)
 }
 
 fn answer(ctx: &mut Context<'_>, stream: StreamId, ready: Ready) {
