@@ -380,17 +380,27 @@ impl<'a> Scanner<'a> {
             _ => return Err(self.expected("a quote")),
         };
         let start = self.at + 1;
-        let Some(len) = memchr(quote, &self.text.as_bytes()[start..]) else {
-            return Err(self.expected_at(self.text.len(), "the closing quote"));
-        };
-        let value = Span::new(start, start + len);
-        let raw = self.text(value);
-        if let Some(at) = memchr(b'<', raw.as_bytes()) {
-            return Err(self.expected_at(start + at, "no \"<\" in an attribute's value"));
+        let mut has_reference = false;
+        // One loop: most values are too short for searches to pay off.
+        for (len, &byte) in self.text.as_bytes()[start..].iter().enumerate() {
+            match byte {
+                b'<' => {
+                    let expected = "no \"<\" in an attribute's value";
+                    return Err(self.expected_at(start + len, expected));
+                }
+                b'&' => has_reference = true,
+                _ if byte == quote => {
+                    let value = Span::new(start, start + len);
+                    if has_reference {
+                        check_references(self.text(value), start)?;
+                    }
+                    self.at = start + len + 1;
+                    return Ok(value);
+                }
+                _ => {}
+            }
         }
-        check_references(raw, start)?;
-        self.at = start + len + 1;
-        Ok(value)
+        Err(self.expected_at(self.text.len(), "the closing quote"))
     }
 
     fn qname(&mut self) -> Result<QName, XmlError> {
@@ -443,7 +453,10 @@ impl<'a> Scanner<'a> {
 
     fn resolve(&self, name: QName) -> Result<usize, XmlError> {
         let prefix = self.text(name.prefix());
-        let innermost = self.bindings.iter().rposition(|binding| binding.prefix == prefix);
+        let innermost = match prefix {
+            "" => self.bindings.iter().rposition(|binding| binding.prefix.is_empty()),
+            _ => self.bindings.iter().rposition(|binding| binding.prefix == prefix),
+        };
         innermost.ok_or_else(|| XmlError::UndeclaredPrefix {
             at: name.whole.start as usize,
             prefix: prefix.into(),

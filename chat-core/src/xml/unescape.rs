@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr2};
 
 use super::chars::is_xml_char;
 use super::error::XmlError;
@@ -46,8 +46,7 @@ pub(super) fn unescape_text(raw: &str) -> Cow<'_, str> {
 
 /// What a parser makes of an attribute's value whose references are checked.
 pub(crate) fn unescape_attr(raw: &str) -> Cow<'_, str> {
-    let bytes = raw.as_bytes();
-    if memchr3(b'&', b'\r', b'\n', bytes).is_none() && memchr(b'\t', bytes).is_none() {
+    if !raw.bytes().any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r')) {
         return Cow::Borrowed(raw);
     }
     let to_space = |character| if character == '\t' || character == '\n' { ' ' } else { character };
