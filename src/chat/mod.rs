@@ -1,3 +1,4 @@
-//! The chat server's rim: sockets, WebSocket framing and threads around `chat_core`.
+//! The chat server's rim: sockets, WebSocket framing, storage and threads around `chat_core`.
 
 pub mod gateway;
+pub mod storage;

@@ -1,0 +1,133 @@
+//! Rows of accounts, their numbers, records and cursors.
+
+use chat_core::id::MessageId;
+use chat_core::jid::AccountId;
+use chat_core::transaction::StorageError;
+use rusqlite::{Connection, Error, ffi, params};
+
+use super::error::WriteError;
+use super::numbers::{Account, Message, moment};
+
+const EXISTS_ACCOUNT: WriteError =
+    WriteError::Refused(StorageError::Exists { what: "the account" });
+const EXISTS_NUMBER: WriteError = WriteError::Refused(StorageError::Exists { what: "the number" });
+
+pub(super) fn create(
+    connection: &Connection,
+    account: AccountId,
+    number: Option<&str>,
+    created_unix_ms: u64,
+) -> Result<(), WriteError> {
+    // One that was deleted may have messages that still are to be removed.
+    let is_leaving = connection
+        .prepare_cached("SELECT 1 FROM conversation WHERE account = ?1")?
+        .exists([Account(account)])?;
+    if is_leaving {
+        return Err(EXISTS_ACCOUNT);
+    }
+    connection
+        .prepare_cached("INSERT INTO account VALUES (?1, ?2, ?3)")?
+        .execute(params![Account(account), number, moment(created_unix_ms)])
+        .map_err(refusal_of)?;
+    Ok(())
+}
+
+/// Removes the account with its records, cursors and items; its conversations stay for now.
+pub(super) fn delete(connection: &Connection, account: AccountId) -> Result<(), WriteError> {
+    let deleted = connection
+        .prepare_cached("DELETE FROM account WHERE id = ?1")?
+        .execute([Account(account)])?;
+    if deleted == 0 { Err(no_account(account)) } else { Ok(()) }
+}
+
+pub(super) fn set_number(
+    connection: &Connection,
+    account: AccountId,
+    number: Option<&str>,
+) -> Result<(), WriteError> {
+    let changed = connection
+        .prepare_cached("UPDATE account SET number = ?2 WHERE id = ?1")?
+        .execute(params![Account(account), number])
+        .map_err(refusal_of)?;
+    if changed == 0 { Err(no_account(account)) } else { Ok(()) }
+}
+
+pub(super) fn put(
+    connection: &Connection,
+    account: AccountId,
+    feature: &str,
+    key: &str,
+    value: &[u8],
+) -> Result<(), WriteError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO record VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
+        .execute(params![Account(account), feature, key, value])
+        .map_err(absence_of(account))?;
+    Ok(())
+}
+
+pub(super) fn remove(
+    connection: &Connection,
+    account: AccountId,
+    feature: &str,
+    key: &str,
+) -> Result<(), WriteError> {
+    connection
+        .prepare_cached("DELETE FROM record WHERE account = ?1 AND feature = ?2 AND key = ?3")?
+        .execute(params![Account(account), feature, key])?;
+    Ok(())
+}
+
+pub(super) fn set_cursor(
+    connection: &Connection,
+    account: AccountId,
+    device: &str,
+    received: MessageId,
+) -> Result<(), WriteError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO cursor VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET received = excluded.received",
+        )?
+        .execute(params![Account(account), device, Message(received)])
+        .map_err(absence_of(account))?;
+    Ok(())
+}
+
+pub(super) fn remove_cursor(
+    connection: &Connection,
+    account: AccountId,
+    device: &str,
+) -> Result<(), WriteError> {
+    connection
+        .prepare_cached("DELETE FROM cursor WHERE account = ?1 AND device = ?2")?
+        .execute(params![Account(account), device])?;
+    Ok(())
+}
+
+pub(super) fn no_account(account: AccountId) -> WriteError {
+    WriteError::Refused(StorageError::NoAccount { account })
+}
+
+/// A row that belongs to an account was refused for want of the account.
+pub(super) fn absence_of(account: AccountId) -> impl Fn(Error) -> WriteError {
+    move |error| match extended_code(&error) {
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => no_account(account),
+        _ => error.into(),
+    }
+}
+
+fn refusal_of(error: Error) -> WriteError {
+    match extended_code(&error) {
+        Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => EXISTS_ACCOUNT,
+        Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => EXISTS_NUMBER,
+        _ => error.into(),
+    }
+}
+
+fn extended_code(error: &Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
+}

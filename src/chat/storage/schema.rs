@@ -1,0 +1,263 @@
+//! The schema: numbered steps, each applied once and recorded; and how connections are set up.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::OpenError;
+
+/// How long a connection waits for another's lock. Only recovery and the end of a log take one.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Pages that the writer keeps in memory.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+/// Pages that each reader keeps in memory.
+const READER_CACHE_KIB: i64 = 8 << 10;
+/// Copying goes past it.
+const COPIER_CACHE_KIB: i64 = 64;
+/// What stays of the log's file once it begins anew.
+const LOG_BYTES_KEPT_MAX: i64 = 64 << 20;
+/// Statements kept prepared; there are fewer.
+const STATEMENTS_MAX: usize = 64;
+/// Keys and chats are its owner's.
+const FILE_MODE: u32 = 0o600;
+
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// In order; a step never changes once it was released.
+const MIGRATIONS: &[Migration] = &[Migration { name: "accounts and messages", sql: FIRST }];
+
+/// Numbers of 64 bits without order (streams, digests) are kept as the signed ones of equal bits.
+const FIRST: &str = "
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+-- The newest message that is listed in archive and conversed; later ones are the tail.
+INSERT INTO meta VALUES ('settled', 0);
+-- Another number after each restore.
+INSERT INTO meta VALUES ('incarnation', abs(random() / 2));
+
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    number TEXT,
+    created INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX account_number ON account (number) WHERE number IS NOT NULL;
+
+CREATE TABLE record (
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    feature TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (account, feature, key)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE cursor (
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    device TEXT NOT NULL,
+    received INTEGER NOT NULL,
+    PRIMARY KEY (account, device)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE item (
+    place INTEGER PRIMARY KEY,  -- rises with each publication
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    node TEXT NOT NULL,
+    id TEXT NOT NULL,
+    publisher TEXT NOT NULL,
+    published INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX item_id ON item (account, node, id);
+CREATE INDEX item_node ON item (account, node);
+
+-- It outlives its account until its messages are removed.
+CREATE TABLE conversation (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    peer TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX conversation_peer ON conversation (account, peer);
+
+-- The columns behind which the stanza stands are read without it.
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    sender INTEGER,      -- account whose archive has it as sent, until it is removed there
+    sent_in INTEGER,     -- conversation of that account
+    receiver INTEGER,
+    received_in INTEGER,
+    stream INTEGER,
+    handled INTEGER,
+    digest INTEGER,
+    is_unique INTEGER,
+    expires INTEGER,
+    stanza BLOB NOT NULL
+) STRICT;
+CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE archive (
+    account INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    conversation INTEGER NOT NULL,
+    is_outgoing INTEGER NOT NULL,
+    expires INTEGER,
+    stream INTEGER,      -- of what it sent
+    handled INTEGER,
+    unique_digest INTEGER,
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE conversed (
+    conversation INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    is_outgoing INTEGER NOT NULL,
+    expires INTEGER,
+    digest INTEGER,
+    PRIMARY KEY (conversation, id)
+) WITHOUT ROWID, STRICT;
+
+-- Conversations that are being removed, step by step, up to a message.
+CREATE TABLE leaving (
+    account INTEGER NOT NULL,
+    conversation INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (account, conversation)
+) WITHOUT ROWID, STRICT;
+";
+
+/// Opens the file for the one connection that writes, making it if it is missing, and brings it
+/// to this version's schema. What an earlier process left in the log is copied into it.
+pub(super) fn open_to_write(path: &Path) -> Result<Connection, OpenError> {
+    // Made here, because SQLite would let others read it; its log takes over the mode.
+    let made = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path);
+    made.map_err(OpenError::io(path))?;
+    let wrong = OpenError::database(path);
+    let mut connection = connect(path, OpenFlags::default(), WRITER_CACHE_KIB).map_err(&wrong)?;
+    migrate(path, &mut connection)?;
+    begin_log_anew(&connection).map_err(&wrong)?;
+    Ok(connection)
+}
+
+/// Opens the file for a connection that reads.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(path, flags, READER_CACHE_KIB).map_err(OpenError::database(path))
+}
+
+/// Opens the file for a connection that does nothing but copy the log.
+pub(super) fn open_to_copy(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    connect(path, flags, COPIER_CACHE_KIB).map_err(OpenError::database(path))
+}
+
+/// Copies the whole log into the database, so that the next commit begins it anew.
+///
+/// Needed where a sync may have failed: the system then forgets that pages of the log are not on
+/// disk, and a later sync would not write them.
+pub(super) fn begin_log_anew(connection: &Connection) -> rusqlite::Result<()> {
+    let is_busy =
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, bool>(0))?;
+    match is_busy {
+        false => Ok(()),
+        true => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+            Some("a reader holds the log".to_owned()),
+        )),
+    }
+}
+
+/// Copies what the log holds into the database as far as readers let it, without waiting.
+pub(super) fn copy_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+fn connect(path: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(LOCK_WAIT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    // A mapped page that cannot be read would kill the process.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    Ok(connection)
+}
+
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
+    let wrong = OpenError::database(path);
+    let found = connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
+        .map_err(&wrong)?;
+    let known = MIGRATIONS.len() as u32;
+    if found > known {
+        return Err(OpenError::SchemaTooNew { path: path.to_owned(), found, known });
+    }
+    set_up_writer(connection).map_err(&wrong)?;
+    for (version, step) in (1..).zip(MIGRATIONS).skip(found as usize) {
+        apply(connection, version, step).map_err(&wrong)?;
+    }
+    Ok(())
+}
+
+fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    // WAL with FULL: a commit is on disk, by one fdatasync, when it returns.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT_MAX)?;
+    // The keeper copies the log; a commit shall not wait for that.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // What is removed is overwritten where its page is written anyway.
+    connection.pragma_update(None, "secure_delete", "FAST")
+}
+
+fn apply(connection: &mut Connection, version: u32, step: &Migration) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migration (
+            version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL
+        ) STRICT",
+    )?;
+    transaction.execute_batch(step.sql)?;
+    transaction.execute(
+        "INSERT INTO migration VALUES (?1, ?2, unixepoch())",
+        params![version, step.name],
+    )?;
+    transaction.pragma_update(None, "user_version", version)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_schema_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let connection = open_to_write(&path).unwrap();
+        connection.pragma_update(None, "user_version", 1_000).unwrap();
+        drop(connection);
+        let error = open_to_write(&path).unwrap_err();
+        assert!(matches!(error, OpenError::SchemaTooNew { found: 1_000, .. }), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+    }
+
+    #[test]
+    fn only_its_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let _connection = open_to_write(&path).unwrap();
+        for file in std::fs::read_dir(folder.path()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, FILE_MODE, "{:?}", file.path());
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The connection that writes, and what it keeps in memory of the tables.
+
+use std::path::Path;
+
+use chat_core::id::MessageId;
+use chat_core::transaction::{NewMessage, StorageError, Write};
+use rusqlite::Connection;
+
+use super::conversations::Conversations;
+use super::error::{OpenError, WriteError};
+use super::numbers::Bits;
+use super::removal::{self, Step};
+use super::{Start, accounts, items, messages, schema};
+
+/// Messages in the tail before it is listed. Longer ones write fewer pages a message and hold the
+/// writer up for longer; each reader keeps the tail's rows without their stanzas in memory.
+pub(super) const TAIL_MESSAGES_MAX: u32 = 2048;
+
+/// The tables, as the only one sees them that writes.
+pub(super) struct Tables {
+    connection: Connection,
+    conversations: Conversations,
+    newest: MessageId,
+    tail_len: u32,
+    /// Messages that ended until then are still to be removed.
+    expired_unix_ms: Option<u64>,
+    /// Conversations are still to be removed.
+    is_leaving: bool,
+}
+
+impl Tables {
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let connection = schema::open_to_write(path)?;
+        let mut tables = Self {
+            connection,
+            conversations: Conversations::default(),
+            newest: MessageId::FIRST,
+            tail_len: 0,
+            expired_unix_ms: None,
+            is_leaving: false,
+        };
+        tables.look_again().map_err(OpenError::database(path))?;
+        Ok(tables)
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub fn start(&self) -> rusqlite::Result<Start> {
+        let incarnation = self.connection.query_row(
+            "SELECT value FROM meta WHERE name = 'incarnation'",
+            [],
+            |row| row.get(0).map(|Bits(incarnation)| incarnation),
+        )?;
+        Ok(Start { incarnation, newest: self.newest })
+    }
+
+    pub fn is_tail_long(&self) -> bool {
+        self.tail_len >= TAIL_MESSAGES_MAX
+    }
+
+    /// Whether [`Self::remove_step`] has something to do.
+    pub fn has_leftovers(&self) -> bool {
+        self.is_leaving || self.expired_unix_ms.is_some()
+    }
+
+    /// Reads anew what is kept in memory: after a rollback it may be wrong.
+    pub fn look_again(&mut self) -> rusqlite::Result<()> {
+        self.conversations.forget();
+        self.newest = messages::newest(&self.connection)?;
+        self.tail_len = messages::tail_len(&self.connection)?;
+        self.is_leaving = removal::is_leaving(&self.connection)?;
+        Ok(())
+    }
+
+    pub fn begin(&self) -> rusqlite::Result<()> {
+        self.run("BEGIN IMMEDIATE")
+    }
+
+    pub fn commit(&self) -> rusqlite::Result<()> {
+        self.run("COMMIT")
+    }
+
+    /// Undoes the open transaction, if SQLite has not done so by itself.
+    pub fn rollback(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        self.look_again()
+    }
+
+    /// Carries out writes of which a refusal undoes all, and nothing else of the open transaction.
+    pub fn carry_out_apart(&mut self, writes: &[Write]) -> Result<(), WriteError> {
+        self.run("SAVEPOINT apart")?;
+        let done = self.carry_out(writes);
+        if let Err(WriteError::Refused(_)) = done {
+            self.run("ROLLBACK TO apart")?;
+            self.look_again()?;
+        }
+        // A failure ends the whole transaction.
+        if !matches!(done, Err(WriteError::Failed(_))) {
+            self.run("RELEASE apart")?;
+        }
+        done
+    }
+
+    /// Carries out writes within the open transaction.
+    pub fn carry_out(&mut self, writes: &[Write]) -> Result<(), WriteError> {
+        writes.iter().try_for_each(|write| self.write(write))
+    }
+
+    /// Lists the tail.
+    pub fn settle(&mut self) -> rusqlite::Result<()> {
+        if self.tail_len > 0 {
+            self.newest = messages::settle(&self.connection)?;
+            self.tail_len = 0;
+        }
+        Ok(())
+    }
+
+    /// Removes a bounded part of what is still to be removed.
+    pub fn remove_step(&mut self) -> rusqlite::Result<()> {
+        self.settle()?;
+        if let Some(until_unix_ms) = self.expired_unix_ms {
+            let step = removal::remove_expired(&self.connection, until_unix_ms)?;
+            if step.removed < removal::STEP_MESSAGES_MAX {
+                self.expired_unix_ms = None;
+            }
+            self.heed(step);
+        } else if self.is_leaving {
+            let step = removal::remove_leaving(&self.connection)?;
+            self.heed(step);
+            self.is_leaving = removal::is_leaving(&self.connection)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), WriteError> {
+        let connection = &self.connection;
+        match write {
+            Write::CreateAccount { account, number, created_unix_ms } => {
+                accounts::create(connection, *account, number.as_deref(), *created_unix_ms)
+            }
+            Write::DeleteAccount { account } => {
+                self.settle()?;
+                accounts::delete(&self.connection, *account)?;
+                removal::leave_all(&self.connection, *account)?;
+                self.conversations.forget();
+                self.begin_leaving()
+            }
+            Write::SetNumber { account, number } => {
+                accounts::set_number(connection, *account, number.as_deref())
+            }
+            Write::Put { account, feature, key, value } => {
+                accounts::put(connection, *account, feature, key, value)
+            }
+            Write::Remove { account, feature, key } => {
+                accounts::remove(connection, *account, feature, key)
+            }
+            Write::Append(message) => self.append(message),
+            Write::ReplaceMessage { id, stanza } => messages::replace(connection, *id, stanza),
+            Write::RemoveArchived { account, ids } => {
+                self.settle()?;
+                let step = removal::remove_archived(&self.connection, *account, ids)?;
+                self.heed(step);
+                Ok(())
+            }
+            Write::RemoveConversation { account, peer, until } => {
+                self.settle()?;
+                removal::leave_conversation(&self.connection, *account, peer, *until)?;
+                self.begin_leaving()
+            }
+            Write::RemoveExpired { until_unix_ms } => self.begin_expiring(*until_unix_ms),
+            Write::SetCursor { account, device, received } => {
+                accounts::set_cursor(connection, *account, device, *received)
+            }
+            Write::RemoveCursor { account, device } => {
+                accounts::remove_cursor(connection, *account, device)
+            }
+            Write::PutItem { account, node, item, items_max } => {
+                items::put(connection, *account, node, item, *items_max)
+            }
+            Write::RemoveItem { account, node, id } => {
+                items::remove(connection, *account, node, id)
+            }
+            Write::RemoveItems { account, node } => items::remove_all(connection, *account, node),
+        }
+    }
+
+    fn append(&mut self, message: &NewMessage) -> Result<(), WriteError> {
+        if message.id <= self.newest {
+            let reason = format!("message {} is not newer than {}", message.id, self.newest);
+            return Err(WriteError::Refused(StorageError::Failed { reason }));
+        }
+        messages::append(&self.connection, &mut self.conversations, message)?;
+        self.newest = message.id;
+        self.tail_len += 1;
+        Ok(())
+    }
+
+    fn begin_leaving(&mut self) -> Result<(), WriteError> {
+        self.is_leaving = true;
+        let step = removal::remove_leaving(&self.connection)?;
+        self.heed(step);
+        Ok(())
+    }
+
+    fn begin_expiring(&mut self, until_unix_ms: u64) -> Result<(), WriteError> {
+        if removal::is_any_expired(&self.connection, until_unix_ms)? {
+            self.settle()?;
+            let until_unix_ms = self.expired_unix_ms.unwrap_or(0).max(until_unix_ms);
+            self.expired_unix_ms = Some(until_unix_ms);
+            let step = removal::remove_expired(&self.connection, until_unix_ms)?;
+            if step.removed < removal::STEP_MESSAGES_MAX {
+                self.expired_unix_ms = None;
+            }
+            self.heed(step);
+        }
+        Ok(())
+    }
+
+    fn heed(&mut self, step: Step) {
+        if step.ended_conversation {
+            self.conversations.forget();
+        }
+    }
+
+    fn run(&self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([]).map(drop)
+    }
+}

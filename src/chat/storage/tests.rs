@@ -1,0 +1,182 @@
+//! The storage as the core sees it: writes in, answers out.
+
+mod answers;
+mod model;
+mod paging;
+mod threads;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use chat_core::id::MessageId;
+use chat_core::jid::AccountId;
+use chat_core::transaction::{
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, Origin, Query, StorageError,
+    StoredAccount, Write,
+};
+use tempfile::TempDir;
+
+use super::{DATABASE_FILE, Offline};
+
+/// A database of its own.
+struct Bench {
+    offline: Offline,
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let offline = Offline::open(&folder.path().join(DATABASE_FILE)).unwrap();
+        Self { offline, folder }
+    }
+
+    /// With accounts 1 to `accounts`.
+    fn with_accounts(accounts: u64) -> Self {
+        let mut bench = Self::new();
+        for number in 1..=accounts {
+            bench.write(create(number, None));
+        }
+        bench
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(DATABASE_FILE)
+    }
+
+    fn write(&mut self, write: Write) {
+        self.try_write(write).unwrap();
+    }
+
+    fn try_write(&mut self, write: Write) -> Result<(), StorageError> {
+        self.offline.commit(&[write])
+    }
+
+    /// Lists the tail, as the writer does from time to time.
+    fn settle(&mut self) {
+        let tables = &mut self.offline.tables;
+        tables.begin().and_then(|()| tables.settle()).and_then(|()| tables.commit()).unwrap();
+    }
+
+    fn ask(&mut self, query: Query) -> Answer {
+        self.offline.reader().answer(&query).unwrap()
+    }
+
+    fn account(&mut self, number: u64) -> Option<StoredAccount> {
+        match self.ask(Query::Account(account(number))) {
+            Answer::Account(account) => account.map(|account| *account),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn page(&mut self, query: ArchiveQuery) -> ArchivePage {
+        match self.ask(Query::Archive(query)) {
+            Answer::Archive(page) => page,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn items(&mut self, number: u64, node: &str, ids: Option<&[&str]>) -> Vec<String> {
+        let ids = ids.map(|ids| ids.iter().map(|id| Box::from(*id)).collect());
+        let query =
+            Query::Items { account: account(number), node: node.into(), ids, items_max: 10 };
+        match self.ask(query) {
+            Answer::Items(items) => items.iter().map(|item| item.id.to_string()).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Rows of all tables but those of the schema itself.
+    fn rows(&self) -> Vec<(&'static str, u64)> {
+        let tables = ["account", "record", "cursor", "item", "conversation", "message", "archive"];
+        let tables = tables.into_iter().chain(["conversed", "leaving"]);
+        let connection = self.offline.tables.connection();
+        let count = |table| format!("SELECT count(*) FROM {table}");
+        tables
+            .map(|table| {
+                let rows = connection.query_row(&count(table), [], |row| row.get::<_, u32>(0));
+                (table, rows.unwrap().into())
+            })
+            .filter(|(_, rows)| *rows > 0)
+            .collect()
+    }
+}
+
+fn account(number: u64) -> AccountId {
+    AccountId::from_u64(number << 40).unwrap()
+}
+
+fn jid(number: u64) -> Box<str> {
+    format!("{}@example.org", account(number)).into()
+}
+
+fn id(number: u64) -> MessageId {
+    MessageId::from_u64(number)
+}
+
+fn create(number: u64, phone: Option<&str>) -> Write {
+    Write::CreateAccount {
+        account: account(number),
+        number: phone.map(Into::into),
+        created_unix_ms: number,
+    }
+}
+
+/// A message from one account to another, known by its number.
+fn message(number: u64, from: u64, to: u64) -> NewMessage {
+    let entry = |of: u64, with: u64, is_outgoing| ArchiveEntry {
+        account: account(of),
+        peer: jid(with),
+        is_outgoing,
+    };
+    NewMessage {
+        id: id(number),
+        stanza: stanza(number),
+        origin: Some(Origin {
+            stream: from,
+            handled: number as u32,
+            digest: !number,
+            is_unique: true,
+        }),
+        expires_unix_ms: None,
+        entries: [entry(from, to, true), entry(to, from, false)].into_iter().collect(),
+    }
+}
+
+fn append(number: u64, from: u64, to: u64) -> Write {
+    Write::Append(Box::new(message(number, from, to)))
+}
+
+fn stanza(number: u64) -> Bytes {
+    format!("<message>{number}</message>").into()
+}
+
+/// All of an account's archive.
+fn everything(number: u64) -> ArchiveQuery {
+    ArchiveQuery {
+        account: account(number),
+        peer: None,
+        incoming_only: false,
+        after: None,
+        before: None,
+        ids: None,
+        from_end: false,
+        messages_max: 1_000,
+        count: false,
+        now_unix_ms: 0,
+    }
+}
+
+fn item(id: &str, published_unix_ms: u64) -> Item {
+    Item {
+        id: id.into(),
+        publisher: jid(1),
+        published_unix_ms,
+        payload: Bytes::from_static(b"<x xmlns='urn:x'/>"),
+    }
+}
+
+/// Numbers of a page's messages, in its order.
+fn numbers(page: &ArchivePage) -> Vec<u64> {
+    page.messages.iter().map(|message| message.id.as_u64()).collect()
+}

@@ -1,0 +1,261 @@
+//! The thread that commits: transactions in the order in which they come, many in one commit.
+
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use chat_core::id::Ticket;
+use chat_core::transaction::{StorageError, Transaction};
+
+use super::error::{WriteError, failed, is_corruption};
+use super::metrics::StorageMetrics;
+use super::schema;
+use super::tables::Tables;
+
+/// Transactions in one commit.
+pub(super) const BATCH_TRANSACTIONS_MAX: usize = 512;
+/// How long a batch may grow before it is committed.
+const BATCH_AGE_MAX: Duration = Duration::from_millis(2);
+/// After a failure everything fails for so long before the disk is tried again.
+const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
+
+/// What becomes of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Which.
+    pub ticket: Ticket,
+    /// Whether it is on disk.
+    pub outcome: Result<(), StorageError>,
+}
+
+/// What the thread is told.
+pub(super) enum Order {
+    Commit(Transaction),
+    /// The keeper has copied most of the log; the rest shall follow, so that it begins anew.
+    FinishLog,
+}
+
+/// Told of each batch, in order.
+pub(super) type Report = Box<dyn FnMut(Vec<Committed>) + Send>;
+
+pub(super) struct Writer {
+    pub tables: Tables,
+    pub report: Report,
+    pub metrics: StorageMetrics,
+    condition: Condition,
+}
+
+/// Whether commits can succeed.
+enum Condition {
+    Sound,
+    /// A commit failed: what the log holds may not be on disk.
+    Suspect {
+        error: StorageError,
+        retry_at: Instant,
+    },
+    /// The file is not what SQLite wrote. Nothing helps but another file.
+    Corrupt(StorageError),
+}
+
+impl Writer {
+    pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
+        Self { tables, report, metrics, condition: Condition::Sound }
+    }
+
+    /// Returns when the channel is closed and what waited in it is committed.
+    pub fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            let order = match self.has_chores() {
+                false => orders.recv().map_err(|_| TryRecvError::Disconnected),
+                true => orders.try_recv(),
+            };
+            match order {
+                Ok(Order::Commit(first)) => self.commit(first, orders),
+                Ok(Order::FinishLog) => self.finish_log(),
+                Err(TryRecvError::Empty) => self.do_chore(),
+                Err(TryRecvError::Disconnected) => return,
+            }
+            if self.tables.is_tail_long() {
+                self.do_chore();
+            }
+        }
+    }
+
+    fn commit(&mut self, first: Transaction, orders: &Receiver<Order>) {
+        let begun = Instant::now();
+        let mut batch = Vec::new();
+        let outcomes = match self.become_sound() {
+            Err(error) => {
+                batch.push(first);
+                vec![Err(error)]
+            }
+            Ok(()) => match self.commit_batch(first, orders, &mut batch) {
+                Ok(outcomes) => outcomes,
+                Err(error) => {
+                    let error = self.fail(&error);
+                    batch.iter().map(|_| Err(error.clone())).collect()
+                }
+            },
+        };
+        self.metrics.transactions_waiting.add(-(batch.len() as i64));
+        self.metrics.commit_time.observe(begun.elapsed());
+        let tickets = batch.iter().map(|transaction| transaction.ticket);
+        let committed = tickets.zip(outcomes);
+        let committed = committed.map(|(ticket, outcome)| Committed { ticket, outcome });
+        (self.report)(committed.collect());
+    }
+
+    /// Commits what waits, and gives the outcome of each of the batch.
+    fn commit_batch(
+        &mut self,
+        first: Transaction,
+        orders: &Receiver<Order>,
+        batch: &mut Vec<Transaction>,
+    ) -> rusqlite::Result<Vec<Result<(), StorageError>>> {
+        let begun = Instant::now();
+        let mut is_log_full = false;
+        let mut is_refused = false;
+        let mut next = Some(first);
+        let started = self.tables.begin();
+        // What is in the batch is told even if it could not begin.
+        while let Some(transaction) = next.take() {
+            let carried_out = match (&started, is_refused) {
+                (Ok(()), false) => self.tables.carry_out(&transaction.writes),
+                _ => Ok(()),
+            };
+            batch.push(transaction);
+            match carried_out {
+                Ok(()) => {}
+                Err(WriteError::Refused(_)) => is_refused = true,
+                Err(WriteError::Failed(error)) => return Err(error),
+            }
+            if batch.len() < BATCH_TRANSACTIONS_MAX && begun.elapsed() < BATCH_AGE_MAX {
+                match orders.try_recv() {
+                    Ok(Order::Commit(transaction)) => next = Some(transaction),
+                    Ok(Order::FinishLog) => is_log_full = true,
+                    Err(_) => {}
+                }
+            }
+        }
+        started?;
+        let outcomes = match is_refused {
+            // Refusals are rare, and marks to go back to are not free: only then are they set.
+            true => self.carry_out_apart(batch)?,
+            false => vec![Ok(()); batch.len()],
+        };
+        self.tables.commit()?;
+        self.metrics.commits.inc();
+        self.metrics.transactions.add(batch.len() as u64);
+        if is_log_full {
+            self.finish_log();
+        }
+        Ok(outcomes)
+    }
+
+    /// Begins the batch once more, such that what is refused does not touch the others.
+    fn carry_out_apart(
+        &mut self,
+        batch: &[Transaction],
+    ) -> rusqlite::Result<Vec<Result<(), StorageError>>> {
+        self.tables.rollback()?;
+        self.tables.begin()?;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for transaction in batch {
+            outcomes.push(match self.tables.carry_out_apart(&transaction.writes) {
+                Ok(()) => Ok(()),
+                Err(WriteError::Refused(error)) => {
+                    self.metrics.refused.inc();
+                    tracing::debug!(ticket = transaction.ticket.0, %error, "refused");
+                    Err(error)
+                }
+                Err(WriteError::Failed(error)) => return Err(error),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    fn has_chores(&self) -> bool {
+        matches!(self.condition, Condition::Sound)
+            && (self.tables.has_leftovers() || self.tables.is_tail_long())
+    }
+
+    /// Does a part of what nobody waits for.
+    fn do_chore(&mut self) {
+        if !self.has_chores() {
+            return;
+        }
+        let begun = Instant::now();
+        let is_settling = self.tables.is_tail_long();
+        if let Err(error) = self.commit_chore(is_settling) {
+            self.fail(&error);
+        }
+        if is_settling {
+            self.metrics.settle_time.observe(begun.elapsed());
+        }
+    }
+
+    fn commit_chore(&mut self, is_settling: bool) -> rusqlite::Result<()> {
+        // It may be lost with the power: then it is done again. The next commit's sync takes it
+        // along; if that fails, the whole log is copied before anything is acknowledged.
+        self.tables.connection().pragma_update(None, "synchronous", "NORMAL")?;
+        let done = self.tables.begin().and_then(|()| {
+            if is_settling { self.tables.settle() } else { self.tables.remove_step() }
+        });
+        let done = done.and_then(|()| self.tables.commit());
+        if done.is_err() && !self.tables.connection().is_autocommit() {
+            self.tables.rollback()?;
+        }
+        self.tables.connection().pragma_update(None, "synchronous", "FULL")?;
+        done
+    }
+
+    fn finish_log(&mut self) {
+        if matches!(self.condition, Condition::Sound)
+            && let Err(error) = schema::copy_log(self.tables.connection())
+        {
+            tracing::warn!(%error, "the chats' log cannot be copied; it grows");
+        }
+    }
+
+    /// Notes that a commit failed, and gives what its transactions are told.
+    fn fail(&mut self, error: &rusqlite::Error) -> StorageError {
+        let told = failed(error);
+        self.metrics.failures.inc();
+        self.metrics.set_failing(true);
+        if is_corruption(error) {
+            tracing::error!(%error, "the chats' database is damaged; restore a backup");
+            self.condition = Condition::Corrupt(told.clone());
+            return told;
+        }
+        if matches!(self.condition, Condition::Sound) {
+            tracing::error!(%error, "chats cannot be stored; nothing is acknowledged");
+        }
+        self.doubt(told.clone());
+        told
+    }
+
+    fn doubt(&mut self, error: StorageError) {
+        let retry_at = Instant::now() + RECOVERY_PAUSE;
+        self.condition = Condition::Suspect { error, retry_at };
+    }
+
+    /// Makes sure that what is committed next can be relied on.
+    fn become_sound(&mut self) -> Result<(), StorageError> {
+        match &self.condition {
+            Condition::Sound => return Ok(()),
+            Condition::Corrupt(error) => return Err(error.clone()),
+            Condition::Suspect { error, retry_at } if Instant::now() < *retry_at => {
+                return Err(error.clone());
+            }
+            Condition::Suspect { .. } => {}
+        }
+        let recovered = self.tables.rollback();
+        let recovered = recovered.and_then(|()| schema::begin_log_anew(self.tables.connection()));
+        if let Err(error) = recovered {
+            return Err(self.fail(&error));
+        }
+        tracing::info!("chats can be stored again");
+        self.metrics.set_failing(false);
+        self.condition = Condition::Sound;
+        Ok(())
+    }
+}
