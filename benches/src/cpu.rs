@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -52,6 +53,18 @@ impl CpuTime {
     pub fn user_share(self) -> Option<f64> {
         let ticks = self.user_ticks + self.system_ticks;
         (ticks >= SHARE_TICKS_MIN).then(|| self.user_ticks as f64 / ticks as f64)
+    }
+
+    /// What was used in `elapsed`, and for each of `count` pieces of work.
+    pub fn line(self, elapsed: Duration, unit: &str, count: u64) -> String {
+        let share =
+            self.user_share().map_or(String::new(), |x| format!(", {:.0} % user", x * 100.0));
+        format!(
+            "server CPU {:.3} s ({:.0} % of a core{share}): {:.2} µs per {unit}",
+            self.total_ns as f64 / 1e9,
+            self.total_ns as f64 / 1e7 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
+            self.total_ns as f64 / 1e3 / count.max(1) as f64,
+        )
     }
 
     fn of_process(pid: u32) -> Result<Self, BenchError> {

@@ -26,6 +26,14 @@ pub enum BenchError {
     Silent { seconds: f64 },
     #[error("{opened} of {wanted} connections opened: {detail}")]
     Connections { opened: usize, wanted: usize, detail: String },
+    #[error("{done} of {wanted} logins done: {detail}")]
+    Logins { done: usize, wanted: usize, detail: String },
+    #[error("of {sent} messages: {detail}")]
+    Delivery { sent: u64, detail: String },
+    #[error("an account was refused: {detail}")]
+    Registration { detail: String },
+    #[error("{accounts} accounts are given and {wanted} are needed")]
+    Accounts { accounts: usize, wanted: usize },
     #[error("{server} ended or did not answer within {seconds} s: {log}")]
     NotReady { server: &'static str, seconds: u64, log: String },
     #[error("no process listens on port {port}")]

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use crate::error::BenchError;
 use crate::load::ranges::{Ranges, parse_total};
 use crate::load::{Fault, Interrupt, LoadReport, LoadSpec, Moment, Next, Schedule, Tally};
-use crate::tls::{self, Offer};
+use crate::tls::{self, Alpn, Offer};
 
 /// Runs a load over HTTP/2.
 ///
@@ -33,7 +33,7 @@ pub fn run(
     on_moment: &mut dyn FnMut(Moment),
 ) -> Result<LoadReport, BenchError> {
     refuse_unsupported(spec)?;
-    let config = tls::client_config(Offer { http2: true, ..spec.tls })?;
+    let config = tls::client_config(Offer { alpn: Alpn::Http2, ..spec.tls })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,17 +1,15 @@
 //! `whimbrel-bench http`: a load of one's own making on any server.
 
-use std::time::Duration;
-
 use clap::Args;
-use hdrhistogram::Histogram;
 
 use crate::cpu::{self, CpuTime};
 use crate::error::BenchError;
+use crate::latency;
 use crate::load::open_loop::Arrivals;
 use crate::load::{self, Arrival, Interrupt, LoadReport, LoadSpec, Moment, Origin, Protocol};
 use crate::process;
 use crate::size::{ByteRate, ByteSize, MIB, Span};
-use crate::tls::Offer;
+use crate::tls::{Alpn, Offer};
 use crate::zipf::Mix;
 
 /// What `http` takes.
@@ -130,7 +128,11 @@ fn spec(args: &HttpArgs) -> Result<LoadSpec, BenchError> {
             true => Protocol::Http2 { streams: args.streams },
             false => Protocol::Http1 { pipeline: args.pipeline },
         },
-        tls: Offer { aes_128_only: args.aes128, x25519_only: args.x25519, http2: args.http2 },
+        tls: Offer {
+            aes_128_only: args.aes128,
+            x25519_only: args.x25519,
+            alpn: if args.http2 { Alpn::Http2 } else { Alpn::Http1 },
+        },
         connections,
         arrival: arrival(args)?,
         warm_up: args.warm_up.0,
@@ -192,38 +194,19 @@ fn print_report(spec: &LoadSpec, report: &LoadReport) {
     if report.connections > 0 {
         println!("connections opened while measuring: {}", report.connections);
     }
-    println!("latency {}", latency_line(&report.latency_ns));
+    println!("latency {}", latency::line(&report.latency_ns));
     for (fault, count) in &report.faults {
         println!("failed: {count} × {fault}");
     }
 }
 
-/// The usual quantiles in µs or ms.
-fn latency_line(latency_ns: &Histogram<u64>) -> String {
-    let shown = |quantile: f64| shown_ns(latency_ns.value_at_quantile(quantile));
-    let quantiles = QUANTILES.iter().map(|(name, quantile)| format!("{name} {}", shown(*quantile)));
-    format!("{}, max {}", quantiles.collect::<Vec<_>>().join(", "), shown_ns(latency_ns.max()))
-}
-
-fn shown_ns(nanoseconds: u64) -> String {
-    match Duration::from_nanos(nanoseconds) {
-        short if short < Duration::from_millis(1) => format!("{:.0} µs", nanoseconds as f64 / 1e3),
-        long => format!("{:.2} ms", long.as_secs_f64() * 1e3),
-    }
-}
-
 fn print_cpu(used: CpuTime, report: &LoadReport) {
-    let share = used.user_share().map_or(String::new(), |x| format!(", {:.0} % user", x * 100.0));
     println!(
-        "server CPU {:.3} s ({:.0} % of a core{share}): {:.2} µs per request, {:.0} ms per GiB",
-        used.total_ns as f64 / 1e9,
-        used.total_ns as f64 / 1e7 / report.elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
-        used.total_ns as f64 / 1e3 / report.answered.max(1) as f64,
+        "{}, {:.0} ms per GiB",
+        used.line(report.elapsed, "request", report.answered),
         used.total_ns as f64 / 1e6 / (report.body_bytes.max(1) as f64 / crate::size::GIB),
     );
 }
 
-const QUANTILES: [(&str, f64); 5] =
-    [("50 %", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("99.9 %", 0.999), ("99.99 %", 0.9999)];
 /// Descriptors beside the connections: epoll, standard streams, runtime, `/proc`.
 const DESCRIPTORS_SPARE: u64 = 64;

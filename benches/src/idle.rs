@@ -1,6 +1,7 @@
 //! `whimbrel-bench idle`: what a connection that does nothing costs the server, in bytes.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,26 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Timespec;
 use rustls::ClientConfig;
 
+use crate::chat::ServerArgs;
 use crate::error::BenchError;
-use crate::h1::connection::{Connection, Stage};
-use crate::load::{Interrupt, Origin};
+use crate::h1::connection::Connection;
+use crate::link::Stage;
+use crate::load::{self, Interrupt, Origin};
 use crate::process::{self, KernelMemory};
 use crate::stats;
 use crate::tls::{self, Offer};
+use crate::xmpp::{Account, Endpoint, Pool, Transport, Wishes};
 
 /// What `idle` takes.
 #[derive(Args, Debug)]
 pub struct IdleArgs {
-    /// The address; https for TLS
-    url: String,
+    /// The address: http or https; with --xmpp host and port
+    address: String,
+    /// Log in by XMPP on each connection before it falls idle
+    #[arg(long, value_enum, value_name = "TRANSPORT", conflicts_with = "request")]
+    xmpp: Option<Transport>,
+    #[command(flatten)]
+    access: ServerArgs,
     /// Numbers of connections to measure at, ascending
     #[arg(short, long, value_delimiter = ',', default_values_t = [1_000, 5_000, 10_000, 19_000])]
     connections: Vec<usize>,
@@ -37,18 +46,16 @@ pub struct IdleArgs {
 /// # Errors
 /// The server does not take that many connections, or is not found.
 pub fn run(args: &IdleArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
-    let (origin, target) = Origin::parse(&args.url)?;
     let most = args.connections.iter().copied().max().unwrap_or(0) as u64;
     let (wanted, limit) = (most + DESCRIPTORS_SPARE, process::raise_descriptor_limit());
     if wanted > limit {
         return Err(BenchError::Descriptors { wanted, limit });
     }
+    let (mut pool, port) = pool(args)?;
     let server = match args.server_pid {
         Some(pid) => pid,
-        None => process::listening_on(origin.address.port())?,
+        None => process::listening_on(port)?,
     };
-    let path = args.request.then_some(target.path);
-    let mut pool = IdlePool::new(origin, path, Offer::default())?;
     // The first connections pay for what the server sets up once.
     pool.grow_to(WARM_CONNECTIONS, interrupt)?;
     let before = Footprint::now(server);
@@ -76,13 +83,35 @@ pub fn run(args: &IdleArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// The connections that are asked for, none open yet, and the server's port.
+fn pool(args: &IdleArgs) -> Result<(Box<dyn IdleConnections>, u16), BenchError> {
+    let Some(transport) = args.xmpp else {
+        let (origin, target) = Origin::parse(&args.address)?;
+        let (path, port) = (args.request.then_some(target.path), origin.address.port());
+        return Ok((Box::new(IdlePool::new(origin, path, Offer::default())?), port));
+    };
+    let address = load::target::resolve(&args.address, &args.address)?;
+    let endpoint = args.access.endpoint(address, transport)?;
+    let sessions = IdleSessions::new(endpoint, args.access.read_accounts(1)?)?;
+    Ok((Box::new(sessions), address.port()))
+}
+
+/// Connections on which nothing happens, whatever they speak.
+pub trait IdleConnections {
+    /// Opens connections until there are `count`.
+    ///
+    /// # Errors
+    /// The server refuses one, or does not answer on it.
+    fn grow_to(&mut self, count: usize, interrupt: &Interrupt) -> Result<(), BenchError>;
+}
+
 /// Bytes of RSS that each further connection costs, by the slope over `counts`.
 ///
 /// # Errors
 /// The server does not take that many connections.
 pub fn resident_slope(
     server: u32,
-    pool: &mut IdlePool,
+    pool: &mut dyn IdleConnections,
     counts: &[usize],
     interrupt: &Interrupt,
 ) -> Result<f64, BenchError> {
@@ -130,27 +159,10 @@ impl IdlePool {
         Ok(Self { origin, tls, request, connections: Vec::new(), scratch })
     }
 
-    /// Opens connections until there are `count`.
-    ///
-    /// # Errors
-    /// The server refuses one, or does not answer on it.
-    pub fn grow_to(&mut self, count: usize, interrupt: &Interrupt) -> Result<(), BenchError> {
-        while self.connections.len() < count {
-            interrupt.check()?;
-            let connection = self.open().map_err(|error| BenchError::Connections {
-                opened: self.connections.len(),
-                wanted: count,
-                detail: error.to_string(),
-            })?;
-            self.connections.push(connection);
-        }
-        Ok(())
-    }
-
     fn open(&mut self) -> io::Result<Connection> {
         let deadline = Instant::now() + ANSWER_MAX;
         let mut connection = Connection::open(&self.origin, self.tls.as_ref())?;
-        while connection.stage != Stage::Ready {
+        while connection.stage() != Stage::Ready {
             self.turn(&mut connection, deadline)?;
         }
         if let Some(request) = &self.request {
@@ -194,11 +206,55 @@ impl IdlePool {
     }
 }
 
+impl IdleConnections for IdlePool {
+    fn grow_to(&mut self, count: usize, interrupt: &Interrupt) -> Result<(), BenchError> {
+        while self.connections.len() < count {
+            interrupt.check()?;
+            let connection = self.open().map_err(|error| BenchError::Connections {
+                opened: self.connections.len(),
+                wanted: count,
+                detail: error.to_string(),
+            })?;
+            self.connections.push(connection);
+        }
+        Ok(())
+    }
+}
+
 impl Drop for IdlePool {
     fn drop(&mut self) {
         for connection in &self.connections {
             connection.reset_on_close();
         }
+    }
+}
+
+/// XMPP sessions, logged in and available, that say nothing. Where there are more sessions than
+/// accounts, accounts have several.
+pub struct IdleSessions {
+    pool: Pool,
+    wishes: Rc<Wishes>,
+}
+
+impl IdleSessions {
+    /// No session yet.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn new(endpoint: Endpoint, accounts: Vec<Account>) -> Result<Self, BenchError> {
+        let wishes = Wishes { presence: true, sasl2: true, ..Wishes::default() };
+        Ok(Self { pool: Pool::new(endpoint, accounts)?, wishes: Rc::new(wishes) })
+    }
+}
+
+impl IdleConnections for IdleSessions {
+    fn grow_to(&mut self, count: usize, interrupt: &Interrupt) -> Result<(), BenchError> {
+        let accounts = self.pool.accounts.len();
+        let logins: Vec<_> = (self.pool.slots()..count)
+            .map(|session| (session % accounts, Rc::clone(&self.wishes)))
+            .collect();
+        self.pool.log_in_all(&logins, interrupt, &mut |_, _| {})?;
+        Ok(())
     }
 }
 

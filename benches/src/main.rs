@@ -1,5 +1,6 @@
-//! The `whimbrel-bench` command: load, memory and side-by-side measurements of HTTP servers.
+//! The `whimbrel-bench` command: load, memory and side-by-side measurements of HTTP and XMPP servers.
 
+mod chat;
 mod compare;
 mod cpu;
 mod error;
@@ -7,13 +8,17 @@ mod h1;
 mod h2;
 mod http;
 mod idle;
+mod latency;
+mod link;
 mod load;
 mod pacing;
+mod poller;
 mod process;
 mod report;
 mod size;
 mod stats;
 mod tls;
+mod xmpp;
 mod zipf;
 
 use std::process::ExitCode;
@@ -37,6 +42,8 @@ enum Command {
     Http(http::HttpArgs),
     /// Open connections that do nothing and report the server's memory for each.
     Idle(idle::IdleArgs),
+    /// Have users talk, or log in, at an XMPP server, and report rate, latency and faults.
+    Chat(chat::ChatArgs),
     /// Start servers side by side, measure them in turns, and report.
     #[command(subcommand)]
     Compare(compare::CompareCommand),
@@ -57,6 +64,7 @@ fn run(cli: &Cli) -> Result<(), BenchError> {
     raise_on_signal(interrupt.clone())?;
     match &cli.command {
         Command::Http(args) => http::run(args, &interrupt),
+        Command::Chat(args) => chat::run(args, &interrupt),
         Command::Idle(args) => idle::run(args, &interrupt),
         Command::Compare(command) => compare::run(command, &interrupt),
     }

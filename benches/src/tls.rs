@@ -17,8 +17,30 @@ pub struct Offer {
     pub aes_128_only: bool,
     /// Key exchange by X25519 and nothing else (no hybrid with ML-KEM, which old peers lack).
     pub x25519_only: bool,
-    /// ALPN: `h2` if true, else `http/1.1`.
-    pub http2: bool,
+    pub alpn: Alpn,
+}
+
+/// The protocol that the client names in its hello, RFC 7301.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Alpn {
+    #[default]
+    Http1,
+    Http2,
+    /// `xmpp-client`, XEP-0368.
+    XmppClient,
+    /// None: STARTTLS has said already what the stream is.
+    None,
+}
+
+impl Alpn {
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Http1 => vec![b"http/1.1".to_vec()],
+            Self::Http2 => vec![b"h2".to_vec()],
+            Self::XmppClient => vec![b"xmpp-client".to_vec()],
+            Self::None => Vec::new(),
+        }
+    }
 }
 
 /// A configuration that trusts any certificate and never resumes a session.
@@ -42,7 +64,7 @@ pub fn client_config(offer: Offer) -> Result<Arc<ClientConfig>, rustls::Error> {
         .with_custom_certificate_verifier(Arc::new(TrustAnything { provider }))
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![if offer.http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+    config.alpn_protocols = offer.alpn.protocols();
     Ok(Arc::new(config))
 }
 
@@ -87,6 +109,12 @@ impl Session {
     /// The peer has said that it will send no more.
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// The server's certificate, DER, once it has come.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let chain = self.connection.peer_certificates()?;
+        chain.first().map(|certificate| certificate.as_ref())
     }
 
     /// Takes the whole records of `incoming`, appends what must be sent to `outgoing`, hands

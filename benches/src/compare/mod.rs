@@ -4,16 +4,14 @@
 //! kernel before and after: it holds on a busy machine, where wall time does not. Servers take
 //! turns within each row, in rotating order, and the medians of the rounds are compared.
 
-mod cells;
-mod h2load;
+mod chat;
+mod http;
 mod machine;
 mod outcome;
-mod peers;
 mod rows;
-mod tree;
+mod server;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -24,21 +22,22 @@ use crate::process;
 use crate::report;
 use crate::size::Span;
 
-pub use machine::Machine;
-pub use outcome::{Comparison, RowOutcome, Verdict};
-pub use peers::{Program, Server};
+pub use outcome::{Comparison, Fact, RowOutcome, Sample, Verdict};
 pub use rows::{Goal, Group, Row, Unit};
+pub use server::{Program, Server};
 
 /// What is compared.
 #[derive(Subcommand, Debug)]
 pub enum CompareCommand {
     /// Files over HTTP: nginx, lighttpd, h2o and Whimbrel
-    Http(CompareHttpArgs),
+    Http(http::CompareHttpArgs),
+    /// Chat: ejabberd, Prosody and Whimbrel
+    Chat(chat::CompareChatArgs),
 }
 
-/// What `compare http` takes.
+/// What all comparisons take.
 #[derive(Args, Debug)]
-pub struct CompareHttpArgs {
+pub struct CommonArgs {
     /// Only rows whose name contains one of these (see --list)
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
@@ -67,138 +66,141 @@ pub struct CompareHttpArgs {
     #[arg(long, allow_hyphen_values = true, default_value_t = 0,
           value_parser = clap::value_parser!(i32).range(-20..=19))]
     nice: i32,
-    /// Drive HTTP/2 by this program's own client even where h2load is installed
-    #[arg(long)]
-    own_h2: bool,
-    /// Where the HTML report goes
-    #[arg(long, default_value = "target/compare-http.html")]
-    html: PathBuf,
-    /// Where the Markdown report goes; nowhere if not given and only some rows were run
+    /// Where the Markdown report goes, in place of its own section there and beside all others;
+    /// nowhere if not given and only some rows were run
     #[arg(long)]
     markdown: Option<PathBuf>,
 }
 
-/// What all cells of a run share.
-pub struct Setup<'a> {
-    pub place: &'a tree::Workplace,
-    pub h2load: Option<PathBuf>,
-    pub server_core: usize,
-    pub descriptors: u64,
-    pub duration: Duration,
-    pub warm_up: Duration,
-    pub interrupt: &'a Interrupt,
+impl CommonArgs {
+    /// Sets limits, priority and core, and says how many descriptors there are.
+    fn prepare(&self) -> Result<u64, BenchError> {
+        let descriptors = process::raise_descriptor_limit();
+        if self.nice != 0 {
+            rustix::process::setpriority_process(None, self.nice)
+                .map_err(|errno| BenchError::io("setting the priority")(errno.into()))?;
+        }
+        cpu::pin_current_thread(self.client_cpu)?;
+        Ok(descriptors)
+    }
+
+    /// Whimbrel's program. The servers start in a folder of their own, so the path is absolute.
+    fn whimbrel(&self) -> PathBuf {
+        let path = self.whimbrel.clone().unwrap_or_else(beside_this_program);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    fn check_selection(&self, rows: usize) -> Result<(), BenchError> {
+        if rows > 0 {
+            return Ok(());
+        }
+        let detail = format!("no row is called {}", self.rows.join(" or "));
+        Err(BenchError::Option { option: "rows", detail })
+    }
+
+    /// Prints the table and writes the reports.
+    fn report(&self, comparison: &Comparison, html: &Path) -> Result<(), BenchError> {
+        report::text::print(comparison);
+        report::write(html, &report::html::render(comparison))?;
+        let markdown = self.markdown.clone().or_else(|| {
+            let default = PathBuf::from("benches/RESULTS.md");
+            (self.rows.is_empty() && Path::new("benches").is_dir()).then_some(default)
+        });
+        match markdown {
+            Some(path) => report::write_section(&path, comparison),
+            None => Ok(()),
+        }
+    }
 }
 
-/// Runs the comparison and writes its reports.
+/// Runs a comparison and writes its reports.
 ///
 /// # Errors
 /// No server can be started, the reports cannot be written, or the run was interrupted.
 pub fn run(command: &CompareCommand, interrupt: &Interrupt) -> Result<(), BenchError> {
-    let CompareCommand::Http(args) = command;
-    let rows = rows::select(&args.rows);
-    if args.list {
-        for row in rows::ROWS {
-            println!("{:<12} {}: {}", row.id, row.group.title(), row.title);
-        }
-        return Ok(());
+    match command {
+        CompareCommand::Http(args) => http::run(args, interrupt),
+        CompareCommand::Chat(args) => chat::run(args, interrupt),
     }
-    if rows.is_empty() {
-        let detail = format!("no row is called {}", args.rows.join(" or "));
-        return Err(BenchError::Option { option: "rows", detail });
-    }
-    let comparison = compare(args, &rows, interrupt)?;
-    report::text::print(&comparison);
-    report::write(&args.html, &report::html::render(&comparison))?;
-    let markdown = args.markdown.clone().or_else(|| {
-        let default = PathBuf::from("benches/RESULTS.md");
-        (args.rows.is_empty() && Path::new("benches").is_dir()).then_some(default)
-    });
-    if let Some(path) = markdown {
-        report::write(&path, &report::markdown::render(&comparison))?;
-    }
-    Ok(())
 }
 
-fn compare(
-    args: &CompareHttpArgs,
-    rows: &[&'static Row],
-    interrupt: &Interrupt,
-) -> Result<Comparison, BenchError> {
-    let descriptors = process::raise_descriptor_limit();
-    if args.nice != 0 {
-        rustix::process::setpriority_process(None, args.nice)
-            .map_err(|errno| BenchError::io("setting the priority")(errno.into()))?;
-    }
-    cpu::pin_current_thread(args.client_cpu)?;
-    let whimbrel = args.whimbrel.clone().unwrap_or_else(beside_this_program);
-    // The servers start in a folder of their own.
-    let whimbrel = std::path::absolute(&whimbrel).unwrap_or(whimbrel);
-    let place = tree::Workplace::create()?;
-    place.warm()?;
-    let h2load = if args.own_h2 { None } else { peers::find_h2load() };
-    let setup = Setup {
-        place: &place,
-        h2load,
-        server_core: args.server_cpu,
-        descriptors,
-        duration: args.seconds.0,
-        warm_up: args.warm_up.0,
-        interrupt,
-    };
-    let mut comparison = Comparison::new(rows, args.rounds, args.seconds.0, Machine::read());
-    comparison.h2load = setup.h2load.is_some();
-    let mut servers = Vec::new();
-    for server in Server::ALL {
-        match start(&setup, server, &whimbrel) {
-            Ok((program, running)) => {
-                comparison.programs.push(program.clone());
-                servers.push((program, running));
-            }
-            Err(Skipped::Interrupted) => return Err(BenchError::Interrupted),
-            Err(Skipped::Because(reason)) => {
-                eprintln!("{} is left out: {reason}", server.name());
-                comparison.skipped.push((server, reason));
-            }
-        }
-    }
-    for round in 0..args.rounds as usize {
-        for (index, row) in rows.iter().enumerate() {
-            for turn in 0..servers.len() {
-                let (program, running) = &servers[(turn + round + index) % servers.len()];
-                eprint!("round {} {:<12} {:<10}", round + 1, row.id, program.server.name());
-                match cells::measure(&setup, row, program, running) {
-                    Ok(sample) => {
-                        eprintln!("{:>10.2} {}", sample.value, row.unit.sign());
-                        comparison.outcomes[index].add(program.server, sample);
-                    }
-                    Err(BenchError::Interrupted) => return Err(BenchError::Interrupted),
-                    Err(error) => {
-                        eprintln!("{error}");
-                        comparison.outcomes[index].fail(program.server, error.to_string());
-                    }
-                }
-            }
-        }
-    }
-    Ok(comparison)
-}
-
+/// Why a server takes no part.
 enum Skipped {
     Interrupted,
     Because(String),
 }
 
-fn start(
-    setup: &Setup<'_>,
-    server: Server,
-    whimbrel: &Path,
-) -> Result<(Program, peers::Running), Skipped> {
-    let program = Program::find(server, whimbrel).map_err(Skipped::Because)?;
-    let running = program.start(setup.place, setup.server_core, setup.descriptors, setup.interrupt);
-    match running {
-        Ok(running) => Ok((program, running)),
-        Err(BenchError::Interrupted) => Err(Skipped::Interrupted),
-        Err(error) => Err(Skipped::Because(error.to_string())),
+impl Skipped {
+    fn unless<T>(found: Result<T, String>) -> Result<T, Self> {
+        found.map_err(Self::Because)
+    }
+}
+
+impl From<BenchError> for Skipped {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Interrupted => Self::Interrupted,
+            other => Self::Because(other.to_string()),
+        }
+    }
+}
+
+impl Comparison {
+    /// Lets a server take part, or notes why it does not.
+    fn join<T>(
+        &mut self,
+        server: Server,
+        started: Result<T, Skipped>,
+        program: impl Fn(&T) -> &Program,
+    ) -> Result<Option<T>, BenchError> {
+        match started {
+            Ok(started) => {
+                self.programs.push(program(&started).clone());
+                Ok(Some(started))
+            }
+            Err(Skipped::Interrupted) => Err(BenchError::Interrupted),
+            Err(Skipped::Because(reason)) => {
+                eprintln!("{} is left out: {reason}", server.name());
+                self.skipped.push((server, reason));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Measures all rows at all servers, `rounds` times, by `measure(row, server)`.
+fn take_turns(
+    comparison: &mut Comparison,
+    servers: usize,
+    mut measure: impl FnMut(usize, usize) -> Result<Sample, BenchError>,
+) -> Result<(), BenchError> {
+    for round in 0..comparison.rounds as usize {
+        for index in 0..comparison.outcomes.len() {
+            for turn in 0..servers {
+                let place = (turn + round + index) % servers;
+                let server = comparison.programs[place].server;
+                let outcome = &mut comparison.outcomes[index];
+                eprint!("round {} {:<12} {:<10}", round + 1, outcome.row.id, server.name());
+                match measure(index, place) {
+                    Ok(sample) => {
+                        eprintln!("{:>10.2} {}", sample.value, outcome.row.unit.sign());
+                        outcome.add(server, sample);
+                    }
+                    Err(BenchError::Interrupted) => return Err(BenchError::Interrupted),
+                    Err(error) => {
+                        eprintln!("{error}");
+                        outcome.fail(server, error.to_string());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(rows: impl Iterator<Item = &'static Row>) {
+    for row in rows {
+        println!("{:<12} {}: {}", row.id, row.group.title(), row.title);
     }
 }
 

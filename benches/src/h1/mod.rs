@@ -5,7 +5,6 @@
 
 pub mod answer;
 pub mod connection;
-mod poller;
 mod request;
 
 use std::collections::BinaryHeap;
@@ -16,13 +15,14 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 
 use crate::error::BenchError;
+use crate::link::Stage;
 use crate::load::{Fault, Interrupt, LoadReport, LoadSpec, Moment, Next, Schedule, Tally};
 use crate::pacing::Pace;
+use crate::poller::{Interest, Poller, Timer, Token};
 use crate::tls;
 
 use answer::Answer;
-use connection::{Connection, Received, Stage, UnderWay};
-use poller::{Interest, Poller, Timer, Token};
+use connection::{Connection, Received, UnderWay};
 use request::RequestWriter;
 
 /// Runs a load over HTTP/1.1.
@@ -139,7 +139,7 @@ impl<'a> Engine<'a> {
 
     fn ready_count(&self) -> usize {
         let ready = |slot: &&Slot| {
-            slot.connection.as_ref().is_some_and(|connection| connection.stage == Stage::Ready)
+            slot.connection.as_ref().is_some_and(|connection| connection.stage() == Stage::Ready)
         };
         self.slots.iter().filter(ready).count()
     }
@@ -245,9 +245,9 @@ impl<'a> Engine<'a> {
 
     fn on_writable(&mut self, slot: usize) -> Result<(), Fault> {
         let Some(connection) = &mut self.slots[slot].connection else { return Ok(()) };
-        let before = connection.stage;
+        let before = connection.stage();
         connection.on_writable()?;
-        let stage = connection.stage;
+        let stage = connection.stage();
         self.watch(slot);
         if before != Stage::Ready && stage == Stage::Ready {
             self.on_ready(slot);
@@ -314,9 +314,9 @@ impl<'a> Engine<'a> {
 
     fn read_once(&mut self, slot: usize, bytes_max: usize) -> Result<usize, Fault> {
         let Some(connection) = &mut self.slots[slot].connection else { return Ok(0) };
-        let before = connection.stage;
+        let before = connection.stage();
         let received = connection.receive(&mut self.scratch, bytes_max)?;
-        let (stage, wants_write) = (connection.stage, connection.wants_write());
+        let (stage, wants_write) = (connection.stage(), connection.wants_write());
         self.tally.received(received.body_bytes);
         if wants_write {
             self.watch(slot);
@@ -372,7 +372,7 @@ impl<'a> Engine<'a> {
     /// Sends as many requests as are due and as the connection may carry.
     fn fill(&mut self, slot: usize) {
         let Some(connection) = &mut self.slots[slot].connection else { return };
-        if connection.stage != Stage::Ready {
+        if connection.stage() != Stage::Ready {
             return;
         }
         self.outgoing.clear();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::error::BenchError;
+use crate::latency;
 
 /// Why a request counts as failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -51,7 +52,7 @@ impl Tally {
             body_bytes: 0,
             connections: 0,
             faults: BTreeMap::new(),
-            latency_ns: latency_histogram(),
+            latency_ns: latency::histogram(),
             lengths: vec![None; targets],
             status,
         }
@@ -83,8 +84,7 @@ impl Tally {
             return self.fault(Fault::Length { expected_bytes, actual_bytes: length_bytes });
         }
         self.answered += 1;
-        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.latency_ns.saturating_record(nanoseconds.max(1));
+        latency::record(&mut self.latency_ns, latency);
     }
 
     /// Body bytes came in.
@@ -163,14 +163,6 @@ impl LoadReport {
     }
 }
 
-/// 1 ns to 10 minutes in three significant digits.
-fn latency_histogram() -> Histogram<u64> {
-    let made = Histogram::new_with_bounds(1, LATENCY_NS_MAX, LATENCY_DIGITS);
-    made.expect("the constants are within the histogram's bounds")
-}
-
-const LATENCY_NS_MAX: u64 = 600_000_000_000;
-const LATENCY_DIGITS: u8 = 3;
 const FAULT_KINDS_MAX: usize = 16;
 
 #[cfg(test)]

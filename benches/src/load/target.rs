@@ -42,7 +42,7 @@ impl Origin {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let origin = Self {
-            address: resolve(host, port)?,
+            address: resolve((host, port), host)?,
             authority: authority.as_str().to_owned(),
             server_name: ServerName::try_from(host.to_owned()).map_err(|_| refused())?,
             tls,
@@ -83,12 +83,15 @@ impl Origin {
     }
 }
 
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, BenchError> {
-    let found =
-        (host, port).to_socket_addrs().map_err(BenchError::io(format!("finding {host}")))?;
+/// The first address of a host, IPv4 if there is one; `shown` names it in errors.
+///
+/// # Errors
+/// There is none.
+pub fn resolve(host: impl ToSocketAddrs, shown: &str) -> Result<SocketAddr, BenchError> {
+    let found = host.to_socket_addrs().map_err(BenchError::io(format!("finding {shown}")))?;
     let all: Vec<SocketAddr> = found.collect();
     let first = all.iter().find(|address| address.is_ipv4()).or(all.first()).copied();
-    first.ok_or_else(|| BenchError::NoAddress { authority: host.to_owned() })
+    first.ok_or_else(|| BenchError::NoAddress { authority: shown.to_owned() })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::compare::{Comparison, Group, RowOutcome, Server, Verdict};
 
 use super::plot;
-use super::{held_against, remarks, shown_goal, shown_median, shown_ratio, shown_verdict};
+use super::{fact_of, held_against, remarks, shown_goal, shown_median, shown_ratio, shown_verdict};
 
 /// The whole page.
 pub fn render(comparison: &Comparison) -> String {
@@ -16,15 +16,14 @@ pub fn render(comparison: &Comparison) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>Whimbrel beside its peers</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <header><h1>Whimbrel beside its peers</h1>\n\
-         <p class=\"lead\">Files over HTTP: the server’s own CPU time and memory, measured in one \
-         run. Less is better.</p>\n{}</header>\n<main>\n",
+         <p class=\"lead\">{}</p>\n{}</header>\n<main>\n",
+        comparison.subject.lead,
         tiles(comparison)
     );
-    for group in Group::ALL {
+    push_facts(&mut page, comparison);
+    for group in comparison.groups() {
         let outcomes: Vec<&RowOutcome> = comparison.group(group).collect();
-        if !outcomes.is_empty() {
-            push_section(&mut page, comparison, group, &outcomes);
-        }
+        push_section(&mut page, comparison, group, &outcomes);
     }
     page.push_str("<section><h2>How to read this</h2>\n<ul class=\"notes\">\n");
     for remark in remarks(comparison) {
@@ -76,6 +75,21 @@ fn tiles(comparison: &Comparison) -> String {
     }
     tiles.push_str("<span><i class=\"goal\"></i>Whimbrel’s target</span></div></div>\n");
     tiles
+}
+
+fn push_facts(page: &mut String, comparison: &Comparison) {
+    if comparison.facts.is_empty() {
+        return;
+    }
+    page.push_str("<section><h2>What each promises</h2>\n<table class=\"facts\">\n<tbody>\n");
+    for fact in &comparison.facts {
+        push(page, format_args!("<tr><td colspan=\"2\" class=\"unit\">{}</td></tr>\n", fact.title));
+        for server in comparison.servers() {
+            let words = escaped(fact_of(fact, server));
+            push(page, format_args!("<tr><th>{}</th><td>{words}</td></tr>\n", server.name()));
+        }
+    }
+    page.push_str("</tbody></table></section>\n");
 }
 
 fn push_section(
@@ -140,8 +154,8 @@ fn push_row(page: &mut String, comparison: &Comparison, outcome: &RowOutcome) {
         page,
         format_args!(
             "<td class=\"n\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-            shown_ratio(outcome),
-            held_against(outcome),
+            shown_ratio(comparison, outcome),
+            held_against(comparison, outcome),
             shown_goal(outcome),
             badge(outcome.verdict())
         ),

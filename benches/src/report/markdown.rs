@@ -1,21 +1,19 @@
-//! The comparison as `benches/RESULTS.md`.
+//! The comparison as its section of `benches/RESULTS.md`.
 
 use std::fmt::Write;
 
 use crate::compare::{Comparison, Group, RowOutcome, Server};
 
-use super::{held_against, remarks, shown_goal, shown_median, shown_ratio, shown_verdict};
+use super::{fact_of, held_against, remarks, shown_goal, shown_median, shown_ratio, shown_verdict};
 
-/// The whole file.
+/// The whole section.
 pub fn render(comparison: &Comparison) -> String {
-    let mut text = String::from("# Results: files over HTTP, beside nginx, lighttpd and h2o\n\n");
+    let mut text = format!("## {}\n\n", comparison.subject.heading);
     text.push_str(&provenance(comparison));
-    for group in Group::ALL {
+    push_facts(&mut text, comparison);
+    for group in comparison.groups() {
         let outcomes: Vec<&RowOutcome> = comparison.group(group).collect();
-        if outcomes.is_empty() {
-            continue;
-        }
-        push(&mut text, format_args!("\n## {}\n\n", group.title()));
+        push(&mut text, format_args!("\n### {}\n\n", group.title()));
         push_table(&mut text, comparison, &outcomes);
         if let Some((median, verdict)) = comparison.paced_median().filter(|_| group == Group::Paced)
         {
@@ -24,7 +22,7 @@ pub fn render(comparison: &Comparison) -> String {
         }
     }
     push_time_table(&mut text, comparison);
-    text.push_str("\n## How to read this\n\n");
+    text.push_str("\n### How to read this\n\n");
     for remark in remarks(comparison) {
         push(&mut text, format_args!("- {}\n", on_one_line(&remark)));
     }
@@ -40,6 +38,22 @@ fn provenance(comparison: &Comparison) -> String {
     let versions = comparison.programs.iter().map(|program| program.version.as_str());
     push(&mut text, format_args!("{}.\n", versions.collect::<Vec<_>>().join(", ")));
     text
+}
+
+fn push_facts(text: &mut String, comparison: &Comparison) {
+    if comparison.facts.is_empty() {
+        return;
+    }
+    let servers = comparison.servers();
+    let names = servers.iter().map(|server| format!(" {} |", server.name())).collect::<String>();
+    push(text, format_args!("\n| |{names}\n|---|{}\n", "---|".repeat(servers.len())));
+    for fact in &comparison.facts {
+        push(text, format_args!("| {} |", fact.title));
+        for server in &servers {
+            push(text, format_args!(" {} |", fact_of(fact, *server)));
+        }
+        text.push('\n');
+    }
 }
 
 fn push_table(text: &mut String, comparison: &Comparison, outcomes: &[&RowOutcome]) {
@@ -60,8 +74,8 @@ fn push_table(text: &mut String, comparison: &Comparison, outcomes: &[&RowOutcom
             text,
             format_args!(
                 " {} | {} | {} | {} |\n",
-                shown_ratio(outcome),
-                held_against(outcome),
+                shown_ratio(comparison, outcome),
+                held_against(comparison, outcome),
                 shown_goal(outcome),
                 shown_verdict(outcome.verdict())
             ),
@@ -86,9 +100,9 @@ fn spread(outcome: &RowOutcome, server: Server) -> String {
 fn push_time_table(text: &mut String, comparison: &Comparison) {
     let servers = comparison.servers();
     let names = servers.iter().map(|server| format!(" {} |", server.name())).collect::<String>();
-    text.push_str("\n## Where the time goes\n\nUser time in percent of the server's CPU time; ");
-    text.push_str("the rest is the kernel's (TCP, page cache, scheduling). In brackets the ");
-    text.push_str("answers (or GiB) per second that were served meanwhile.\n\n");
+    text.push_str("\n### Where the time goes\n\nUser time in percent of the server's CPU time; ");
+    text.push_str("the rest is the kernel's (network, files, scheduling). In brackets what was ");
+    text.push_str("served per second meanwhile (GiB where the unit is per GiB).\n\n");
     push(text, format_args!("| |{names}\n|---|{}\n", "---:|".repeat(servers.len())));
     for outcome in &comparison.outcomes {
         let cells = servers.iter().map(|server| {

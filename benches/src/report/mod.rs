@@ -3,12 +3,14 @@
 pub mod html;
 pub mod markdown;
 mod plot;
+mod sections;
 pub mod text;
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
-use crate::compare::{Comparison, Goal, RowOutcome, Server, Unit, Verdict};
+use crate::compare::{Comparison, Fact, Goal, RowOutcome, Server, Unit, Verdict};
 use crate::error::BenchError;
 
 /// Writes a report and says where.
@@ -24,6 +26,20 @@ pub fn write(path: &Path, text: &str) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// Puts a comparison into its own section of a Markdown file; all other sections stay.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn write_section(path: &Path, comparison: &Comparison) -> Result<(), BenchError> {
+    let before = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(BenchError::file(path)(error)),
+    };
+    let section = markdown::render(comparison);
+    write(path, &sections::replace(&before, comparison.subject.heading, &section))
+}
+
 /// A value in its unit, with as many digits as it deserves.
 fn shown(value: f64) -> String {
     match value.abs() {
@@ -36,19 +52,27 @@ fn shown_median(outcome: &RowOutcome, server: Server) -> String {
     outcome.median(server).map_or_else(|| "–".to_owned(), shown)
 }
 
-fn shown_ratio(outcome: &RowOutcome) -> String {
-    outcome.ratio().map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
+/// Whimbrel by each peer that counts, in the order of `held_against`.
+fn shown_ratio(comparison: &Comparison, outcome: &RowOutcome) -> String {
+    let ratios = held(comparison, outcome).into_iter().map(|peer| {
+        outcome.ratio_to(peer).map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
+    });
+    let ratios: Vec<String> = ratios.collect();
+    if ratios.is_empty() { "–".to_owned() } else { ratios.join(" / ") }
 }
 
 /// What the row must reach, in words.
 fn shown_goal(outcome: &RowOutcome) -> String {
-    match (outcome.row.goal, outcome.row.unit) {
-        (Goal::None, _) => "–".to_owned(),
+    let sign = outcome.row.unit.sign();
+    let goals = outcome.row.goals.iter().map(|goal| match (*goal, outcome.row.unit) {
         (Goal::BestPeer(most), _) => format!("≤ {most}"),
         (Goal::Peer(peer, most), _) => format!("≤ {most} of {}", peer.name()),
         (Goal::Value(most), Unit::PercentMore) => format!("≤ {most} %"),
-        (Goal::Value(most), unit) => format!("≤ {most} {}", unit.sign()),
-    }
+        (Goal::Value(most), _) => format!("≤ {most} {sign}"),
+        (Goal::AtLeast(least), _) => format!("≥ {least} {sign}"),
+    });
+    let goals: Vec<String> = goals.collect();
+    if goals.is_empty() { "–".to_owned() } else { goals.join(", ") }
 }
 
 fn shown_verdict(verdict: Verdict) -> &'static str {
@@ -60,49 +84,44 @@ fn shown_verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Names of the rows with an ordinary ratio, for readers: what is held against whom.
-fn held_against(outcome: &RowOutcome) -> String {
-    match outcome.row.goal {
-        Goal::Peer(peer, _) => peer.name().to_owned(),
-        _ => outcome.best_peer().map_or_else(String::new, |(peer, _)| peer.name().to_owned()),
+/// For readers: what is held against whom.
+fn held_against(comparison: &Comparison, outcome: &RowOutcome) -> String {
+    let names = held(comparison, outcome).into_iter().map(Server::name);
+    names.collect::<Vec<_>>().join(" / ")
+}
+
+fn held(comparison: &Comparison, outcome: &RowOutcome) -> Vec<Server> {
+    if !comparison.subject.against_each {
+        return outcome.held_against().into_iter().collect();
     }
+    let peers = comparison.servers().into_iter().filter(|server| *server != Server::Whimbrel);
+    peers.filter(|peer| outcome.median(*peer).is_some()).collect()
+}
+
+/// What is said of one server, beside its numbers.
+fn fact_of(fact: &Fact, server: Server) -> &'static str {
+    fact.of.iter().find(|(other, _)| *other == server).map_or("–", |(_, words)| *words)
 }
 
 /// The remarks under every report: what the numbers are, and what they are not.
 fn remarks(comparison: &Comparison) -> Vec<String> {
-    let driver = match comparison.h2load {
-        true => "h2load",
-        false => "this program's own client",
-    };
-    let mut remarks = vec![
-        format!(
-            "Medians of {} rounds of {:.1} s per cell; servers take turns within each row, in \
-             rotating order. Less is better everywhere.",
-            comparison.rounds,
-            comparison.duration.as_secs_f64(),
-        ),
-        "CPU is the server's own, all its processes and threads, user and system, from the \
-         kernel's process clock before and after. One worker each, access logs off, server and \
-         client pinned to a core each, all files in the page cache, loopback."
-            .to_owned(),
-        "64 connections with keep-alive, 8 for 100 MiB, 16 for handshakes. The ratio is Whimbrel \
-         by the best peer, or by the peer that the target names."
-            .to_owned(),
-        "TLS: TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256, no resumption. Debian's peers run on \
-         OpenSSL 3.0, which encrypts a record of 16 KiB in 3.8 µs where aws-lc takes 1.44: part \
-         of each TLS ratio is the library's, not the server's."
-            .to_owned(),
-        format!("HTTP/2 is driven by {driver}."),
-        "Memory is the slope of RSS over the number of connections, each idle after one request, \
-         at a fresh process."
-            .to_owned(),
-    ];
+    let mut remarks = vec![format!(
+        "Medians of {} rounds of {:.1} s per cell; servers take turns within each row, in \
+         rotating order.",
+        comparison.rounds,
+        comparison.duration.as_secs_f64(),
+    )];
+    remarks.extend(comparison.remarks.iter().cloned());
     for (server, reason) in &comparison.skipped {
         remarks.push(format!("{} was left out: {reason}", server.name()));
     }
     for outcome in &comparison.outcomes {
         for (server, reason) in &outcome.failures {
-            remarks.push(format!("{} at {}: {reason}", outcome.row.id, server.name()));
+            let remark = format!("{} at {}: {reason}", outcome.row.id, server.name());
+            // It is the same in each round, as a rule.
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
+            }
         }
     }
     remarks

@@ -14,8 +14,8 @@ pub fn bars(comparison: &Comparison, outcomes: &[&RowOutcome]) -> String {
         y = push_block(&mut body, comparison, outcome, y);
     }
     format!(
-        "<svg viewBox=\"0 0 {WIDTH} {y}\" role=\"img\" aria-label=\"Bars: server CPU or memory, \
-         less is better\">{body}</svg>\n"
+        "<svg viewBox=\"0 0 {WIDTH} {y}\" role=\"img\" aria-label=\"Bars: a row for each \
+         measurement, a bar for each server\">{body}</svg>\n"
     )
 }
 
@@ -23,7 +23,7 @@ pub fn bars(comparison: &Comparison, outcomes: &[&RowOutcome]) -> String {
 fn push_block(body: &mut String, comparison: &Comparison, outcome: &RowOutcome, top: f64) -> f64 {
     let servers: Vec<Server> = comparison.servers();
     let greatest = servers.iter().filter_map(|server| outcome.extremes(*server)).map(|e| e.1);
-    let scale_max = greatest.chain(goal_value(outcome)).fold(f64::MIN_POSITIVE, f64::max);
+    let scale_max = greatest.chain(goal_values(outcome)).fold(f64::MIN_POSITIVE, f64::max);
     let place = |value: f64| LEFT + value.max(0.0) / scale_max * (RIGHT - LEFT);
     push(
         body,
@@ -42,7 +42,7 @@ fn push_block(body: &mut String, comparison: &Comparison, outcome: &RowOutcome, 
         push_bar(body, &mut labels, outcome, server, y, &place);
         y += BAR_PITCH;
     }
-    if let Some(goal) = goal_value(outcome) {
+    for goal in goal_values(outcome) {
         let x = place(goal);
         push(
             body,
@@ -121,14 +121,13 @@ fn push_bar(
     );
 }
 
-/// What Whimbrel's bar must not pass, in the row's unit.
-fn goal_value(outcome: &RowOutcome) -> Option<f64> {
-    match outcome.row.goal {
-        Goal::None => None,
+/// What Whimbrel's bar must not pass (or, where more is better, must reach), in the row's unit.
+fn goal_values(outcome: &RowOutcome) -> impl Iterator<Item = f64> + '_ {
+    outcome.row.goals.iter().filter_map(|goal| match *goal {
         Goal::BestPeer(most) => outcome.best_peer().map(|(_, value)| value * most),
         Goal::Peer(peer, most) => outcome.median(peer).map(|value| value * most),
-        Goal::Value(most) => Some(most),
-    }
+        Goal::Value(value) | Goal::AtLeast(value) => Some(value),
+    })
 }
 
 fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {

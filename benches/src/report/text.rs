@@ -2,15 +2,18 @@
 
 use crate::compare::{Comparison, Group, RowOutcome};
 
-use super::{held_against, shown_goal, shown_median, shown_ratio, shown_verdict};
+use super::{fact_of, held_against, shown_goal, shown_median, shown_ratio, shown_verdict};
 
 /// Prints a table per group.
 pub fn print(comparison: &Comparison) {
-    for group in Group::ALL {
-        let outcomes: Vec<&RowOutcome> = comparison.group(group).collect();
-        if outcomes.is_empty() {
-            continue;
+    for fact in &comparison.facts {
+        println!("\n{}", fact.title);
+        for server in comparison.servers() {
+            println!("  {:<10} {}", server.name(), fact_of(fact, server));
         }
+    }
+    for group in comparison.groups() {
+        let outcomes: Vec<&RowOutcome> = comparison.group(group).collect();
         println!("\n{}", group.title());
         print_table(comparison, &outcomes);
         if let Some((median, verdict)) = comparison.paced_median().filter(|_| group == Group::Paced)
@@ -48,7 +51,8 @@ fn header(comparison: &Comparison) -> Vec<String> {
 fn line(comparison: &Comparison, outcome: &RowOutcome) -> Vec<String> {
     let mut line = vec![outcome.row.title.to_owned(), outcome.row.unit.sign().to_owned()];
     line.extend(comparison.servers().iter().map(|server| shown_median(outcome, *server)));
-    line.extend([shown_ratio(outcome), held_against(outcome), shown_goal(outcome)]);
+    line.extend([shown_ratio(comparison, outcome), held_against(comparison, outcome)]);
+    line.push(shown_goal(outcome));
     line.push(shown_verdict(outcome.verdict()).to_owned());
     line
 }

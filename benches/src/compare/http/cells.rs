@@ -4,27 +4,19 @@ use std::time::Duration;
 
 use crate::cpu::CpuTime;
 use crate::error::BenchError;
-use crate::idle::{self, IdlePool};
+use crate::idle::{self, IdleConnections, IdlePool};
 use crate::load::{self, Arrival, LoadReport, LoadSpec, Moment, Origin, Protocol, Target};
 use crate::size::GIB;
-use crate::tls::Offer;
+use crate::tls::{Alpn, Offer};
 use crate::zipf::Mix;
 
+use super::super::outcome::Sample;
+use super::super::rows::Unit;
+use super::super::server::Program;
 use super::Setup;
 use super::h2load::{self, H2loadSpec};
-use super::peers::{Program, Running};
-use super::rows::{BUSY_CONNECTIONS, Kind, Row, Unit};
-
-/// What one cell showed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sample {
-    /// In the row's unit.
-    pub value: f64,
-    /// The part of the server's CPU time that was not the kernel's, 0 to 1.
-    pub user_share: Option<f64>,
-    /// Answers per second, or GiB/s where the unit is per GiB.
-    pub per_second: Option<f64>,
-}
+use super::peers::WebServer;
+use super::rows::{BUSY_CONNECTIONS, HttpRow, Kind};
 
 /// Measures `row` at a server. Memory is measured at a fresh process, all else at `running`.
 ///
@@ -32,27 +24,27 @@ pub struct Sample {
 /// Requests failed, the server is gone, or the run was interrupted.
 pub fn measure(
     setup: &Setup<'_>,
-    row: &Row,
+    row: &HttpRow,
     program: &Program,
-    running: &Running,
+    server: &WebServer,
 ) -> Result<Sample, BenchError> {
     match row.kind {
         Kind::Http1 { file, connections, tls, rate_gib_s } => {
             let spec = LoadSpec {
                 read_rate: rate_gib_s.map(|rate| rate * GIB),
-                ..http1(setup, running.origin(tls), file, connections)
+                ..http1(setup, server.origin(tls), file, connections)
             };
-            measure_load(setup, row.unit, &spec, running)
+            measure_load(setup, row.row.unit, &spec, server)
         }
         Kind::Handshake { connections } => {
-            let close = http1(setup, running.origin(true), "1k.bin", connections);
-            measure_load(setup, row.unit, &LoadSpec { close: true, ..close }, running)
+            let close = http1(setup, server.origin(true), "1k.bin", connections);
+            measure_load(setup, row.row.unit, &LoadSpec { close: true, ..close }, server)
         }
         Kind::Http2 { file, connections, streams } => {
-            measure_http2(setup, row.unit, running, file, connections, streams)
+            measure_http2(setup, row.row.unit, server, file, connections, streams)
         }
         Kind::Idle { tls } => measure_idle(setup, program, tls),
-        Kind::Beside { idle } => measure_beside(setup, running, idle),
+        Kind::Beside { idle } => measure_beside(setup, server, idle),
     }
 }
 
@@ -60,11 +52,11 @@ fn measure_load(
     setup: &Setup<'_>,
     unit: Unit,
     spec: &LoadSpec,
-    running: &Running,
+    server: &WebServer,
 ) -> Result<Sample, BenchError> {
     let mut readings = Vec::with_capacity(2);
     let report = load::run(spec, setup.interrupt, &mut |_: Moment| {
-        readings.push(CpuTime::of_tree(running.pid()));
+        readings.push(CpuTime::of_tree(server.running.pid()));
     })?;
     report.check()?;
     let readings = readings.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -87,16 +79,16 @@ fn sample(unit: Unit, used: CpuTime, report: &LoadReport) -> Sample {
 fn measure_http2(
     setup: &Setup<'_>,
     unit: Unit,
-    running: &Running,
+    server: &WebServer,
     file: &str,
     connections: usize,
     streams: usize,
 ) -> Result<Sample, BenchError> {
-    let origin = running.origin(true);
+    let origin = server.origin(true);
     let Some(h2load) = &setup.h2load else {
         let protocol = Protocol::Http2 { streams };
         let spec = LoadSpec { protocol, ..http1(setup, origin, file, connections) };
-        return measure_load(setup, unit, &spec, running);
+        return measure_load(setup, unit, &spec, server);
     };
     let duration = setup.duration;
     // h2load counts the bytes of its whole run, but the answers of its main phase only: bytes are
@@ -104,11 +96,11 @@ fn measure_http2(
     let whole = unit == Unit::MillisPerGib;
     let warm_up = if whole { Duration::ZERO } else { setup.warm_up };
     let spec = H2loadSpec { origin: &origin, file, connections, streams, warm_up, duration };
-    let mut readings = vec![CpuTime::of_tree(running.pid())];
+    let mut readings = vec![CpuTime::of_tree(server.running.pid())];
     let report = h2load::run(h2load, spec, setup.interrupt, &mut |_: Moment| {
-        readings.push(CpuTime::of_tree(running.pid()));
+        readings.push(CpuTime::of_tree(server.running.pid()));
     })?;
-    readings.push(CpuTime::of_tree(running.pid()));
+    readings.push(CpuTime::of_tree(server.running.pid()));
     let readings = readings.into_iter().collect::<Result<Vec<_>, _>>()?;
     let [start, begin, end, stop] = readings[..] else {
         return Err(BenchError::H2load { detail: "it did not tell its phases".to_owned() });
@@ -124,22 +116,25 @@ fn measure_http2(
 
 /// Bytes of RSS per idle connection, at a process that has served nothing else.
 fn measure_idle(setup: &Setup<'_>, program: &Program, tls: bool) -> Result<Sample, BenchError> {
-    let fresh =
-        program.start(setup.place, setup.server_core, setup.descriptors, setup.interrupt)?;
+    let fresh = setup.start(program)?;
     let counts = if tls { IDLE_TLS_COUNTS } else { IDLE_PLAIN_COUNTS };
-    let most = fresh.server.idle_max(setup.descriptors);
+    let most = fresh.idle_max(setup.descriptors);
     let counts: Vec<usize> = counts.iter().map(|count| (*count).min(most)).collect();
     let mut pool = IdlePool::new(fresh.origin(tls), Some("/1k.bin".to_owned()), OFFER)?;
-    let value = idle::resident_slope(fresh.pid(), &mut pool, &counts, setup.interrupt)?;
+    let value = idle::resident_slope(fresh.running.pid(), &mut pool, &counts, setup.interrupt)?;
     Ok(Sample { value, ..Sample::default() })
 }
 
 /// How much more a busy request costs with idle connections beside it, in percent.
-fn measure_beside(setup: &Setup<'_>, running: &Running, idle: usize) -> Result<Sample, BenchError> {
-    let spec = http1(setup, running.origin(false), "1k.bin", BUSY_CONNECTIONS);
-    let busy = || measure_load(setup, Unit::MicrosPerRequest, &spec, running);
-    let count = idle.min(running.server.idle_max(setup.descriptors));
-    let mut pool = IdlePool::new(running.origin(false), Some("/1k.bin".to_owned()), OFFER)?;
+fn measure_beside(
+    setup: &Setup<'_>,
+    server: &WebServer,
+    idle: usize,
+) -> Result<Sample, BenchError> {
+    let spec = http1(setup, server.origin(false), "1k.bin", BUSY_CONNECTIONS);
+    let busy = || measure_load(setup, Unit::MicrosPerRequest, &spec, server);
+    let count = idle.min(server.idle_max(setup.descriptors));
+    let mut pool = IdlePool::new(server.origin(false), Some("/1k.bin".to_owned()), OFFER)?;
     // Alone, beside, beside, alone: what drifts evenly over the four cancels out.
     let alone = busy()?;
     pool.grow_to(count, setup.interrupt)?;
@@ -173,7 +168,7 @@ fn http1(setup: &Setup<'_>, origin: Origin, file: &str, connections: usize) -> L
 }
 
 /// The same cipher and key exchange for all: peers on OpenSSL 3.0 have no hybrid with ML-KEM.
-const OFFER: Offer = Offer { aes_128_only: true, x25519_only: true, http2: false };
+const OFFER: Offer = Offer { aes_128_only: true, x25519_only: true, alpn: Alpn::Http1 };
 const IDLE_PLAIN_COUNTS: &[usize] = &[1_000, 5_000, 10_000];
 const IDLE_TLS_COUNTS: &[usize] = &[500, 2_000, 4_000];
 const CLOSE_SETTLE: Duration = Duration::from_millis(500);

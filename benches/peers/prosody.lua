@@ -1,0 +1,50 @@
+-- Prosody as a chat server beside its peers: one thread, no logs, no limits, loopback only.
+-- {…} are filled in by `whimbrel-bench compare`.
+run_as_root = true
+daemonize = false
+pidfile = "{dir}/prosody.pid"
+data_path = "{dir}/data"
+plugin_paths = {}
+
+-- Messages are appended to files; nothing is synced before a stanza is acknowledged.
+storage = "internal"
+authentication = "internal_hashed"
+default_iteration_count = 4096
+
+network_backend = "epoll"
+gc = { mode = "generational" }
+network_settings = { tcp_backlog = 1024 }
+
+modules_enabled = {
+    "roster", "saslauth", "tls", "disco", "ping", "carbons", "smacks", "mam", "offline",
+    "register_ibr", "websocket",
+}
+modules_disabled = { "s2s" }
+
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+allow_registration = true
+consider_websocket_secure = true
+
+default_archive_policy = true
+archive_expires_after = "never"
+storage_archive_item_limit = 1000000
+max_archive_query_results = 250
+smacks_hibernation_time = 60
+
+interfaces = { "127.0.0.1" }
+c2s_ports = { {port} }
+c2s_direct_tls_ports = { {tls_port} }
+http_ports = { {http_port} }
+https_ports = { {https_port} }
+http_interfaces = { "127.0.0.1" }
+https_interfaces = { "127.0.0.1" }
+http_paths = { websocket = "/xmpp-websocket" }
+
+ssl = { key = "{key}", certificate = "{cert}" }
+c2s_direct_tls_ssl = { key = "{key}", certificate = "{cert}" }
+https_ssl = { key = "{key}", certificate = "{cert}" }
+
+log = { { levels = { min = "error" }, to = "console" } }
+
+VirtualHost "localhost"
