@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
     let mut step = start(mechanism, Some(first), nonce, &terms);
     loop {
         step = match step {
-            Step::LookUp(look_up) => look_up.answer(Some(&known), &terms),
+            Step::LookUp(look_up) => look_up.answer(Some(&known), "user", &terms),
             Step::Challenge(challenge) => challenge.respond(last, &terms),
             Step::VerifyPlain(attempt, undecided) => undecided.decide(attempt.verify()),
             Step::Success(success) => panic!("{success:?} without a password"),

@@ -50,7 +50,7 @@ impl Candidates {
     pub fn of(
         credentials: Option<&Credentials>,
         hash: ScramHash,
-        username: &str,
+        name: &str,
         secret: &ServerSecret,
     ) -> Self {
         let passwords = credentials.map(|known| known.passwords.as_slice()).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Candidates {
             candidates.retain(|candidate| candidate.keys.shares_salt_with(&first));
             return Self::Known(candidates);
         }
-        Self::Unknown(made_up(hash, username, secret))
+        Self::Unknown(made_up(hash, name, secret))
     }
 
     /// The keys whose salt and iterations the client is shown.
@@ -90,11 +90,11 @@ impl Candidates {
     }
 }
 
-fn made_up(hash: ScramHash, username: &str, secret: &ServerSecret) -> ScramKeys {
-    let key = secret.key_of_unknown(hash, username);
+fn made_up(hash: ScramHash, name: &str, secret: &ServerSecret) -> ScramKeys {
+    let key = secret.key_of_unknown(hash, name);
     ScramKeys {
         hash,
-        salt: secret.salt_of_unknown(username).0.to_vec(),
+        salt: secret.salt_of_unknown(name).0.to_vec(),
         iterations: SCRAM_ITERATIONS,
         stored_key: key.clone(),
         server_key: key,

@@ -114,18 +114,19 @@ impl LookUp {
     }
 
     /// Goes on with what is known; `None` where there is no such account, of which the client
-    /// learns nothing.
-    pub fn answer(self, known: Option<&Credentials>, terms: &Terms) -> Step {
+    /// learns nothing. `name` is the one form of the user name under which it was looked up: two
+    /// forms of one name must not be shown two salts, for an account shows one.
+    pub fn answer(self, known: Option<&Credentials>, name: &str, terms: &Terms) -> Step {
         match self.opened {
             Opened::Scram { first, nonce } => {
-                let candidates = Candidates::of(known, first.hash, &first.username, terms.secret);
+                let candidates = Candidates::of(known, first.hash, name, terms.secret);
                 let (message, challenged) = first.challenge(candidates, &nonce, terms.offer);
                 let next = Awaited::ClientFinal(Box::new(challenged));
                 Step::Challenge(Challenge { bytes: message.into(), next })
             }
             Opened::Plain(message) => {
                 let undecided = Undecided { username: message.username.clone() };
-                Step::VerifyPlain(message.attempt(known, terms.secret), undecided)
+                Step::VerifyPlain(message.attempt(known, name, terms.secret), undecided)
             }
             Opened::HashedToken(message) => {
                 match message.verify(known, terms.token_count, terms.channel) {

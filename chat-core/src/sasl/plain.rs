@@ -35,10 +35,15 @@ impl PlainMessage {
         })
     }
 
-    pub fn attempt(self, known: Option<&Credentials>, secret: &ServerSecret) -> PlainAttempt {
+    pub fn attempt(
+        self,
+        known: Option<&Credentials>,
+        name: &str,
+        secret: &ServerSecret,
+    ) -> PlainAttempt {
         let strongest = known.and_then(|known| known.passwords.first()?.strongest());
         let hash = strongest.map_or(ScramHash::Sha512, |keys| keys.hash);
-        let candidates = Candidates::of(known, hash, &self.username, secret);
+        let candidates = Candidates::of(known, hash, name, secret);
         PlainAttempt { password: self.password, candidates }
     }
 }

@@ -40,17 +40,17 @@ impl ServerSecret {
     }
 
     /// The salt of an account that does not exist: always the same, so that asking twice tells
-    /// nothing. User names are looked up without regard to case, so it has none either.
-    pub(crate) fn salt_of_unknown(&self, username: &str) -> Salt {
-        let tag = self.derive("salt", &[username.to_lowercase().as_bytes()]);
+    /// nothing.
+    pub(crate) fn salt_of_unknown(&self, name: &str) -> Salt {
+        let tag = self.derive("salt", &[name.as_bytes()]);
         let mut salt = [0; SALT_BYTES];
         salt.copy_from_slice(&tag.as_ref()[..SALT_BYTES]);
         Salt(salt)
     }
 
     /// Bytes that no proof fits, of the length that `hash` gives.
-    pub(crate) fn key_of_unknown(&self, hash: ScramHash, username: &str) -> Vec<u8> {
-        let half = |part: &[u8]| self.derive("key", &[part, username.as_bytes()]);
+    pub(crate) fn key_of_unknown(&self, hash: ScramHash, name: &str) -> Vec<u8> {
+        let half = |part: &[u8]| self.derive("key", &[part, name.as_bytes()]);
         let mut key = [half(b"1").as_ref(), half(b"2").as_ref()].concat();
         key.truncate(hash.output_bytes());
         key

@@ -1,7 +1,7 @@
 //! One attempt to log in, under RFC 6120's profile of SASL or under XEP-0388's.
 
 use super::config::{FAILURES_MAX, PENALTY_MS};
-use super::login::{Login, Ready, SessionRequest};
+use super::login::{Login, LoginName, Ready, SessionRequest};
 use super::offering::Offering;
 use super::opening::Opening;
 use super::request::Authenticate;
@@ -68,7 +68,10 @@ impl Profile {
 pub(super) struct Attempt {
     profile: Profile,
     offer: Offer,
+    /// As the client wrote it.
     username: Option<String>,
+    /// What that is, if it can be the name of an account.
+    name: Option<LoginName>,
     authzid: Option<String>,
 }
 
@@ -78,7 +81,7 @@ impl Attempt {
             Profile::Sasl1 => sasl1::offer(&shared.config, &shared.channel),
             Profile::Sasl2(_) => sasl2::offer(&shared.config, &shared.channel),
         };
-        Self { profile, offer, username: None, authzid: None }
+        Self { profile, offer, username: None, name: None, authzid: None }
     }
 
     pub fn start(self, shared: &mut Shared, mechanism: &str, initial: Option<&[u8]>) -> Next {
@@ -111,11 +114,9 @@ impl Attempt {
                 if let Err(failure) = self.check_from(shared) {
                     return self.fail(shared, failure);
                 }
-                let username = look_up.username().to_owned();
-                let device = self.profile.device();
-                shared.output(StreamOutput::LookUp { username, device });
+                self.name = LoginName::parse(look_up.username(), shared.config.region);
                 let state = LookingUp { attempt: self, mechanism, look_up };
-                Ok(State::LookingUp(Box::new(state)))
+                state.start(shared)
             }
             Step::Challenge(challenge) => {
                 shared.send(&self.profile.challenge(challenge.bytes()));
@@ -176,9 +177,9 @@ impl Attempt {
     fn may_act_as(&self, shared: &Shared, account: AccountId) -> bool {
         let Some(authzid) = &self.authzid else { return true };
         let Ok(authzid) = Jid::parse(authzid) else { return false };
-        let domain = shared.config.domain.domain();
-        let looked_up = Jid::from_parts(self.username.as_deref(), domain, None);
-        authzid == account_jid(shared, account) || looked_up.is_ok_and(|jid| jid == authzid)
+        let named = authzid.local().and_then(|name| LoginName::parse(name, shared.config.region));
+        let is_theirs = named == Some(LoginName::Account(account)) || named == self.name;
+        authzid.is_bare() && authzid.domain() == shared.config.domain.domain() && is_theirs
     }
 
     /// A client that guesses waits longer each time, and after three times has to come anew.
@@ -214,6 +215,15 @@ pub(super) struct LookingUp {
 }
 
 impl LookingUp {
+    /// Asks for what is known. A name that no account can have is answered here, as if it were
+    /// asked for.
+    fn start(self, shared: &mut Shared) -> Next {
+        let Some(name) = self.attempt.name else { return self.answer(shared, LookedUp::Unknown) };
+        let device = self.attempt.profile.device();
+        shared.output(StreamOutput::LookUp { name, device });
+        Ok(State::LookingUp(Box::new(self)))
+    }
+
     pub fn answer(self, shared: &mut Shared, found: LookedUp) -> Next {
         let Self { attempt, mechanism, look_up } = self;
         let (account, credentials) = match found {
@@ -223,7 +233,9 @@ impl LookingUp {
                 return attempt.fail(shared, SaslCondition::TemporaryAuthFailure.into());
             }
         };
-        let step = look_up.answer(credentials.as_ref(), &attempt.terms(shared));
+        let name = attempt.name.map(|name| name.to_string());
+        let name = name.unwrap_or_else(|| look_up.username().to_lowercase());
+        let step = look_up.answer(credentials.as_ref(), &name, &attempt.terms(shared));
         attempt.take_step(shared, mechanism, account, step)
     }
 }

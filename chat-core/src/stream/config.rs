@@ -1,5 +1,6 @@
 use crate::jid::Jid;
 use crate::sasl::{Channel, ChannelBindings, ServerSecret};
+use crate::verification::Region;
 use crate::xml::{Element, Limits};
 
 use super::framing::Framing;
@@ -11,6 +12,8 @@ pub struct StreamConfig {
     pub domain: Jid,
     /// PLAIN is offered over TLS.
     pub plain: bool,
+    /// The country whose national way of writing numbers is understood in user names.
+    pub region: Option<Region>,
     /// XEP-0077 is offered before login.
     pub registration: bool,
     /// Salts of unknown users are derived from it.
@@ -27,6 +30,7 @@ impl StreamConfig {
         Self {
             domain,
             plain: true,
+            region: None,
             registration: false,
             secret,
             limits: Limits::default(),

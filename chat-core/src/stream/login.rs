@@ -1,8 +1,40 @@
 //! What a stream hands to the core, and what it gets back.
 
+use std::fmt;
+
 use crate::jid::{AccountId, Jid};
 use crate::sasl::{Credential, Mechanism, NewToken, TokenWish};
+use crate::verification::{PhoneNumber, Region};
 use crate::xml::Element;
+
+/// The user name of an account: its permanent id, or its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginName {
+    /// The local part of its JID.
+    Account(AccountId),
+    /// The number that it is known by today.
+    Number(PhoneNumber),
+}
+
+impl LoginName {
+    /// Reads a user name, or the local part of an address. What is neither an id nor a number is
+    /// no account.
+    pub fn parse(text: &str, region: Option<Region>) -> Option<Self> {
+        // Numbers first: with a region, twelve digits are more likely one than an id.
+        let number = PhoneNumber::parse(text, region).ok().map(Self::Number);
+        number.or_else(|| AccountId::parse(&text.to_ascii_lowercase()).ok().map(Self::Account))
+    }
+}
+
+impl fmt::Display for LoginName {
+    /// Its one written form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(id) => id.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
 
 /// A client that has proved who it is.
 #[derive(Clone, Debug)]

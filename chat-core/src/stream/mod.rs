@@ -35,7 +35,9 @@ use crate::xml::{Limits, StreamHeader, XmlError};
 pub use config::{StartTls, StreamConfig, Transport};
 pub use error::{StreamError, StreamErrorCondition};
 pub use framing::Framing;
-pub use login::{Bind2, Enable, Inline, Login, Ready, Resume, SessionRequest, UserAgent};
+pub use login::{
+    Bind2, Enable, Inline, Login, LoginName, Ready, Resume, SessionRequest, UserAgent,
+};
 
 use shared::Shared;
 use state::State;
@@ -93,8 +95,8 @@ pub enum StreamOutput {
     Restart,
     /// Find out what is known of a user name; answered by [`StreamInput::LookedUp`].
     LookUp {
-        /// As the client names itself, after SASLprep: the local part of a JID, or a phone number.
-        username: String,
+        /// As the client names itself.
+        name: LoginName,
         /// The device whose tokens are wanted.
         device: Option<String>,
     },

@@ -75,7 +75,8 @@ impl Server {
     fn settle(&self, step: Step) -> Step {
         match step {
             Step::LookUp(look_up) => {
-                self.settle(look_up.answer(self.known.as_ref(), &self.terms()))
+                let name = look_up.username().to_lowercase();
+                self.settle(look_up.answer(self.known.as_ref(), &name, &self.terms()))
             }
             Step::VerifyPlain(attempt, undecided) => {
                 self.settle(undecided.decide(attempt.verify()))

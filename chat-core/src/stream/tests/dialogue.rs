@@ -1,7 +1,7 @@
 //! Plays a dialogue. Look-ups, passwords and logins are answered from the [`Setup`].
 //!
 //! `{open}` is the client's header, `{header}` the server's, `{first}` and `{last}` SCRAM's
-//! messages of the client, `{challenge}` and `{verifier}` those of the server, `{token}` the proof
+//! messages of the client, `{plain}` PLAIN's, `{challenge}` and `{verifier}` those of the server, `{token}` the proof
 //! of a token, `{answer}` the server's; all but the headers in base64.
 
 use std::collections::VecDeque;
@@ -18,13 +18,15 @@ use crate::sasl::{
     TokenHolder,
 };
 use crate::stream::{
-    Framing, Login, LookedUp, Ready, SessionRequest, StartTls, Stream, StreamConfig, StreamInput,
-    StreamOutput, Transport,
+    Framing, Login, LoginName, LookedUp, Ready, SessionRequest, StartTls, Stream, StreamConfig,
+    StreamInput, StreamOutput, Transport,
 };
 use crate::time::Now;
 use crate::xml::{Frame, Framer};
 
 pub const ACCOUNT: &str = "k7qm2xw4p9ab";
+/// Alice's.
+pub const NUMBER: &str = "+15550100123";
 pub const DEVICE: &str = "d4565fa7-4d72-4749-b3d3-740edbf87770";
 pub const NOW_S: u64 = 1_790_000_000;
 
@@ -33,7 +35,7 @@ pub struct Setup {
     pub transport: Transport,
     pub config: StreamConfig,
     pub client: Client,
-    /// What is known of the user name `alice`; of others, nothing.
+    /// What is known of Alice; of others, nothing.
     pub credentials: Credentials,
     /// What the core answers to a login.
     pub ready: Result<Ready, SaslFailure>,
@@ -48,7 +50,7 @@ impl Setup {
         Self {
             transport: Transport::direct_tls(bindings()),
             config: StreamConfig::new(domain, secret()),
-            client: Client::new(ScramHash::Sha256, "alice", "pencil"),
+            client: Client::new(ScramHash::Sha256, NUMBER, "pencil"),
             credentials: account(&["pencil", "abcd-efgh"]),
             ready: Ok(Ready::default()),
             token: (String::new(), b""),
@@ -154,6 +156,14 @@ impl Dialogue {
         self.heard.drain(..).next_back().expect("the server is silent")
     }
 
+    /// The salt in the challenge, which is the last thing that is heard.
+    pub fn salt_shown(&mut self) -> String {
+        let heard = self.last_heard();
+        let challenge = heard.split(['<', '>']).nth(2).expect("a challenge has text");
+        let challenge = text(&BASE64.decode(challenge.as_bytes()).unwrap());
+        challenge.split(',').nth(1).expect("the salt is second").into()
+    }
+
     fn is_websocket(&self) -> bool {
         self.setup.transport.framing == Framing::WebSocket
     }
@@ -194,6 +204,7 @@ impl Dialogue {
             .replace("{open}", OPEN)
             .replace("{header}", HEADER)
             .replace("{first}", &BASE64.encode(client.first().as_bytes()))
+            .replace("{plain}", &BASE64.encode(&self.plain_message()))
             .replace("{token}", &BASE64.encode(&self.token_message()))
             .replace("{answer}", &BASE64.encode(&self.token_proof("Responder")));
         if !self.server_first.is_empty() {
@@ -204,8 +215,13 @@ impl Dialogue {
         line
     }
 
+    fn plain_message(&self) -> Vec<u8> {
+        let Client { username, password, .. } = &self.setup.client;
+        ["", username, password].join("\0").into()
+    }
+
     fn token_message(&self) -> Vec<u8> {
-        [b"alice\0", self.token_proof("Initiator").as_slice()].concat()
+        [NUMBER.as_bytes(), b"\0", self.token_proof("Initiator").as_slice()].concat()
     }
 
     fn token_proof(&self, who: &str) -> Vec<u8> {
@@ -285,10 +301,10 @@ impl Dialogue {
                 self.framer.reset();
                 "- restarts".into()
             }
-            StreamOutput::LookUp { username, device } => {
-                self.tell(StreamInput::LookedUp(self.known(&username)));
+            StreamOutput::LookUp { name, device } => {
+                self.tell(StreamInput::LookedUp(self.known(name)));
                 let device = device.map(|device| format!(" on {device}"));
-                format!("- looks up {username}{}", device.unwrap_or_default())
+                format!("- looks up {name}{}", device.unwrap_or_default())
             }
             StreamOutput::VerifyPassword(attempt) => {
                 self.tell(StreamInput::PasswordVerified(attempt.verify()));
@@ -314,13 +330,13 @@ impl Dialogue {
         self.heard.push_back(line);
     }
 
-    fn known(&self, username: &str) -> LookedUp {
-        match username {
-            "alice" => LookedUp::Known {
+    fn known(&self, name: LoginName) -> LookedUp {
+        match name.to_string().as_str() {
+            NUMBER | ACCOUNT => LookedUp::Known {
                 account: AccountId::parse(ACCOUNT).unwrap(),
                 credentials: self.setup.credentials.clone(),
             },
-            "storm" => LookedUp::Unavailable,
+            "+15550100999" => LookedUp::Unavailable,
             _ => LookedUp::Unknown,
         }
     }

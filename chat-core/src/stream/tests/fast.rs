@@ -33,7 +33,7 @@ fn one_round_trip() {
     check_open(
         Setup::new().with_tokens(&tokens, EXPORTER).with_ready(ready),
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='HT-SHA-256-EXPR'><initial-response>{token}</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><bind xmlns='urn:xmpp:bind:0'><tag>Wren</tag><enable xmlns='urn:xmpp:sm:3'/></bind><fast xmlns='urn:xmpp:fast:0' count='123'/></authenticate>
-         - looks up alice on d4565fa7-4d72-4749-b3d3-740edbf87770
+         - looks up +15550100123 on d4565fa7-4d72-4749-b3d3-740edbf87770
          - logs in by HT-SHA-256-EXPR with token 1; agent d4565fa7-4d72-4749-b3d3-740edbf87770 - -; count 123; binds Wren sm
          S: <success xmlns='urn:xmpp:sasl:2'><additional-data>{answer}</additional-data><authorization-identifier>k7qm2xw4p9ab@example.org/Wren~1</authorization-identifier><bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' id='sm1'/></bound><token xmlns='urn:xmpp:fast:0' expiry='2026-09-21T14:13:20.000Z' token='s3cr3t'/></success>
          S: <stream:features><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/></stream:features>
@@ -45,8 +45,8 @@ fn one_round_trip() {
 fn a_token_is_asked_for_with_a_password() {
     check_open(
         Setup::new(),
-        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/></authenticate>
-         - looks up alice on d4565fa7-4d72-4749-b3d3-740edbf87770
+        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/></authenticate>
+         - looks up +15550100123 on d4565fa7-4d72-4749-b3d3-740edbf87770
          - checks a password
          - logs in by PLAIN with password 0; agent d4565fa7-4d72-4749-b3d3-740edbf87770 - -; wants a token for HT-SHA-256-NONE
          S: <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>k7qm2xw4p9ab@example.org</authorization-identifier></success>
@@ -62,8 +62,8 @@ fn a_token_is_bound_to_its_connection() {
     check_open(
         Setup::new().with_tokens(&tokens, b"another connection"),
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='HT-SHA-256-EXPR'><initial-response>{token}</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><fast xmlns='urn:xmpp:fast:0'/></authenticate>
-         - looks up alice on d4565fa7-4d72-4749-b3d3-740edbf87770
-         - refuses alice: not-authorized
+         - looks up +15550100123 on d4565fa7-4d72-4749-b3d3-740edbf87770
+         - refuses +15550100123: not-authorized
          * wait 500
          S: <failure xmlns='urn:xmpp:sasl:2'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>",
     );
@@ -75,12 +75,12 @@ fn an_old_token_is_told_apart_from_a_wrong_one() {
     check_open(
         Setup::new().with_tokens(&tokens, b""),
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='HT-SHA-256-NONE'><initial-response>{token}</initial-response><user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/><fast xmlns='urn:xmpp:fast:0' invalidate='1'/></authenticate>
-         - looks up alice on d4565fa7-4d72-4749-b3d3-740edbf87770
-         - refuses alice: credentials-expired
+         - looks up +15550100123 on d4565fa7-4d72-4749-b3d3-740edbf87770
+         - refuses +15550100123: credentials-expired
          * wait 500
          S: <failure xmlns='urn:xmpp:sasl:2'><credentials-expired xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>
          C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256'><initial-response>{first}</initial-response></authenticate>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:xmpp:sasl:2'>{challenge}</challenge>",
     );
 }

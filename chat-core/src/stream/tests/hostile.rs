@@ -54,7 +54,7 @@ fn nothing_else_during_an_exchange() {
         dialogue.open();
         dialogue.play_all(&format!(
             "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256'><initial-response>{{first}}</initial-response></authenticate>
-             - looks up alice
+             - looks up +15550100123
              S: <challenge xmlns='urn:xmpp:sasl:2'>{{challenge}}</challenge>
              C: {other}
              {violation}"

@@ -16,7 +16,7 @@ fn scram() {
     check_open(
         Setup::new(),
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
          C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>
          - logs in by SCRAM-SHA-256 with password 0; legacy
@@ -42,7 +42,7 @@ fn scram_plus() {
     check_open(
         setup.bound(),
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-512-PLUS'>{first}</auth>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
          C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>
          - logs in by SCRAM-SHA-512-PLUS with password 1; legacy
@@ -56,8 +56,8 @@ fn scram_plus() {
 fn plain_in_one_flight() {
     check_open(
         Setup::new(),
-        "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHBlbmNpbA==</auth>{open}<presence/>
-         - looks up alice
+        "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>{open}<presence/>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0; legacy
          S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
@@ -75,8 +75,8 @@ fn the_initial_response_may_come_later() {
         Setup::new(),
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
-         C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AGFsaWNlAHBlbmNpbA==</response>
-         - looks up alice
+         C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{plain}</response>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0; legacy
          S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
@@ -90,10 +90,10 @@ fn failures_are_told_later_each_time_and_thrice_only() {
     setup.client.password = "Pencil".into();
     let exchange =
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
          C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>
-         - refuses alice: not-authorized";
+         - refuses +15550100123: not-authorized";
     let failure =
         "S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
     check_open(
@@ -120,20 +120,20 @@ fn failures_are_told_later_each_time_and_thrice_only() {
 #[test]
 fn an_unknown_user_is_challenged_too() {
     let mut setup = Setup::new();
-    setup.client.username = "nobody".into();
+    setup.client.username = "+15550100777".into();
     check_open(
         setup,
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>
-         - looks up nobody
+         - looks up +15550100777
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
          C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>
-         - refuses nobody: not-authorized
+         - refuses +15550100777: not-authorized
          * wait 500
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>
-         C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AG5vYm9keQBwZW5jaWw=</auth>
-         - looks up nobody
+         C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>
+         - looks up +15550100777
          - checks a password
-         - refuses nobody: not-authorized
+         - refuses +15550100777: not-authorized
          * wait 1000
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
     );
@@ -162,7 +162,7 @@ fn nobody_acts_as_somebody_else() {
             setup,
             &format!(
                 "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{{first}}</auth>
-                 - looks up alice
+                 - looks up +15550100123
                  S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{{challenge}}</challenge>
                  C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{{last}}</response>
                  {outcome}"
@@ -172,13 +172,14 @@ fn nobody_acts_as_somebody_else() {
     let welcome = "- logs in by SCRAM-SHA-256 with password 0; legacy
          S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{verifier}</success>
          - restarts";
-    check_authzid("alice@example.org", welcome);
+    check_authzid("+15550100123@example.org", welcome);
     check_authzid("k7qm2xw4p9ab@example.org", welcome);
-    let refusal = "- refuses alice: invalid-authzid
+    let refusal = "- refuses +15550100123: invalid-authzid
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><invalid-authzid/></failure>";
-    check_authzid("bob@example.org", refusal);
-    check_authzid("alice@example.com", refusal);
-    check_authzid("alice@example.org/phone", refusal);
+    check_authzid("+15550100777@example.org", refusal);
+    check_authzid("example.org", refusal);
+    check_authzid("+15550100123@example.com", refusal);
+    check_authzid("+15550100123@example.org/phone", refusal);
     check_authzid("@", refusal);
 }
 
@@ -187,24 +188,26 @@ fn abort() {
     check_open(
         Setup::new(),
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
          C: <abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
-         - refuses alice: aborted
+         - refuses +15550100123: aborted
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><aborted/></failure>",
     );
 }
 
 #[test]
 fn what_cannot_be_read_or_told() {
+    let mut setup = Setup::new();
+    setup.client.username = "+15550100999".into();
     check_open(
-        Setup::new(),
+        setup,
         "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>***</auth>
          - refuses somebody: incorrect-encoding
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><incorrect-encoding/></failure>
-         C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHN0b3JtAHBlbmNpbA==</auth>
-         - looks up storm
-         - refuses storm: temporary-auth-failure
+         C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>
+         - looks up +15550100999
+         - refuses +15550100999: temporary-auth-failure
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><temporary-auth-failure/></failure>",
     );
     // Tokens are not spoken of under this profile.
@@ -221,11 +224,51 @@ fn the_core_has_the_last_word() {
     let setup = Setup { ready: Err(SaslCondition::AccountDisabled.into()), ..Setup::new() };
     check_open(
         setup,
-        "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHBlbmNpbA==</auth>
-         - looks up alice
+        "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0; legacy
-         - refuses alice: account-disabled
+         - refuses +15550100123: account-disabled
          S: <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><account-disabled/></failure>",
     );
+}
+
+/// What no account is called is not looked up, and yet told nothing else.
+#[test]
+fn a_name_that_no_account_can_have() {
+    let mut setup = Setup::new();
+    setup.client.username = "alice".into();
+    check_open(
+        setup,
+        "C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>
+         S: <challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{challenge}</challenge>
+         C: <response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{last}</response>
+         - refuses alice: not-authorized",
+    );
+}
+
+/// However a name is written, it is shown one salt: that of its account, or one that is made up.
+#[test]
+fn one_name_has_one_salt() {
+    let shown = |username: &str| {
+        let mut setup = Setup::new();
+        setup.config.region = "US".parse().ok();
+        setup.client.username = username.into();
+        let mut dialogue = Dialogue::new(setup);
+        dialogue.open();
+        dialogue.say_filled(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>{first}</auth>",
+        );
+        dialogue.salt_shown()
+    };
+    for names in [
+        ["+15550100123", "+1 555-010-0123", "5550100123"],
+        ["+15550100777", "+1 555-010-0777", "5550100777"],
+        ["k7qm2xw4p9ab", "K7QM2XW4P9AB", "k7qm2xw4p9ab"],
+        ["zzzzzzzzzzzz", "ZZZZZZZZZZZZ", "zzzzzzzzzzzz"],
+        ["alice", "Alice", "ALICE"],
+    ] {
+        let salts = names.map(shown);
+        assert!(salts.iter().all(|salt| *salt == salts[0]), "{names:?}: {salts:?}");
+    }
 }

@@ -28,7 +28,7 @@ fn one_exchange_from_the_password_to_the_session() {
     check_open(
         Setup::new().bound().with_ready(bound()),
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256-PLUS'><initial-response>{first}</initial-response><user-agent id='D4565FA7-4d72-4749-b3d3-740edbf87770'><software>Wren</software><device>Phone of Alice</device></user-agent><bind xmlns='urn:xmpp:bind:0'><tag>Wren</tag><enable xmlns='urn:xmpp:sm:3' resume='true'/><enable xmlns='urn:xmpp:carbons:2'/><inactive xmlns='urn:xmpp:csi:0'/></bind></authenticate>
-         - looks up alice on d4565fa7-4d72-4749-b3d3-740edbf87770
+         - looks up +15550100123 on d4565fa7-4d72-4749-b3d3-740edbf87770
          S: <challenge xmlns='urn:xmpp:sasl:2'>{challenge}</challenge>
          C: <response xmlns='urn:xmpp:sasl:2'>{last}</response>
          - logs in by SCRAM-SHA-256-PLUS with password 0; agent d4565fa7-4d72-4749-b3d3-740edbf87770 Wren Phone of Alice; binds Wren sm+resume carbons inactive
@@ -44,8 +44,8 @@ fn one_exchange_from_the_password_to_the_session() {
 fn without_bind_the_client_binds_later() {
     check_open(
         Setup::new(),
-        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response></authenticate>
-         - looks up alice
+        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response></authenticate>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0
          S: <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>k7qm2xw4p9ab@example.org</authorization-identifier></success>
@@ -54,8 +54,8 @@ fn without_bind_the_client_binds_later() {
     );
 }
 
-const RESUME: &str = "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response><resume xmlns='urn:xmpp:sm:3' previd='sm1' h='345'/><bind xmlns='urn:xmpp:bind:0'/></authenticate>
-         - looks up alice
+const RESUME: &str = "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response><resume xmlns='urn:xmpp:sm:3' previd='sm1' h='345'/><bind xmlns='urn:xmpp:bind:0'/></authenticate>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0; resumes sm1 345; binds -";
 
@@ -91,15 +91,17 @@ fn a_failed_resumption_binds() {
 
 #[test]
 fn failures_name_their_condition_in_the_namespace_of_rfc_6120() {
+    let mut setup = Setup::new();
+    setup.client.password = "Pencil".into();
     check_open(
-        Setup::new(),
-        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAFBlbmNpbA==</initial-response></authenticate>
-         - looks up alice
+        setup,
+        "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response></authenticate>
+         - looks up +15550100123
          - checks a password
-         - refuses alice: not-authorized
+         - refuses +15550100123: not-authorized
          * wait 500
          S: <failure xmlns='urn:xmpp:sasl:2'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>
-         C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response><resume xmlns='urn:xmpp:sm:3'/></authenticate>
+         C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response><resume xmlns='urn:xmpp:sm:3'/></authenticate>
          - refuses somebody: malformed-request: <resume/> lacks previd or h
          S: <failure xmlns='urn:xmpp:sasl:2'><malformed-request xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/><text>&lt;resume/&gt; lacks previd or h</text></failure>",
     );
@@ -110,13 +112,13 @@ fn abort_and_another_mechanism() {
     check_open(
         Setup::new(),
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256'><initial-response>{first}</initial-response></authenticate>
-         - looks up alice
+         - looks up +15550100123
          S: <challenge xmlns='urn:xmpp:sasl:2'>{challenge}</challenge>
          C: <abort xmlns='urn:xmpp:sasl:2'><text>changed my mind</text></abort>
-         - refuses alice: aborted
+         - refuses +15550100123: aborted
          S: <failure xmlns='urn:xmpp:sasl:2'><aborted xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>
-         C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response></authenticate>
-         - looks up alice
+         C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{plain}</initial-response></authenticate>
+         - looks up +15550100123
          - checks a password
          - logs in by PLAIN with password 0
          S: <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>k7qm2xw4p9ab@example.org</authorization-identifier></success>
@@ -134,7 +136,7 @@ fn from_and_authzid_disagree() {
     dialogue.open_as("alice@example.org");
     dialogue.play_all(
         "C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256'><initial-response>{first}</initial-response></authenticate>
-         - refuses alice: invalid-authzid
+         - refuses +15550100123: invalid-authzid
          S: <failure xmlns='urn:xmpp:sasl:2'><invalid-authzid xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>",
     );
 }

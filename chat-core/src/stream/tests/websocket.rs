@@ -16,8 +16,8 @@ fn sasl2() {
             "C: {OPEN}
              S: {HEADER}
              S: {FEATURES}
-             C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AGFsaWNlAHBlbmNpbA==</initial-response><bind xmlns='urn:xmpp:bind:0'/></authenticate>
-             - looks up alice
+             C: <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>{{plain}}</initial-response><bind xmlns='urn:xmpp:bind:0'/></authenticate>
+             - looks up +15550100123
              - checks a password
              - logs in by PLAIN with password 0; binds -
              S: <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>k7qm2xw4p9ab@example.org/Wren~1</authorization-identifier><bound xmlns='urn:xmpp:bind:0'><enabled xmlns='urn:xmpp:sm:3' id='sm1'/></bound></success>
@@ -40,8 +40,8 @@ fn sasl1_opens_anew() {
             "C: {OPEN}
              S: {HEADER}
              S: {FEATURES}
-             C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHBlbmNpbA==</auth>
-             - looks up alice
+             C: <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{{plain}}</auth>
+             - looks up +15550100123
              - checks a password
              - logs in by PLAIN with password 0; legacy
              S: <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
