@@ -3,7 +3,7 @@
 use super::loading::Absent;
 use super::{Chat, Closing, login, management};
 use crate::context::{Context, Request, Route};
-use crate::features::{self, Action, At, Iq, Reply, messages, presence};
+use crate::features::{self, Action, At, Iq, Reply, blocking, messages, presence};
 use crate::id::StreamId;
 use crate::jid::{AccountId, Jid};
 use crate::stanza::{Kind, Stanza, StanzaError};
@@ -88,6 +88,9 @@ fn take_stanza(
         && stanza.kind() != Kind::Presence
     {
         return Err(absent.error.clone());
+    }
+    if let Some(to) = &to {
+        blocking::check_leaving(ctx, to)?;
     }
     match stanza.kind() {
         Kind::Message => messages::send(ctx, from, to, stanza),

@@ -2,7 +2,7 @@
 
 use super::{Chat, dispatch};
 use crate::context::{Context, Route};
-use crate::features::{At, messages, presence};
+use crate::features::{At, blocking, messages, presence};
 use crate::jid::AccountId;
 use crate::ns;
 use crate::stanza::{Kind, StanzaError};
@@ -54,10 +54,14 @@ fn receive(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
     match route.stanza.kind() {
         Kind::Message => messages::receive(ctx, route),
         Kind::Presence => {
+            blocking::check_arriving(ctx, route)?;
             presence::receive(ctx, route);
             Ok(())
         }
-        _ => receive_iq(ctx, route),
+        _ => {
+            blocking::check_arriving(ctx, route)?;
+            receive_iq(ctx, route)
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::transaction::Record;
 use crate::xml::Element;
 
 pub mod archive;
+pub mod blocking;
 pub mod carbons;
 pub mod client_state;
 mod data_form;
@@ -22,6 +23,7 @@ pub mod version;
 
 /// All features.
 pub const FEATURES: &[Feature] = &[
+    blocking::FEATURE,
     roster::FEATURE,
     subscription::FEATURE,
     presence::FEATURE,
@@ -40,6 +42,8 @@ pub const FEATURES: &[Feature] = &[
 pub struct State {
     /// XEP-0313.
     pub archive: archive::Preferences,
+    /// XEP-0191.
+    pub blocked: blocking::Blocked,
     /// RFC 6121 2.
     pub roster: roster::Roster,
 }

@@ -169,9 +169,9 @@ impl Disk {
                 Answer::Items(items.take(*items_max as usize).cloned().collect())
             }
             Query::Numbers(numbers) => {
-                let is_asked = |number: &Box<str>| numbers.contains(number);
                 let found = self.accounts.iter().filter_map(|(id, stored)| {
-                    stored.number.clone().filter(is_asked).map(|number| (number, *id))
+                    let number = stored.number.clone()?;
+                    numbers.contains(&number).then_some((number, *id))
                 });
                 Answer::Numbers(found.collect())
             }
