@@ -71,8 +71,9 @@ impl DeviceTokens {
             let token = self.use_token(generation, wish.count, now_s)?;
             renewed = Some(token.mechanism).filter(|_| token.is_due(now_s));
         }
+        // A device that logs out must not be left with a replacement that it has not used yet.
         if wish.invalidate && used.is_some() {
-            self.current = None;
+            (self.current, self.next) = (None, None);
             renewed = None;
         }
         let Some(mechanism) = wish.request.or(renewed) else { return Ok(None) };

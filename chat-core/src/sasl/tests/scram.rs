@@ -58,6 +58,37 @@ fn xep_0474_downgrade_digest() {
     assert_eq!(offer.downgrade_digest(ScramHash::Sha1), "G6k/rBLDqgOhRRaCuuatSDFkJ08=");
 }
 
+/// XEP-0474's example, message by message: SCRAM-SHA-1-PLUS with `h=` and an extension.
+#[test]
+fn xep_0474_exchange() {
+    let exporter = Some(b"THIS IS FAKE CB DATA".to_vec());
+    let channel = Channel::Tls(ChannelBindings { exporter, server_end_point: None });
+    let mechanism = Mechanism::Scram { hash: ScramHash::Sha1, plus: true };
+    let plain = Mechanism::Scram { hash: ScramHash::Sha1, plus: false };
+    let offer = Offer::of(&[mechanism, plain], &ChannelBinding::ALL);
+    let secret = secret();
+    let terms = Terms { offer: &offer, channel: &channel, secret: &secret, token_count: None };
+    let salt = BASE64.decode(b"QSXCR+Q6sek8bf92").unwrap();
+    let keys = ScramKeys::derive(ScramHash::Sha1, "pencil", &salt, rounds(4096)).unwrap();
+    let known = Credentials { passwords: vec![PasswordKeys::from_iter([keys])], tokens: vec![] };
+
+    let nonce = ServerNonce("a09117a6-ac50-4f2f-93f1-93799c2bddf6".into());
+    let first = b"p=tls-exporter,,n=user,r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6";
+    let step = start(mechanism, Some(first), nonce, &terms);
+    let Step::LookUp(look_up) = step else { panic!("{step:?}") };
+    let challenge = challenge(look_up.answer(Some(&known), "user", &terms));
+    assert_eq!(
+        text(challenge.bytes()),
+        "r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6a09117a6-ac50-4f2f-93f1-93799c2bddf6,\
+         s=QSXCR+Q6sek8bf92,i=4096,h=G6k/rBLDqgOhRRaCuuatSDFkJ08="
+    );
+    let last = "c=cD10bHMtZXhwb3J0ZXIsLFRISVMgSVMgRkFLRSBDQiBEQVRB,\
+                r=12C4CD5C-E38E-4A98-8F6D-15C38F51CCC6a09117a6-ac50-4f2f-93f1-93799c2bddf6,\
+                x=19C6532F-1CF4-4A27-A18D-DC9CEA41BBB3,p=M/SIDjT+dfcxUh89jZEypRvFxB4=";
+    let success = success(challenge.respond(last.as_bytes(), &terms));
+    assert_eq!(success.additional_data.unwrap(), b"v=MQrMPvv7yv4x4Cq4W4Ih25EqS2c=");
+}
+
 /// Logs in and checks the server's signature.
 #[track_caller]
 fn log_in(server: &mut Server, mechanism: &str, client: &Client) -> Success {

@@ -130,6 +130,12 @@ fn an_invalidated_token_is_void() {
     let shown = show(&tokens, &token.token, TokenMechanism::Unbound, None, now_s);
     assert_eq!(shown, Err(SaslCondition::NotAuthorized));
 
+    let (mut tokens, first) = device(TokenMechanism::Unbound);
+    let next = log_in(&mut tokens, &first, now_s).expect("it is due");
+    assert_eq!(tokens.log_in(Some(1), wish, HOLDER, &secret(), now_s), Ok(None));
+    let shown = show(&tokens, &next.token, TokenMechanism::Unbound, None, now_s);
+    assert_eq!(shown, Err(SaslCondition::NotAuthorized), "its replacement is void too");
+
     let wish = TokenWish { request: Some(TokenMechanism::Exporter), ..wish };
     let (mut tokens, _) = device(TokenMechanism::Unbound);
     let new = tokens.log_in(Some(1), wish, HOLDER, &secret(), now_s).unwrap();

@@ -19,7 +19,7 @@ use crate::sasl::{
 };
 use crate::stream::{
     Framing, Login, LoginName, LookedUp, Ready, SessionRequest, StartTls, Stream, StreamConfig,
-    StreamInput, StreamOutput, Transport,
+    StreamError, StreamInput, StreamOutput, Transport,
 };
 use crate::time::Now;
 use crate::xml::{Frame, Framer};
@@ -242,6 +242,12 @@ impl Dialogue {
         } else {
             self.framer.push(said.as_bytes());
         }
+        self.pump();
+    }
+
+    /// The core ends the stream.
+    pub fn close(&mut self, error: Option<StreamError>) {
+        self.stream.close(error);
         self.pump();
     }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::stream::StartTls;
+use crate::stream::{StartTls, StreamError, StreamErrorCondition};
 
 /// What ends an opened stream.
 #[track_caller]
@@ -73,6 +73,30 @@ fn a_silent_client_is_let_go() {
          S: </stream:stream>
          - closes: connection-timeout",
     );
+}
+
+/// The core ends a stream, and says why in words of its own.
+#[test]
+fn an_error_with_an_application_condition() {
+    let error = || StreamError {
+        condition: StreamErrorCondition::UndefinedCondition,
+        text: None,
+        application: Some("<too-many xmlns='urn:example' limit='2'/>".into()),
+    };
+    let mut dialogue = Dialogue::new(Setup::new());
+    dialogue.open();
+    dialogue.close(Some(error()));
+    dialogue.play_all(
+        "S: <stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><too-many xmlns='urn:example' limit='2'/></stream:error>
+         S: </stream:stream>
+         - closes: undefined-condition",
+    );
+    let mut dialogue = Dialogue::new(Setup::websocket());
+    dialogue.open();
+    dialogue.close(None);
+    dialogue.play_all("S: <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>\n- closes");
+    dialogue.close(Some(error()));
+    dialogue.expect_silence();
 }
 
 /// Nothing can be said in the clear once the handshake is under way.
