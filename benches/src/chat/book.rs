@@ -26,6 +26,8 @@ pub struct Book {
     pub ready: VecDeque<usize>,
     measured: Measured,
     pub faults: Faults,
+    /// How much sessions have told.
+    pub events: u64,
     /// Messages of earlier runs, which servers had kept.
     pub stale: u64,
 }
@@ -117,6 +119,7 @@ impl Book {
                 ack_ns: latency::histogram(),
             },
             faults: Faults::default(),
+            events: 0,
             stale: 0,
         }
     }
@@ -177,6 +180,7 @@ impl Book {
 
     /// Takes what a session tells.
     pub fn on_event(&mut self, slot: usize, event: &Event<'_>) {
+        self.events += 1;
         match event {
             Event::Message(stanza) => self.on_message(slot, stanza),
             Event::Acked(handled) => self.on_acked(slot, *handled),

@@ -264,9 +264,12 @@ impl<'a> Traffic<'a> {
 
     /// Lets come what is under way.
     fn drain(&mut self, online_only: bool) -> Result<(), BenchError> {
-        let deadline = Instant::now() + DRAIN_MAX;
+        let (mut deadline, mut seen) = (Instant::now() + SILENCE_MAX, self.book.events);
         while !self.book.is_complete(online_only) && Instant::now() < deadline {
             self.turn(deadline)?;
+            if self.book.events > seen {
+                (deadline, seen) = (Instant::now() + SILENCE_MAX, self.book.events);
+            }
         }
         Ok(())
     }
@@ -324,7 +327,7 @@ fn wanted(spec: &ChatSpec, resource: &str, stream_management: bool) -> Wishes {
     }
 }
 
-/// Time for messages under way, and for those that were kept.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// What has not come after so long a silence will not come.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// How soon an interrupt is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(100);
