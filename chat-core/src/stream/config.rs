@@ -1,3 +1,5 @@
+//! What all streams of a server share, what carries one, and its limits before login.
+
 use crate::jid::Jid;
 use crate::sasl::{Channel, ChannelBindings, ServerSecret};
 use crate::verification::Region;
