@@ -60,7 +60,7 @@ impl CpuTime {
         let share =
             self.user_share().map_or(String::new(), |x| format!(", {:.0} % user", x * 100.0));
         format!(
-            "server CPU {:.3} s ({:.0} % of a core{share}): {:.2} µs per {unit}",
+            "{:.3} s ({:.0} % of a core{share}): {:.2} µs per {unit}",
             self.total_ns as f64 / 1e9,
             self.total_ns as f64 / 1e7 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE),
             self.total_ns as f64 / 1e3 / count.max(1) as f64,

@@ -202,7 +202,7 @@ fn print_report(spec: &LoadSpec, report: &LoadReport) {
 
 fn print_cpu(used: CpuTime, report: &LoadReport) {
     println!(
-        "{}, {:.0} ms per GiB",
+        "server CPU {}, {:.0} ms per GiB",
         used.line(report.elapsed, "request", report.answered),
         used.total_ns as f64 / 1e6 / (report.body_bytes.max(1) as f64 / crate::size::GIB),
     );

@@ -155,10 +155,11 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
         cpu::pin_current_thread(core)?;
     }
     let endpoint = args.access.endpoint(address, args.transport)?;
-    let mut readings = Vec::new();
+    let (mut readings, mut own_readings) = (Vec::new(), Vec::new());
     let mut resident_bytes = 0;
     let mut on_moment = |moment| {
         readings.extend(server.map(CpuTime::of_tree));
+        own_readings.push(CpuTime::of_tree(std::process::id()));
         if let (Moment::End, Some(pid)) = (moment, server) {
             resident_bytes = process::resident_bytes(pid);
         }
@@ -175,9 +176,13 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
             (report.check(), "message", report.handled, report.elapsed)
         }
     };
+    let own_readings = own_readings.into_iter().collect::<Result<Vec<_>, _>>()?;
+    if let [before, after] = own_readings[..] {
+        println!("client CPU {}", after.since(before).line(elapsed, unit, count));
+    }
     let readings = readings.into_iter().collect::<Result<Vec<_>, _>>()?;
     if let [before, after] = readings[..] {
-        println!("{}", after.since(before).line(elapsed, unit, count));
+        println!("server CPU {}", after.since(before).line(elapsed, unit, count));
         println!("server RSS {:.1} MiB", resident_bytes as f64 / crate::size::MIB);
     }
     if args.allow_errors { Ok(()) } else { verdict }

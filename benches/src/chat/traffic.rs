@@ -97,6 +97,7 @@ pub fn run(
     on_moment(Moment::End);
     traffic.drain(true)?;
     traffic.fetch_offline()?;
+    traffic.pool.close_all()?;
     Ok(traffic.report(end - begin))
 }
 

@@ -41,10 +41,40 @@ fn first_word(text: &str) -> String {
     text.split_ascii_whitespace().next().unwrap_or(UNKNOWN).to_owned()
 }
 
-/// The arguments; the program by its name alone, as its folder says nothing to others.
+/// The command as it was given.
 fn command() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once("whimbrel-bench".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    without_folders(&format!("whimbrel-bench {}", arguments.join(" ")))
+}
+
+/// A text with each absolute path cut to its last name: folders of one machine say nothing to
+/// others.
+pub fn without_folders(text: &str) -> String {
+    let shortened = |word: &str| match word.find('/') {
+        Some(start) if start == 0 || matches!(word.as_bytes()[start - 1], b'=' | b'"' | b'(') => {
+            let end = word.rfind('/').map_or(start, |last| last + 1);
+            format!("{}{}", &word[..start], &word[end..])
+        }
+        _ => word.to_owned(),
+    };
+    text.split(' ').map(shortened).collect::<Vec<_>>().join(" ")
 }
 
 const UNKNOWN: &str = "unknown";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        assert_eq!(without_folders(text), expected);
+    }
+
+    #[test]
+    fn folders_are_left_out() {
+        check("--html /home/me/x.html -n 1", "--html x.html -n 1");
+        check("--whimbrel=/opt/whimbrel", "--whimbrel=whimbrel");
+        check("\"/var/x\" is (/var/y)", "\"x\" is (y)");
+        check("served 1.2GiB/s of target/compare.html", "served 1.2GiB/s of target/compare.html");
+    }
+}

@@ -22,6 +22,7 @@ use crate::process;
 use crate::report;
 use crate::size::Span;
 
+pub use machine::without_folders;
 pub use outcome::{Comparison, Fact, RowOutcome, Sample, Verdict};
 pub use rows::{Goal, Group, Row, Unit};
 pub use server::{Program, Server};

@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::compare::{Comparison, Fact, Goal, RowOutcome, Server, Unit, Verdict};
+use crate::compare::{self, Comparison, Fact, Goal, RowOutcome, Server, Unit, Verdict};
 use crate::error::BenchError;
 
 /// Writes a report and says where.
@@ -61,15 +61,14 @@ fn shown_ratio(comparison: &Comparison, outcome: &RowOutcome) -> String {
     if ratios.is_empty() { "–".to_owned() } else { ratios.join(" / ") }
 }
 
-/// What the row must reach, in words.
+/// What the row must reach, in words: a number in the row's unit, or times a peer's.
 fn shown_goal(outcome: &RowOutcome) -> String {
-    let sign = outcome.row.unit.sign();
     let goals = outcome.row.goals.iter().map(|goal| match (*goal, outcome.row.unit) {
-        (Goal::BestPeer(most), _) => format!("≤ {most}"),
+        (Goal::BestPeer(most), _) => format!("≤ {most} of the best"),
         (Goal::Peer(peer, most), _) => format!("≤ {most} of {}", peer.name()),
         (Goal::Value(most), Unit::PercentMore) => format!("≤ {most} %"),
-        (Goal::Value(most), _) => format!("≤ {most} {sign}"),
-        (Goal::AtLeast(least), _) => format!("≥ {least} {sign}"),
+        (Goal::Value(most), _) => format!("≤ {most}"),
+        (Goal::AtLeast(least), _) => format!("≥ {least}"),
     });
     let goals: Vec<String> = goals.collect();
     if goals.is_empty() { "–".to_owned() } else { goals.join(", ") }
@@ -113,10 +112,12 @@ fn remarks(comparison: &Comparison) -> Vec<String> {
     )];
     remarks.extend(comparison.remarks.iter().cloned());
     for (server, reason) in &comparison.skipped {
+        let reason = compare::without_folders(reason);
         remarks.push(format!("{} was left out: {reason}", server.name()));
     }
     for outcome in &comparison.outcomes {
         for (server, reason) in &outcome.failures {
+            let reason = compare::without_folders(reason);
             let remark = format!("{} at {}: {reason}", outcome.row.id, server.name());
             // It is the same in each round, as a rule.
             if !remarks.contains(&remark) {

@@ -155,6 +155,32 @@ impl Pool {
         Ok(slots)
     }
 
+    /// Ends all sessions in order, so that none is kept for a resumption that nobody will ask for.
+    ///
+    /// # Errors
+    /// epoll's.
+    pub fn close_all(&mut self) -> Result<(), BenchError> {
+        for slot in 0..self.slots.len() {
+            if let Some(client) = self.client(slot) {
+                client.close();
+                self.flush(slot);
+            }
+        }
+        let deadline = Instant::now() + CLOSE_MAX;
+        while self.slots.iter().any(|slot| slot.client.is_some()) && Instant::now() < deadline {
+            let mut closed = Vec::new();
+            self.turn(WAIT_MAX, &mut |slot, event| {
+                if matches!(event, Event::Closed) {
+                    closed.push(slot);
+                }
+            })?;
+            for slot in closed {
+                self.close(slot);
+            }
+        }
+        Ok(())
+    }
+
     fn on_ready(
         &mut self,
         slot: usize,
@@ -202,6 +228,8 @@ impl Drop for Pool {
 
 /// A server that logs nobody in for so long has hung.
 const PROGRESS_MAX: Duration = Duration::from_secs(20);
+/// Who has not said goodbye by then is cut.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 const LOGINS_AT_ONCE: usize = 32;
 /// How soon an interrupt is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(100);

@@ -105,7 +105,8 @@ fn remarks(sessions: usize, accounts: usize) -> Vec<String> {
          copy is checked: received once, in order, from its sender; a run in which one is not \
          counts as failed. Routed: with the hint no-store, no stream management. Archived, \
          acknowledged, with carbons: two resources per user, each message followed by <r/>, the \
-         next one sent when it is acknowledged and received."
+         next one sent when it is acknowledged and received. Messages per second: one resource \
+         per user, four messages under way from each."
             .to_owned(),
         "Less is better everywhere but for messages/s. Latency is counted from the time at which \
          a message was due, whether the server kept up or not, at 1,000 per second over all users."

@@ -115,7 +115,7 @@ pub static ROWS: &[ChatRow] = &[
     ChatRow {
         row: Row {
             id: "throughput",
-            title: "archived and acknowledged, 4 under way from each",
+            title: "archived and acknowledged (more is better)",
             group: Group::Messages,
             unit: Unit::MessagesPerSecond,
             goals: &[Goal::AtLeast(10_000.0)],
