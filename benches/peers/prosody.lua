@@ -6,7 +6,7 @@ pidfile = "{dir}/prosody.pid"
 data_path = "{dir}/data"
 plugin_paths = {}
 
--- Messages are appended to files; nothing is synced before a stanza is acknowledged.
+-- Messages are appended to files, which are never synced.
 storage = "internal"
 authentication = "internal_hashed"
 default_iteration_count = 4096

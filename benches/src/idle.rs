@@ -233,7 +233,6 @@ impl Drop for IdlePool {
 /// accounts, accounts have several.
 pub struct IdleSessions {
     pool: Pool,
-    wishes: Rc<Wishes>,
 }
 
 impl IdleSessions {
@@ -242,16 +241,23 @@ impl IdleSessions {
     /// # Errors
     /// No descriptor is left.
     pub fn new(endpoint: Endpoint, accounts: Vec<Account>) -> Result<Self, BenchError> {
-        let wishes = Wishes { presence: true, sasl2: true, ..Wishes::default() };
-        Ok(Self { pool: Pool::new(endpoint, accounts)?, wishes: Rc::new(wishes) })
+        Ok(Self { pool: Pool::new(endpoint, accounts)? })
+    }
+
+    /// The sessions of one account are different clients: a server ends the older session of a
+    /// client that logs in again.
+    fn wishes(session_of_account: usize) -> Rc<Wishes> {
+        let resource = Some(format!("idle{session_of_account}"));
+        Rc::new(Wishes { presence: true, sasl2: true, resource, ..Wishes::default() })
     }
 }
 
 impl IdleConnections for IdleSessions {
     fn grow_to(&mut self, count: usize, interrupt: &Interrupt) -> Result<(), BenchError> {
         let accounts = self.pool.accounts.len();
+        let all: Vec<_> = (0..count.div_ceil(accounts)).map(Self::wishes).collect();
         let logins: Vec<_> = (self.pool.slots()..count)
-            .map(|session| (session % accounts, Rc::clone(&self.wishes)))
+            .map(|session| (session % accounts, Rc::clone(&all[session / accounts])))
             .collect();
         self.pool.log_in_all(&logins, interrupt, &mut |_, _| {})?;
         Ok(())

@@ -105,9 +105,13 @@ fn fact_of(fact: &Fact, server: Server) -> &'static str {
 /// The remarks under every report: what the numbers are, and what they are not.
 fn remarks(comparison: &Comparison) -> Vec<String> {
     let mut remarks = vec![format!(
-        "Medians of {} rounds of {:.1} s per cell; servers take turns within each row, in \
-         rotating order.",
-        comparison.rounds,
+        "Medians of {} of {:.1} s per cell; servers take turns within each row, in rotating \
+         order.",
+        if comparison.rounds == 1 {
+            "1 round".to_owned()
+        } else {
+            format!("{} rounds", comparison.rounds)
+        },
         comparison.duration.as_secs_f64(),
     )];
     remarks.extend(comparison.remarks.iter().cloned());

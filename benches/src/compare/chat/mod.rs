@@ -74,7 +74,10 @@ fn compare(
     };
     let heads = rows.iter().map(|row| &row.row);
     let mut comparison = Comparison::new(SUBJECT, heads, common.rounds, common.seconds.0);
-    comparison.remarks = remarks(args.sessions, accounts);
+    comparison.remarks = remarks();
+    if has_idle {
+        comparison.remarks.push(memory_remark(args.sessions, accounts));
+    }
     let title = "What an acknowledged message is";
     comparison.facts = vec![Fact { title, of: peers::DURABILITY.to_vec() }];
     let mut servers = Vec::new();
@@ -95,7 +98,7 @@ fn compare(
     Ok(comparison)
 }
 
-fn remarks(sessions: usize, accounts: usize) -> Vec<String> {
+fn remarks() -> Vec<String> {
     vec![
         "CPU is the server's own, all its processes and threads, user and system, from the \
          kernel's process clock before and after. Server and client have a core each; logs are \
@@ -115,11 +118,14 @@ fn remarks(sessions: usize, accounts: usize) -> Vec<String> {
          uses SASL2 and Bind 2 where they are offered (two round trips less). Neither peer's \
          packaged version offers FAST."
             .to_owned(),
-        format!(
-            "Memory is the slope of RSS up to {sessions} sessions, logged in and available, over \
-             {accounts} accounts, at a fresh process."
-        ),
     ]
+}
+
+fn memory_remark(sessions: usize, accounts: usize) -> String {
+    format!(
+        "Memory is the slope of RSS up to {sessions} sessions, logged in and available, over \
+         {accounts} accounts, at a fresh process."
+    )
 }
 
 const SUBJECT: Subject = Subject {

@@ -20,8 +20,8 @@ pub const SERVERS: [Server; 3] = [Server::Whimbrel, Server::Ejabberd, Server::Pr
 /// What each means by "acknowledged".
 pub const DURABILITY: [(Server, &str); 3] = [
     (Server::Whimbrel, "on disk: SQLite, synchronous = FULL, committed before <a/>"),
-    (Server::Ejabberd, "not on disk: Mnesia and DETS write later, without a sync"),
-    (Server::Prosody, "not on disk: internal storage appends to files, without a sync"),
+    (Server::Ejabberd, "in memory and files: Mnesia syncs now and then, not before <a/>"),
+    (Server::Prosody, "in files: internal storage appends to them and never syncs"),
 ];
 
 /// Where the accounts of all servers, their data and one certificate are; removed at the end.
