@@ -236,6 +236,11 @@ impl Access {
         self.pin = pin;
     }
 
+    /// Whose it is.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
     /// The PIN.
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()

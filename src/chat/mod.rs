@@ -1,4 +1,6 @@
 //! The chat server's rim: sockets, WebSocket framing, storage and threads around `chat_core`.
 
+pub mod accounts;
+pub mod api;
 pub mod gateway;
 pub mod storage;

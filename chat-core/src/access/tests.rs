@@ -147,7 +147,7 @@ fn passwords_share_a_salt_and_stand_alone() {
     assert_eq!(salt(0), salt(1));
     bench.change(|access, _, _, writes| access.remove_password(writes));
     assert!(!bench.access.has_password());
-    assert_eq!(bench.access.app_passwords(), [made.clone()]);
+    assert_eq!(bench.access.app_passwords(), std::slice::from_ref(&made));
     assert!(bench.change(|access, _, _, writes| access.revoke_app_password(&made.id, writes)));
     assert_eq!(bench.access.credentials(None, &bench.secret, NOW_S).passwords.len(), 0);
 }

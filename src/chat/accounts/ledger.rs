@@ -1,0 +1,111 @@
+//! Where accounts are read and written: the running core, or the database itself.
+//!
+//! Each order is answered by whoever holds the other end: the core's thread while the server runs,
+//! so that what is in memory stays what is on disk, or a command on the data under its lock.
+
+use chat_core::jid::AccountId;
+use chat_core::transaction::{Record, StorageError, StoredAccount, Write};
+use tokio::sync::{mpsc, oneshot};
+
+/// Orders that wait to be carried out.
+pub const ORDERS_MAX: usize = 64;
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Order {
+    /// The account that somebody calls so: by its id, or by a number in E.164.
+    Find {
+        /// As it is called.
+        user: Box<str>,
+        /// Takes the account with its records of [`chat_core::access::FEATURE`].
+        reply: Reply<Option<Found>>,
+    },
+    /// An account's whole small state.
+    Load {
+        /// Whose.
+        account: AccountId,
+        /// Takes it.
+        reply: Reply<Option<Box<StoredAccount>>>,
+    },
+    /// Writes of one account, together or not at all, on disk when it is answered.
+    Write {
+        /// Whose.
+        account: AccountId,
+        /// What.
+        writes: Vec<Write>,
+        /// End the account's streams: what they logged in by may not open it any more.
+        log_out: bool,
+        /// Takes what became of it.
+        reply: Reply<()>,
+    },
+}
+
+/// Takes an order's outcome.
+pub type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
+
+/// An account, and what opens it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its permanent id.
+    pub account: AccountId,
+    /// Its verified number in E.164.
+    pub number: Option<Box<str>>,
+    /// Its records of [`chat_core::access::FEATURE`].
+    pub records: Vec<Record>,
+}
+
+/// Gives orders, and waits.
+#[derive(Clone)]
+pub struct Ledger {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Ledger {
+    /// A ledger, and the end where its orders come out.
+    pub fn new() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        (Self { orders }, ordered)
+    }
+
+    /// See [`Order::Find`].
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn find(&self, user: &str) -> Result<Option<Found>, StorageError> {
+        self.order(|reply| Order::Find { user: user.into(), reply }).await
+    }
+
+    /// See [`Order::Load`].
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn load(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<Box<StoredAccount>>, StorageError> {
+        self.order(|reply| Order::Load { account, reply }).await
+    }
+
+    /// See [`Order::Write`].
+    ///
+    /// # Errors
+    /// The storage's; nothing was written then.
+    pub async fn write(
+        &self,
+        account: AccountId,
+        writes: Vec<Write>,
+        log_out: bool,
+    ) -> Result<(), StorageError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        self.order(|reply| Order::Write { account, writes, log_out, reply }).await
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, StorageError> {
+        let ended = || StorageError::Failed { reason: "the chats' core has ended".to_owned() };
+        let (reply, replied) = oneshot::channel();
+        self.orders.send(order(reply)).await.map_err(|_| ended())?;
+        replied.await.unwrap_or_else(|_| Err(ended()))
+    }
+}

@@ -1,0 +1,167 @@
+//! What an account's owner may do with it, once a device's token has shown who it is.
+
+use chat_core::access::{Access, AppPassword, Device};
+use chat_core::jid::AccountId;
+use chat_core::transaction::{StoredAccount, Write};
+use chat_core::verification::{NumberError, PhoneNumber, Registrar};
+use tokio::task::spawn_blocking;
+
+use super::{AccountError, Accounts, Found, OwnedClaim, panicked};
+
+/// An account's owner, by one of its devices.
+pub struct Owner {
+    accounts: Accounts,
+    account: AccountId,
+    number: Option<Box<str>>,
+    access: Access,
+    device: String,
+}
+
+impl Owner {
+    pub(super) fn new(accounts: Accounts, found: Found, access: Access, device: String) -> Self {
+        let Found { account, number, .. } = found;
+        Self { accounts, account, number, access, device }
+    }
+
+    /// The account.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Its number in E.164.
+    pub fn number(&self) -> Option<&str> {
+        self.number.as_deref()
+    }
+
+    /// The device that asks.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// What opens the account.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Gives the account another number.
+    ///
+    /// # Errors
+    /// [`AccountError`].
+    pub async fn change_number(&self, claim: OwnedClaim) -> Result<PhoneNumber, AccountError> {
+        let (account, number) = (self.account, claim.number);
+        let settle = move |registrar: &mut Registrar,
+                           now,
+                           claim: super::Claim<'_>,
+                           holder: Option<&mut super::Holder>| {
+            registrar.confirm_change(now, account, claim, holder)
+        };
+        let free = self.accounts.settle(claim, settle).await?;
+        self.accounts.release_number(free.from).await?;
+        let number_text = Some(number.to_string().into());
+        self.write(vec![Write::SetNumber { account, number: number_text }], false).await?;
+        Ok(number)
+    }
+
+    /// Sets the PIN, or removes it.
+    ///
+    /// # Errors
+    /// [`AccountError::PinForm`], [`AccountError::Storage`].
+    pub async fn set_pin(mut self, pin: Option<String>) -> Result<(), AccountError> {
+        let mut random = self.accounts.random_source()?;
+        let made = spawn_blocking(move || {
+            pin.map(|text| chat_core::verification::Pin::new(&text, &mut random)).transpose()
+        });
+        let pin = made.await.map_err(|_| AccountError::Storage(panicked()))??;
+        let mut writes = Vec::new();
+        self.access.set_pin(pin, &mut writes);
+        self.write(writes, false).await
+    }
+
+    /// Makes an app password; the text is shown this once.
+    ///
+    /// # Errors
+    /// [`AccountError::TooManyAppPasswords`], [`AccountError::Storage`].
+    pub async fn add_app_password(
+        &self,
+        name: String,
+    ) -> Result<(AppPassword, String), AccountError> {
+        let (mut random, now) = (self.accounts.random_source()?, self.accounts.unix_s());
+        let mut access = self.access.clone();
+        let made = spawn_blocking(move || {
+            let mut writes = Vec::new();
+            access.add_app_password(&name, now, &mut random, &mut writes).map(|made| (made, writes))
+        });
+        let (made, writes) = made.await.map_err(|_| AccountError::Storage(panicked()))??;
+        self.write(writes, false).await?;
+        Ok(made)
+    }
+
+    /// Ends an app password, and what is logged in by it.
+    ///
+    /// # Errors
+    /// [`AccountError::NotFound`], [`AccountError::Storage`].
+    pub async fn revoke_app_password(mut self, id: &str) -> Result<(), AccountError> {
+        let mut writes = Vec::new();
+        match self.access.revoke_app_password(id, &mut writes) {
+            true => self.write(writes, true).await,
+            false => Err(AccountError::NotFound { what: "app password" }),
+        }
+    }
+
+    /// The devices that have tokens.
+    pub fn devices(&self) -> &[Device] {
+        self.access.devices()
+    }
+
+    /// Logs a device out.
+    ///
+    /// # Errors
+    /// [`AccountError::NotFound`], [`AccountError::Storage`].
+    pub async fn revoke_device(mut self, id: &str) -> Result<(), AccountError> {
+        let mut writes = Vec::new();
+        match self.access.revoke_device(id, &mut writes) {
+            true => self.write(writes, true).await,
+            false => Err(AccountError::NotFound { what: "device" }),
+        }
+    }
+
+    /// Makes a link that lets a further device in.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`].
+    pub async fn issue_link(&self) -> Result<String, AccountError> {
+        let (account, now) = (self.account, self.accounts.now());
+        let issue = move |registrar: &mut Registrar| Ok(registrar.issue_link(now, account));
+        self.accounts.with_registrar(issue).await
+    }
+
+    /// All that is kept of the account, its archive aside.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`].
+    pub async fn export(&self) -> Result<Box<StoredAccount>, AccountError> {
+        let stored = self.accounts.shared.ledger.load(self.account).await?;
+        stored.ok_or(AccountError::NotFound { what: "account" })
+    }
+
+    /// Deletes the account and all that belongs to it.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`].
+    pub async fn delete(self) -> Result<(), AccountError> {
+        let account = self.account;
+        self.write(vec![Write::DeleteAccount { account }], true).await?;
+        let number: Option<Result<PhoneNumber, NumberError>> =
+            self.number.as_deref().map(str::parse);
+        let number = number.and_then(Result::ok);
+        let forget = move |registrar: &mut Registrar| {
+            registrar.forget(account, number);
+            Ok(())
+        };
+        self.accounts.with_registrar(forget).await
+    }
+
+    async fn write(&self, writes: Vec<Write>, log_out: bool) -> Result<(), AccountError> {
+        Ok(self.accounts.shared.ledger.write(self.account, writes, log_out).await?)
+    }
+}
