@@ -21,7 +21,7 @@ use crate::transaction::{Record, Write};
 use crate::verification::Pin;
 use crate::xml::Element;
 
-pub use app_password::AppPassword;
+pub use app_password::{AppPassword, random_password};
 pub use device::{Device, DeviceId, DeviceIdError};
 
 /// The owner of the records, for [`Record::feature`].

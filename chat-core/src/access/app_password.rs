@@ -28,8 +28,7 @@ impl AppPassword {
         random: &mut ChaCha20Rng,
     ) -> (Self, String) {
         let id = text(random, ID_CHARS).into();
-        let groups: Vec<String> = (0..GROUPS).map(|_| text(random, GROUP_CHARS)).collect();
-        let shown = groups.join("-");
+        let shown = random_password(random);
         let keys = PasswordKeys::derive(&shown, salt).expect("it is short and plain");
         (Self { id, name, created_unix_s: now_unix_s, keys }, shown)
     }
@@ -53,6 +52,12 @@ impl AppPassword {
     pub(super) fn key(&self) -> String {
         format!("app/{}", self.id)
     }
+}
+
+/// A password that a person can copy and nobody can guess.
+pub fn random_password(random: &mut ChaCha20Rng) -> String {
+    let groups: Vec<String> = (0..GROUPS).map(|_| text(random, GROUP_CHARS)).collect();
+    groups.join("-")
 }
 
 fn text(random: &mut ChaCha20Rng, chars: usize) -> String {

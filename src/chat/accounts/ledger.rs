@@ -7,6 +7,9 @@ use chat_core::jid::AccountId;
 use chat_core::transaction::{Record, StorageError, StoredAccount, Write};
 use tokio::sync::{mpsc, oneshot};
 
+use super::books::Books;
+use crate::chat::storage::ListedAccount;
+
 /// Orders that wait to be carried out.
 pub const ORDERS_MAX: usize = 64;
 
@@ -26,6 +29,15 @@ pub enum Order {
         account: AccountId,
         /// Takes it.
         reply: Reply<Option<Box<StoredAccount>>>,
+    },
+    /// Accounts, by a page.
+    List {
+        /// Behind this one.
+        after: Option<AccountId>,
+        /// How many at most.
+        accounts_max: u32,
+        /// Takes them, in the order of their ids.
+        reply: Reply<Vec<ListedAccount>>,
     },
     /// Writes of one account, together or not at all, on disk when it is answered.
     Write {
@@ -102,10 +114,47 @@ impl Ledger {
         self.order(|reply| Order::Write { account, writes, log_out, reply }).await
     }
 
+    fn order_blocking<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, StorageError> {
+        let (reply, replied) = oneshot::channel();
+        self.orders.blocking_send(order(reply)).map_err(|_| ended())?;
+        replied.blocking_recv().unwrap_or_else(|_| Err(ended()))
+    }
+
     async fn order<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, StorageError> {
-        let ended = || StorageError::Failed { reason: "the chats' core has ended".to_owned() };
         let (reply, replied) = oneshot::channel();
         self.orders.send(order(reply)).await.map_err(|_| ended())?;
         replied.await.unwrap_or_else(|_| Err(ended()))
     }
+}
+
+/// The running server's books, for a thread that may wait.
+impl Books for Ledger {
+    fn find(&mut self, user: &str) -> Result<Option<Found>, StorageError> {
+        self.order_blocking(|reply| Order::Find { user: user.into(), reply })
+    }
+
+    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError> {
+        self.order_blocking(|reply| Order::Load { account, reply })
+    }
+
+    fn list(
+        &mut self,
+        after: Option<AccountId>,
+        accounts_max: u32,
+    ) -> Result<Vec<ListedAccount>, StorageError> {
+        self.order_blocking(|reply| Order::List { after, accounts_max, reply })
+    }
+
+    fn write(
+        &mut self,
+        account: AccountId,
+        writes: Vec<Write>,
+        log_out: bool,
+    ) -> Result<(), StorageError> {
+        self.order_blocking(|reply| Order::Write { account, writes, log_out, reply })
+    }
+}
+
+fn ended() -> StorageError {
+    StorageError::Failed { reason: "the chats' core has ended".to_owned() }
 }

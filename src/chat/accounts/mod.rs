@@ -1,5 +1,7 @@
 //! Accounts as people and operators deal with them: registration, devices, passwords, numbers.
 
+mod books;
+pub mod command;
 mod error;
 mod ledger;
 mod owner;
@@ -19,6 +21,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::task::spawn_blocking;
 
+pub use books::Books;
 pub use error::AccountError;
 pub use ledger::{Found, Ledger, ORDERS_MAX, Order, Reply};
 pub use owner::Owner;

@@ -34,6 +34,7 @@ impl Books {
                     });
                     drop(reply.send(Ok(stored.map(Box::new))));
                 }
+                Order::List { .. } => panic!("the API lists no accounts"),
                 Order::Write { writes, reply, .. } => {
                     let done = writes.into_iter().try_for_each(|write| self.write(write));
                     drop(reply.send(done));

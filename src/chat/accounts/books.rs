@@ -1,0 +1,74 @@
+//! Accounts as commands read and write them: in a running server, or on the data under its lock.
+
+use chat_core::access::FEATURE;
+use chat_core::jid::AccountId;
+use chat_core::transaction::{Answer, Query, StorageError, StoredAccount, Write};
+
+use super::ledger::Found;
+use crate::chat::storage::{ListedAccount, Offline};
+
+/// Where a command finds accounts.
+pub trait Books {
+    /// The account that somebody calls so: by its id, or by a number in E.164.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn find(&mut self, user: &str) -> Result<Option<Found>, StorageError>;
+
+    /// An account's whole small state.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError>;
+
+    /// At most `accounts_max` accounts behind `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn list(
+        &mut self,
+        after: Option<AccountId>,
+        accounts_max: u32,
+    ) -> Result<Vec<ListedAccount>, StorageError>;
+
+    /// Writes of one account, together or not at all; `log_out` ends its streams.
+    ///
+    /// # Errors
+    /// The storage's; nothing was written then.
+    fn write(
+        &mut self,
+        account: AccountId,
+        writes: Vec<Write>,
+        log_out: bool,
+    ) -> Result<(), StorageError>;
+}
+
+impl Books for Offline {
+    fn find(&mut self, user: &str) -> Result<Option<Found>, StorageError> {
+        let found = self.reader().find(user, &[FEATURE])?;
+        Ok(found.map(|login| Found {
+            account: login.account,
+            number: login.number,
+            records: login.records,
+        }))
+    }
+
+    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError> {
+        match self.reader().answer(&Query::Account(account))? {
+            Answer::Account(stored) => Ok(stored),
+            _ => Ok(None),
+        }
+    }
+
+    fn list(
+        &mut self,
+        after: Option<AccountId>,
+        accounts_max: u32,
+    ) -> Result<Vec<ListedAccount>, StorageError> {
+        self.reader().accounts(after, accounts_max)
+    }
+
+    fn write(&mut self, _: AccountId, writes: Vec<Write>, _: bool) -> Result<(), StorageError> {
+        self.commit(&writes)
+    }
+}
