@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::admin::AdminConfig;
+use crate::admin::{AdminConfig, DataDir};
 use crate::chat::gateway::VerificationConfig;
+use crate::chat::storage::StoreConfig;
 use crate::edge::access_log::AccessLogConfig;
 use crate::edge::config::HttpConfig;
 use crate::edge::site::SiteConfig;
@@ -31,7 +32,7 @@ pub const FILE_DEFAULT: &str = "config.toml";
 /// A larger file is refused: it is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Sections of parts that this version does not have.
-const SECTIONS_NOT_BUILT: [&str; 4] = ["web", "xmpp", "call", "store"];
+const SECTIONS_NOT_BUILT: [&str; 3] = ["web", "xmpp", "call"];
 
 /// What the server is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,8 @@ pub struct Config {
     pub sites: Vec<SiteConfig>,
     /// `[verification]`.
     pub verification: VerificationConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
     /// `[media]`.
     pub media: MediaConfig,
     /// `[admin]`.
@@ -70,6 +73,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             sites: vec![SiteConfig::default()],
             verification: VerificationConfig::default(),
+            store: StoreConfig::default(),
             media: MediaConfig::default(),
             admin: AdminConfig::default(),
             log: LogConfig::default(),
@@ -189,6 +193,15 @@ impl Config {
         Self::assemble(text, folder, Origin::Defaults)
     }
 
+    /// What lies where.
+    pub fn data(&self) -> DataDir {
+        // A URL of another kind is named when the configuration is checked.
+        match self.store.database(&self.data_dir) {
+            Ok(database) => DataDir::new(&self.data_dir).with_chats(database),
+            Err(_) => DataDir::new(&self.data_dir),
+        }
+    }
+
     fn assemble(text: &str, folder: &Path, origin: Origin) -> Result<Loaded, ConfigError> {
         let Draft { mut config, lines, ignored, mut problems } = match read_document(text) {
             Ok(read) => read,
@@ -216,6 +229,7 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         resolve(&mut self.data_dir);
+        self.store.resolve(folder);
         self.sites.iter_mut().for_each(|site| site.resolve(folder));
         for path in [&mut self.tls.cert, &mut self.tls.key, &mut self.tls.ca_file] {
             path.as_mut().map(resolve);
@@ -258,6 +272,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         tls: document.section("tls"),
         sites: document.sections("site").unwrap_or(default.sites),
         verification: document.section("verification"),
+        store: document.section("store"),
         media: document.section("media"),
         admin: document.section("admin"),
         log: document.section("log"),

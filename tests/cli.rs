@@ -35,7 +35,7 @@ fn media_are_looked_after_without_a_server() {
     assert!(again.ends_with("is not empty; name a new folder"), "{again}");
 
     let there = run_badly(folder.path(), &["restore", "backup"]);
-    assert!(there.contains("holds media already"), "{there}");
+    assert!(there.contains("holds chats or media already"), "{there}");
     fs::rename(folder.path().join("data"), folder.path().join("lost")).unwrap();
     run_well(folder.path(), &["restore", "backup"]);
     assert_eq!(run_well(folder.path(), &["media", "verify"]), "1 objects, 5 B: all whole\n");
@@ -120,4 +120,25 @@ fn a_reload_reopens_the_log_and_names_what_must_wait() {
     let lines = |path| fs::read_to_string(path).unwrap();
     assert!(lines(&old).contains("GET /before"), "{}", lines(&old));
     assert!(lines(&log).contains("GET /after"), "{}", lines(&log));
+}
+
+#[test]
+fn chats_are_backed_up_and_restored() {
+    use whimbrel::chat::storage::Offline;
+    let folder = folder();
+    let account = chat_core::jid::AccountId::from_random(7);
+    let database = folder.path().join("data/chat.db");
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let number = Some("+15550100123".into());
+    let create =
+        chat_core::transaction::Write::CreateAccount { account, number, created_unix_ms: 1 };
+    Offline::open(&database).unwrap().commit(&[create]).unwrap();
+    assert!(run_well(folder.path(), &["backup", "backup"]).starts_with("chats, "));
+
+    let there = run_badly(folder.path(), &["restore", "backup"]);
+    assert!(there.contains("holds chats or media already"), "{there}");
+    fs::rename(folder.path().join("data"), folder.path().join("lost")).unwrap();
+    run_well(folder.path(), &["restore", "backup"]);
+    let found = Offline::open(&database).unwrap().reader().find("+15550100123", &[]).unwrap();
+    assert_eq!(found.unwrap().account, account);
 }

@@ -32,7 +32,8 @@ pub enum Write {
         created_unix_ms: u64,
     },
     /// Removes an account and all that belongs to it: records, number, cursors, items and its
-    /// side of the archive. A message that no archive holds any more goes too.
+    /// side of the archive. A message that no archive holds any more goes too. Where there are
+    /// many, some go with later commits; until then the id counts as existing.
     DeleteAccount {
         /// Whose.
         account: AccountId,
@@ -89,7 +90,8 @@ pub enum Write {
         /// The last message that goes.
         until: MessageId,
     },
-    /// Removes every message whose end has come, from all archives.
+    /// Removes every message whose end has come, from all archives. Where there are many, some go
+    /// with later commits.
     RemoveExpired {
         /// Milliseconds since 1970.
         until_unix_ms: u64,
@@ -153,7 +155,8 @@ pub struct NewMessage {
     pub origin: Option<Origin>,
     /// Milliseconds since 1970 at which it leaves all archives.
     pub expires_unix_ms: Option<u64>,
-    /// Who has it: sender and receiver, or one of them.
+    /// Who has it: sender and receiver, or one of them. At most one has sent it and one received
+    /// it, and they are two accounts; who writes to himself has it once.
     pub entries: SmallVec<[ArchiveEntry; 2]>,
 }
 

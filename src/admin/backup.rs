@@ -1,7 +1,8 @@
 //! `whimbrel backup` and `restore`: everything under data_dir that cannot be made anew.
 //!
-//! A backup is a folder: `media/` (a snapshot of the store), `keys/` (certificates and signing
-//! keys), and `backup.json`, which is written last: without it the backup is not whole. Objects in a
+//! A backup is a folder: `chat.db` (accounts and messages), `media/` (a snapshot of the store),
+//! `keys/` (certificates and signing keys), and `backup.json`, which is written last: without it
+//! the backup is not whole. Objects in a
 //! bucket stay there: then `media/` holds their catalog alone.
 
 use std::fs::{self, DirBuilder, File};
@@ -15,14 +16,16 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{DataDir, KEY_FOLDERS};
 use super::request::Report;
+use crate::chat::storage::{self, OpenError};
 
 const MANIFEST_FILE: &str = "backup.json";
+const CHATS_FILE: &str = "chat.db";
 const MEDIA_FOLDER: &str = "media";
 const KEYS_FOLDER: &str = "keys";
 /// Keys lie in it.
 const FOLDER_MODE: u32 = 0o700;
-/// A backup of another layout is refused.
-const LAYOUT: u32 = 1;
+/// A backup of a later layout is refused. The first had no chats.
+const LAYOUT: u32 = 2;
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ pub enum BackupError {
     /// The store said so.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The chats' database said so.
+    #[error("{0}")]
+    Chats(#[from] OpenError),
     /// The folder holds something already.
     #[error("{} is not empty; name a new folder", .0.display())]
     NotEmpty(PathBuf),
@@ -53,7 +59,7 @@ pub enum BackupError {
     },
     /// There is data that a restore would replace.
     #[error(
-        "data_dir {} holds media already; move it away, or restore into another data_dir",
+        "data_dir {} holds chats or media already; move it away, or restore into another data_dir",
         .0.display()
     )]
     DataThere(PathBuf),
@@ -77,6 +83,11 @@ pub fn backup(
     make_folder(folder)?;
     if fs::read_dir(folder).map_err(at(folder))?.next().is_some() {
         return Err(BackupError::NotEmpty(folder.to_owned()));
+    }
+    // Before the media: what these chats refer to is then among them.
+    if let Some(database) = data.chats().filter(|database| database.exists()) {
+        let bytes = storage::back_up(database, &folder.join(CHATS_FILE), report)?;
+        report.line(format!("chats, {}", indicatif::HumanBytes(bytes)));
     }
     let copied = store.snapshot_to(&folder.join(MEDIA_FOLDER), report)?;
     for key in KEY_FOLDERS {
@@ -112,8 +123,14 @@ pub fn backup(
 /// Copies a backup into an empty data folder, comparing each object with its name.
 pub fn restore(folder: &Path, data: &DataDir, report: &mut dyn Report) -> Result<(), BackupError> {
     read_manifest(folder)?;
+    let chats = restore_chats(folder, data, report)?;
     let media = data.media();
-    let restored = match Store::restore(&folder.join(MEDIA_FOLDER), &media, report) {
+    let restored = Store::restore(&folder.join(MEDIA_FOLDER), &media, report);
+    let restored = restored.inspect_err(|_| {
+        // It was not there before, so it is ours.
+        let _ = chats.map(fs::remove_file);
+    });
+    let restored = match restored {
         Err(StoreError::NotEmpty(_)) => {
             return Err(BackupError::DataThere(data.root().to_owned()));
         }
@@ -133,6 +150,25 @@ pub fn restore(folder: &Path, data: &DataDir, report: &mut dyn Report) -> Result
         data.root().display()
     ));
     Ok(())
+}
+
+/// Gives the database if the backup had one.
+fn restore_chats<'a>(
+    folder: &Path,
+    data: &'a DataDir,
+    report: &mut dyn Report,
+) -> Result<Option<&'a Path>, BackupError> {
+    let Some(database) = data.chats() else { return Ok(None) };
+    if storage::files_of(database).iter().any(|file| file.exists()) {
+        return Err(BackupError::DataThere(data.root().to_owned()));
+    }
+    let copy = folder.join(CHATS_FILE);
+    if !copy.exists() {
+        return Ok(None);
+    }
+    let bytes = storage::restore(&copy, database, report)?;
+    report.line(format!("chats, {}", indicatif::HumanBytes(bytes)));
+    Ok(Some(database))
 }
 
 fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), BackupError> {
@@ -158,7 +194,7 @@ fn read_manifest(folder: &Path) -> Result<Manifest, BackupError> {
     let manifest: Manifest = serde_json::from_slice(&text)
         .map_err(|error| wrong(format!("{MANIFEST_FILE}: {error}")))?;
     match manifest.layout {
-        LAYOUT => Ok(manifest),
+        1..=LAYOUT => Ok(manifest),
         layout => Err(wrong(format!("layout {layout}; this version knows {LAYOUT}"))),
     }
 }

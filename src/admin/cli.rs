@@ -244,7 +244,7 @@ fn put(
 }
 
 fn restore(folder: &Path, config: &Config) -> Result<(), CliError> {
-    let data = DataDir::new(&config.data_dir);
+    let data = config.data();
     if data.is_served() {
         return Err(CliError::ServerRuns);
     }
@@ -253,7 +253,7 @@ fn restore(folder: &Path, config: &Config) -> Result<(), CliError> {
 }
 
 fn open(config: &Config) -> Result<Door, CliError> {
-    Ok(Door::open(DataDir::new(&config.data_dir), &config.media)?)
+    Ok(Door::open(config.data(), &config.media)?)
 }
 
 fn at(path: &Path, reason: std::io::Error) -> CliError {

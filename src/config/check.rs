@@ -24,6 +24,9 @@ impl Config {
         if let Err(error) = self.verification.validate() {
             found.add(&format!("verification.{}", error.key), format!("[verification] {error}"));
         }
+        if let Err(error) = self.store.database(&self.data_dir) {
+            found.add("store.url", error.to_string());
+        }
         if let Err(error) = self.media.validate() {
             found.add("media", error.to_string());
         }

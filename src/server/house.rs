@@ -96,7 +96,7 @@ impl House {
         let (health, registry) = (Health::new(), Registry::new());
         process::register(&registry);
         let gauges = StoreGauges::register(&registry);
-        let data = DataDir::new(&config.data_dir);
+        let data = config.data();
 
         let mut entrance = match take_over {
             true => Entrance::take_over(&data)?,

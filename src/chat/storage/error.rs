@@ -31,6 +31,14 @@ pub enum OpenError {
         /// The newest known one.
         known: u32,
     },
+    /// A copy is not as it was made.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        reason: String,
+    },
     /// SQLite said so.
     #[error("{}: {reason}", path.display())]
     Database {

@@ -48,6 +48,15 @@ impl StoreConfig {
     }
 }
 
+/// The database's file and those that SQLite keeps beside it.
+pub fn files_of(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        name.into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod archive;
+mod backup;
 mod conversations;
 mod error;
 mod items;
@@ -31,8 +32,9 @@ use std::thread::JoinHandle;
 use chat_core::id::MessageId;
 use chat_core::transaction::{Answer, Query, StorageError, Transaction};
 
+pub use backup::{back_up, restore};
 pub use error::OpenError;
-pub use location::{DATABASE_FILE, StoreConfig};
+pub use location::{DATABASE_FILE, StoreConfig, files_of};
 pub use metrics::StorageMetrics;
 pub use offline::Offline;
 pub use reader::{ListedAccount, Login, Reader};

@@ -134,14 +134,18 @@ CREATE TABLE leaving (
 /// Opens the file for the one connection that writes, making it if it is missing, and brings it
 /// to this version's schema. What an earlier process left in the log is copied into it.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, OpenError> {
-    // Made here, because SQLite would let others read it; its log takes over the mode.
-    let made = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path);
-    made.map_err(OpenError::io(path))?;
+    make_file(path)?;
     let wrong = OpenError::database(path);
     let mut connection = connect(path, OpenFlags::default(), WRITER_CACHE_KIB).map_err(&wrong)?;
     migrate(path, &mut connection)?;
     begin_log_anew(&connection).map_err(&wrong)?;
     Ok(connection)
+}
+
+/// Makes the file if it is missing: SQLite would let others read it. Its log takes over the mode.
+pub(super) fn make_file(path: &Path) -> Result<(), OpenError> {
+    let made = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path);
+    made.map(drop).map_err(OpenError::io(path))
 }
 
 /// Opens the file for a connection that reads.
@@ -189,15 +193,27 @@ fn connect(path: &Path, flags: OpenFlags, cache_kib: i64) -> rusqlite::Result<Co
     Ok(connection)
 }
 
+/// Gives the file's schema, if this version knows it.
+pub(super) fn check_version(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
+    let found = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(OpenError::database(path))?;
+    let known = MIGRATIONS.len() as u32;
+    match found > known {
+        true => Err(OpenError::SchemaTooNew { path: path.to_owned(), found, known }),
+        false => Ok(found),
+    }
+}
+
+/// Makes it known that what clients know of the past may not be so.
+pub(super) fn renew_incarnation(connection: &Connection) -> rusqlite::Result<()> {
+    let renew = "UPDATE meta SET value = abs(random() / 2) WHERE name = 'incarnation'";
+    connection.execute(renew, []).map(drop)
+}
+
 fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     let wrong = OpenError::database(path);
-    let found = connection
-        .pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))
-        .map_err(&wrong)?;
-    let known = MIGRATIONS.len() as u32;
-    if found > known {
-        return Err(OpenError::SchemaTooNew { path: path.to_owned(), found, known });
-    }
+    let found = check_version(path, connection)?;
     set_up_writer(connection).map_err(&wrong)?;
     for (version, step) in (1..).zip(MIGRATIONS).skip(found as usize) {
         apply(connection, version, step).map_err(&wrong)?;

@@ -1,6 +1,7 @@
 //! The storage as the core sees it: writes in, answers out.
 
 mod answers;
+mod backup;
 mod model;
 mod paging;
 mod threads;

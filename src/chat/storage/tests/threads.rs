@@ -12,15 +12,15 @@ use crate::telemetry::metrics::Registry;
 
 const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
-struct Running {
-    storage: Storage,
+pub(super) struct Running {
+    pub storage: Storage,
     reports: Receiver<Vec<Committed>>,
     registry: Registry,
     next: u64,
 }
 
 impl Running {
-    fn start(bench: &Bench) -> Self {
+    pub fn start(bench: &Bench) -> Self {
         let registry = Registry::new();
         let metrics = StorageMetrics::register(&registry);
         let (report, reports) = channel();
@@ -29,12 +29,12 @@ impl Running {
         Self { storage, reports, registry, next: 1 }
     }
 
-    fn commit(&mut self, writes: Vec<Write>) {
+    pub fn commit(&mut self, writes: Vec<Write>) {
         self.storage.commit(Transaction { ticket: Ticket(self.next), writes });
         self.next += 1;
     }
 
-    fn outcomes(&self, count: usize) -> Vec<Committed> {
+    pub fn outcomes(&self, count: usize) -> Vec<Committed> {
         let mut outcomes = Vec::new();
         while outcomes.len() < count {
             outcomes.extend(self.reports.recv_timeout(REPORT_TIMEOUT).unwrap());
