@@ -3,4 +3,5 @@
 pub mod accounts;
 pub mod api;
 pub mod gateway;
+pub mod registration;
 pub mod storage;

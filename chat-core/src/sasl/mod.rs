@@ -40,7 +40,7 @@ pub use keys::{KeysError, PasswordKeys, SALT_BYTES, SCRAM_ITERATIONS, Salt, Scra
 pub use mechanism::{Mechanism, TokenMechanism};
 pub use offer::{Offer, Policy};
 pub use plain::PlainAttempt;
-pub use prepare::PasswordError;
+pub use prepare::{PasswordError, check_password};
 pub use secret::{ServerNonce, ServerSecret};
 pub use token::{
     DeviceTokens, LiveToken, NewToken, TOKEN_LIFETIME_S, TokenError, TokenHolder, TokenRefused,

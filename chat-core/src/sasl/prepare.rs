@@ -32,6 +32,14 @@ pub(crate) fn password(password: &str) -> Result<String, PasswordError> {
     if prepared.is_empty() { Err(PasswordError::Empty) } else { Ok(prepared.into_owned()) }
 }
 
+/// Whether a password can be set.
+///
+/// # Errors
+/// [`PasswordError`].
+pub fn check_password(text: &str) -> Result<(), PasswordError> {
+    password(text).map(drop)
+}
+
 /// The written form of `name`, by which the account is looked up.
 pub(crate) fn username(name: &str) -> Result<String, SaslFailure> {
     if name.len() > USERNAME_BYTES_MAX {

@@ -160,6 +160,37 @@ impl Accounts {
         }
     }
 
+    /// Registers a client that knows no tokens: the account gets this password.
+    ///
+    /// # Errors
+    /// [`AccountError`]; the code still counts where the password cannot be set.
+    pub async fn register_password(
+        &self,
+        claim: OwnedClaim,
+        password: String,
+    ) -> Result<AccountId, AccountError> {
+        chat_core::sasl::check_password(&password)?;
+        let number = claim.number;
+        let account = match self.settle(claim, Registrar::confirm).await? {
+            Confirmed::FurtherDevice { account } => account,
+            Confirmed::NewAccount { from } => {
+                self.release_number(from).await?;
+                self.create(Some(number)).await?
+            }
+        };
+        let found = self.shared.ledger.find(&account.to_string()).await?;
+        let found = found.filter(|found| found.account == account);
+        let found = found.ok_or(AccountError::NotFound { what: "account" })?;
+        let mut random = self.random_source()?;
+        let made = spawn_blocking(move || {
+            let (mut access, mut writes) = (Access::load(account, &found.records), Vec::new());
+            access.set_password(&password, &mut random, &mut writes).map(|()| writes)
+        });
+        let writes = made.await.map_err(|_| AccountError::Storage(panicked()))??;
+        self.shared.ledger.write(account, writes, false).await?;
+        Ok(account)
+    }
+
     /// Registers a device by a link that another one of the account shows.
     ///
     /// # Errors

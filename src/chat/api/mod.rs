@@ -5,7 +5,7 @@
 mod forms;
 mod problem;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::net::IpAddr;
 

@@ -92,14 +92,15 @@ fn copied(records: &[Record]) -> Vec<Record> {
 }
 
 /// An API, and the codes that it sent.
-struct Bench {
+pub struct Bench {
     api: Api,
     codes: mpsc::UnboundedReceiver<String>,
     known: HashMap<String, String>,
 }
 
 impl Bench {
-    fn start() -> Self {
+    /// Without accounts.
+    pub fn start() -> Self {
         let (ledger, orders) = Ledger::new();
         tokio::spawn(Books::default().serve(orders));
         let (gateway, codes) = Gateway::recorder();
@@ -108,6 +109,16 @@ impl Bench {
         let domain = "chat.example".to_owned();
         let setup = AccountsSetup { ledger, gateway, policy, secret, domain, region: None };
         Self { api: Api::new(Accounts::new(setup).unwrap()), codes, known: HashMap::new() }
+    }
+
+    /// The accounts behind the API.
+    pub fn accounts(&self) -> &Accounts {
+        &self.api.accounts
+    }
+
+    /// The code that was sent last.
+    pub fn code(&mut self) -> String {
+        self.codes.try_recv().unwrap()
     }
 
     /// Sends a request as the documentation writes it; `…` is what was last seen in its place.
