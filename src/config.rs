@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::admin::{AdminConfig, DataDir};
+use crate::chat::config::XmppConfig;
 use crate::chat::gateway::VerificationConfig;
 use crate::chat::storage::StoreConfig;
 use crate::edge::access_log::AccessLogConfig;
 use crate::edge::config::HttpConfig;
 use crate::edge::site::SiteConfig;
-use crate::edge::tls::TlsConfig;
 use crate::telemetry::LogConfig;
+use crate::tls::TlsConfig;
 use media_store::StoreConfig as MediaConfig;
 
 mod check;
@@ -32,7 +33,7 @@ pub const FILE_DEFAULT: &str = "config.toml";
 /// A larger file is refused: it is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Sections of parts that this version does not have.
-const SECTIONS_NOT_BUILT: [&str; 3] = ["web", "xmpp", "call"];
+const SECTIONS_NOT_BUILT: [&str; 2] = ["web", "call"];
 
 /// What the server is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +52,8 @@ pub struct Config {
     pub sites: Vec<SiteConfig>,
     /// `[verification]`.
     pub verification: VerificationConfig,
+    /// `[xmpp]`.
+    pub xmpp: XmppConfig,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[media]`.
@@ -73,6 +76,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             sites: vec![SiteConfig::default()],
             verification: VerificationConfig::default(),
+            xmpp: XmppConfig::default(),
             store: StoreConfig::default(),
             media: MediaConfig::default(),
             admin: AdminConfig::default(),
@@ -226,6 +230,12 @@ impl Config {
         }
     }
 
+    /// Whether any listener needs a certificate.
+    pub fn speaks_tls(&self) -> bool {
+        let lists = [&self.http.listen_tls, &self.xmpp.listen, &self.xmpp.listen_tls];
+        lists.iter().any(|list| !list.is_empty())
+    }
+
     fn resolve(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
         resolve(&mut self.data_dir);
@@ -272,6 +282,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         tls: document.section("tls"),
         sites: document.sections("site").unwrap_or(default.sites),
         verification: document.section("verification"),
+        xmpp: document.section("xmpp"),
         store: document.section("store"),
         media: document.section("media"),
         admin: document.section("admin"),

@@ -8,3 +8,4 @@ pub mod http_client;
 pub mod server;
 pub mod supervisor;
 pub mod telemetry;
+pub mod tls;

@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use whimbrel::edge::tls::{AcmeClient, Certificates, ChallengeTokens, Mode, Session, TlsConfig};
+use whimbrel::tls::{AcmeClient, Certificates, ChallengeTokens, Mode, Session, TlsConfig};
 
 const NAME: &str = "media.example";
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -49,6 +49,7 @@ impl Server {
             certificates: None,
             sites: &sites,
             api: None,
+            xmpp: None,
             store: Store::open(&data.join("media"), &StoreConfig::default()).unwrap(),
             data_dir: &data,
             registry: &Registry::new(),

@@ -14,6 +14,7 @@ const SKIPPED: [&str; 7] =
 /// What a part of `src/` must not name. Imports run one way: main, server, the parts, the cores.
 const FORBIDDEN_IMPORTS: &[(&str, &[&str])] = &[
     ("src/telemetry", &["admin", "call", "chat", "config", "edge", "server", "supervisor"]),
+    ("src/tls", &["admin", "call", "chat", "config", "edge", "server", "supervisor"]),
     ("src/supervisor", &["admin", "call", "chat", "config", "edge", "server"]),
     ("src/edge", &["admin", "call", "chat", "config", "server"]),
     ("src/chat", &["admin", "call", "config", "edge", "server"]),

@@ -11,7 +11,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, SupportedProtocolVersion,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use whimbrel::edge::tls::{
+use whimbrel::tls::{
     Alpn, Certificates, Phase, SEAL_SLACK_BYTES, SealError, Session, TlsConfig, TlsStream,
 };
 
@@ -22,7 +22,18 @@ const TLS13: &SupportedProtocolVersion = &rustls::version::TLS13;
 struct Trust {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
+    certificates: Arc<Certificates>,
     _folder: tempfile::TempDir,
+}
+
+impl Trust {
+    /// Has both speak XMPP instead of HTTP.
+    fn speak_xmpp(&mut self) {
+        self.server = self.certificates.xmpp_config().unwrap();
+        let mut client = ClientConfig::clone(&self.client);
+        client.alpn_protocols = vec![b"xmpp-client".to_vec()];
+        self.client = Arc::new(client);
+    }
 }
 
 fn trust(version: &'static SupportedProtocolVersion) -> Trust {
@@ -50,6 +61,7 @@ fn trust_with(
     Trust {
         server: certificates.server_config().unwrap(),
         client: Arc::new(client),
+        certificates,
         _folder: folder,
     }
 }
@@ -484,4 +496,27 @@ async fn plain_http_to_the_tls_port_gets_an_alert() {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.unwrap();
     assert_eq!(answer[..5], [21, 3, 3, 0, 2]);
+}
+
+#[test]
+fn both_sides_derive_the_same_channel_binding() {
+    use rustls::crypto::aws_lc_rs::cipher_suite;
+    for suite in [
+        cipher_suite::TLS13_AES_128_GCM_SHA256,
+        cipher_suite::TLS13_AES_256_GCM_SHA384,
+        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ] {
+        let mut trust = trust_with(TLS13, |provider| provider.cipher_suites = vec![suite]);
+        trust.speak_xmpp();
+        let pair = Pair::connect(&trust);
+        let label = b"EXPORTER-Channel-Binding";
+        let expected = pair.client.export_keying_material([0; 32], label, Some(b"")).unwrap();
+        assert_eq!(pair.session.exporter(), Some(&expected), "{suite:?}");
+    }
+    // Its exporter is safe only with extended master secrets (RFC 9266 4.2).
+    let mut old = trust(TLS12);
+    old.speak_xmpp();
+    assert_eq!(Pair::connect(&old).session.exporter(), None);
+    // Who speaks HTTP needs none.
+    assert_eq!(Pair::connect(&trust(TLS13)).session.exporter(), None);
 }

@@ -105,16 +105,25 @@ pub enum ListenerRole {
     Http,
     /// HTTPS.
     Https,
+    /// XMPP with STARTTLS.
+    Xmpp,
+    /// XMPP with TLS from the start.
+    XmppTls,
     /// Metrics and health.
     Admin,
 }
 
 impl ListenerRole {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Http, Self::Https, Self::Xmpp, Self::XmppTls, Self::Admin];
+
     /// The role's name, also that of systemd's `FileDescriptorName=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Xmpp => "xmpp",
+            Self::XmppTls => "xmpp_tls",
             Self::Admin => "admin",
         }
     }

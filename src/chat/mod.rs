@@ -2,6 +2,8 @@
 
 pub mod accounts;
 pub mod api;
+pub mod config;
 pub mod gateway;
 pub mod registration;
 pub mod storage;
+pub mod websocket;

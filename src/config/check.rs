@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::{Config, Lines, Problem};
 use crate::edge::site::SiteConfigError;
-use crate::edge::tls::Mode;
 use crate::telemetry;
+use crate::tls::Mode;
 
 /// RFC 1035, 2.3.4.
 const HOST_NAME_BYTES_MAX: usize = 253;
@@ -26,6 +26,9 @@ impl Config {
         }
         if let Err(error) = self.store.database(&self.data_dir) {
             found.add("store.url", error.to_string());
+        }
+        if let Err(error) = self.xmpp.validate() {
+            found.add(&format!("xmpp.{}", error.key()), format!("[xmpp] {error}"));
         }
         if let Err(error) = self.media.validate() {
             found.add("media", error.to_string());
@@ -47,6 +50,8 @@ impl Config {
         let listeners = [
             ("http.listen", &self.http.listen),
             ("http.listen_tls", &self.http.listen_tls),
+            ("xmpp.listen", &self.xmpp.listen),
+            ("xmpp.listen_tls", &self.xmpp.listen_tls),
             ("admin.listen", &self.admin.listen),
         ];
         let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
@@ -94,7 +99,7 @@ impl Config {
     }
 
     fn check_tls(&self, found: &mut Findings) {
-        if self.http.listen_tls.is_empty() {
+        if !self.speaks_tls() {
             return;
         }
         if let Err(error) = self.tls.validate(&self.domain) {

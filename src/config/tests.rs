@@ -93,6 +93,7 @@ fn certificate_files_must_be_there() {
 fn other_contradictions() {
     check("domain = 'a b'", &["line 1: domain = \"a b\" is not a host name"]);
     check("[log]\nlevel = 'x=loud'", &["line 2: level = \"x=loud\" is not a log filter"]);
+    check("[xmpp]\nstanza_bytes_max = 1", &["line 2: [xmpp] stanza_bytes_max must be at least"]);
     check("[media]\nupload_expiry_hours = 0", &["line 1: [media] upload_expiry_hours"]);
     check("[access_log]\nenabled = true\npath = 'no/a.log'", &["line 3: [access_log] path"]);
 }
@@ -140,13 +141,14 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 11] = [
+    let sections: [(&str, &[&str]); 12] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
         ("site", known_keys::<SiteConfig>()),
         ("verification", known_keys::<VerificationConfig>()),
         ("verification.webhook", known_keys::<WebhookConfig>()),
+        ("xmpp", known_keys::<XmppConfig>()),
         ("media", known_keys::<MediaConfig>()),
         ("media.s3", known_keys::<media_store::S3Config>()),
         ("admin", known_keys::<AdminConfig>()),

@@ -24,5 +24,5 @@ pub mod resource;
 pub mod route;
 pub mod running;
 pub mod site;
-pub mod tls;
 pub mod upload;
+pub mod websocket;

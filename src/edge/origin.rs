@@ -10,10 +10,11 @@ use super::config::HttpConfig;
 use super::limiter::RateLimiter;
 use super::loader::Loader;
 use super::route::Router;
-use super::tls::{Certificates, ChallengeTokens};
 use super::upload::Uploads;
+use super::websocket::XmppDoor;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
+use crate::tls::{Certificates, ChallengeTokens};
 
 /// What every lane asks.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Origin {
     pub uploads: Option<Uploads>,
     /// Takes requests for `/api/`; `None` where nobody answers them.
     pub api: Option<ApiDoor>,
+    /// Takes XMPP clients; `None` where there is no chat.
+    pub xmpp: Option<XmppDoor>,
     /// Answers of ACME challenges that are open now (RFC 8555 8.3).
     pub challenges: ChallengeTokens,
     /// Holds back clients that ask too much.

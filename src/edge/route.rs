@@ -17,6 +17,12 @@ pub enum Route {
     AcmeChallenge,
     /// `/healthz`.
     Health,
+    /// `/xmpp-websocket` (RFC 7395).
+    XmppWebSocket,
+    /// `/.well-known/host-meta` (XEP-0156).
+    HostMeta,
+    /// `/.well-known/host-meta.json` (XEP-0156).
+    HostMetaJson,
     /// A path that is Whimbrel's own, of a part that this build does not have: 404.
     Reserved,
     /// The site at this index of the configuration.
@@ -69,10 +75,11 @@ fn own_path(path: &str) -> Option<Route> {
         b'u' if path.starts_with("/upload/") || path == "/upload" => Some(Route::Upload),
         b'h' if path == "/healthz" => Some(Route::Health),
         b'.' if path.starts_with("/.well-known/acme-challenge/") => Some(Route::AcmeChallenge),
-        b'.' if path.starts_with("/.well-known/host-meta") => Some(Route::Reserved),
+        b'.' if path == "/.well-known/host-meta" => Some(Route::HostMeta),
+        b'.' if path == "/.well-known/host-meta.json" => Some(Route::HostMetaJson),
         b'a' if path.starts_with("/api/") => Some(Route::Api),
         b'w' if path.starts_with("/whip/") || path.starts_with("/whep/") => Some(Route::Reserved),
-        b'x' if path == "/xmpp-websocket" => Some(Route::Reserved),
+        b'x' if path == "/xmpp-websocket" => Some(Route::XmppWebSocket),
         _ => None,
     }
 }
@@ -97,6 +104,9 @@ mod tests {
         check("a.example", "/healthz", Route::Health);
         check("a.example", "/api/v1/codes", Route::Api);
         check("a.example", "/api", Route::Site(0));
+        check("a.example", "/xmpp-websocket", Route::XmppWebSocket);
+        check("a.example", "/.well-known/host-meta", Route::HostMeta);
+        check("a.example", "/.well-known/host-metadata", Route::Site(0));
         check("a.example", "/mediamtx", Route::Site(0));
         check("a.example", "/healthz/", Route::Site(0));
     }

@@ -24,12 +24,13 @@ use super::metrics::LaneMetrics;
 use super::origin::{ExtraFields, Origin};
 use super::route::Router;
 use super::site::{SiteConfig, SiteConfigError};
-use super::tls::{CertificateError, Certificates, ChallengeTokens};
 use super::upload::Uploads;
 use super::upload::token::{KeyError, UploadTokens};
+use super::websocket::XmppDoor;
 use crate::supervisor::{PartResult, Supervisor};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Registry;
+use crate::tls::{CertificateError, Certificates, ChallengeTokens};
 
 /// What the edge is made of.
 pub struct EdgeSetup<'a> {
@@ -49,6 +50,8 @@ pub struct EdgeSetup<'a> {
     pub store: Store,
     /// Takes requests for `/api/`; `None` where nobody answers them.
     pub api: Option<ApiDoor>,
+    /// Takes XMPP clients; `None` where there is no chat.
+    pub xmpp: Option<XmppDoor>,
     /// Where the key of upload tokens is kept.
     pub data_dir: &'a Path,
     /// Where counters are registered.
@@ -268,6 +271,7 @@ fn origin(setup: &EdgeSetup<'_>) -> Result<Origin, EdgeError> {
         loader,
         uploads: Some(Uploads::new(setup.store.clone(), UploadTokens::open(setup.data_dir)?)),
         api: setup.api.clone(),
+        xmpp: setup.xmpp.clone(),
         challenges: ChallengeTokens::default(),
         limiter: Arc::new(limiter),
         extra: extra_fields(setup),

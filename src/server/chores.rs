@@ -7,9 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use media_store::Store;
 
 use crate::admin::media::fault_line;
-use crate::edge::tls::Certificates;
 use crate::supervisor::{PartResult, Stop};
 use crate::telemetry::metrics::{Counter, Gauge, Registry};
+use crate::tls::Certificates;
 
 /// After a start the first requests come first.
 const COLLECT_FIRST: Duration = Duration::from_secs(60);

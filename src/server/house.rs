@@ -23,11 +23,11 @@ use crate::admin::socket::{self, Desk, TakeOver};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
-use crate::edge::tls::{AcmeClient, Certificates, ChallengeTokens, Mode};
 use crate::supervisor::{StartError, Supervisor, step};
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
 use crate::telemetry::{Logging, process};
+use crate::tls::{AcmeClient, Certificates, ChallengeTokens, Mode};
 
 /// The whole's name among the parts: what is drained is not healthy.
 const SERVER: &str = "server";
@@ -352,6 +352,7 @@ impl Base {
             sites: &self.config.sites,
             store: self.store.clone(),
             api: None,
+            xmpp: None,
             data_dir: self.data.root(),
             registry: &self.registry,
             health: self.health.clone(),

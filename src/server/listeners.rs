@@ -164,6 +164,8 @@ mod tests {
         let mut config = Config::default();
         config.http.listen = http.iter().map(|address| address.parse().unwrap()).collect();
         config.http.listen_tls.clear();
+        config.xmpp.listen.clear();
+        config.xmpp.listen_tls.clear();
         config.admin.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config
     }

@@ -51,6 +51,7 @@ impl House {
             ("[http]", old.http == new.http),
             ("[tls]", old.tls == new.tls),
             ("[verification]", old.verification == new.verification),
+            ("[xmpp]", old.xmpp == new.xmpp),
             ("[media]", old.media == new.media),
             ("[admin]", old.admin == new.admin),
             ("[log] format", old.log.format == new.log.format),

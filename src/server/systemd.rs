@@ -15,8 +15,8 @@ use crate::admin::request::ListenerRole;
 const FIRST_DESCRIPTOR: RawFd = 3;
 const DESCRIPTORS_MAX: RawFd = 64;
 
-/// The listeners that systemd gave to this process; none the second time. Names that are not
-/// `http`, `https` or `admin` are closed.
+/// The listeners that systemd gave to this process; none the second time. Names that are no
+/// [`ListenerRole`]'s are closed.
 pub fn listeners() -> Listeners {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let variable = |name| env::var(name).ok();
@@ -49,8 +49,7 @@ fn borrow(number: RawFd) -> std::os::fd::BorrowedFd<'static> {
 }
 
 fn role_of(name: &str) -> Option<ListenerRole> {
-    let roles = [ListenerRole::Http, ListenerRole::Https, ListenerRole::Admin];
-    let role = roles.into_iter().find(|role| role.name() == name);
+    let role = ListenerRole::ALL.into_iter().find(|role| role.name() == name);
     if role.is_none() {
         tracing::warn!(name, "systemd gave a socket whose name says no purpose; it is closed");
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use whimbrel::admin::request::ListenerRole;
-use whimbrel::edge::tls::Mode;
+use whimbrel::tls::Mode;
 
 use crate::slow::others_are_served;
 use crate::support::door::{Lane, TestServer, Transport, on_each_lane};

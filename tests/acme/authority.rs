@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, CertificateSigningRequestParams, Issuer, KeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use whimbrel::edge::tls::{Certificates, Mode, TlsConfig, TlsStream};
+use whimbrel::tls::{Certificates, Mode, TlsConfig, TlsStream};
 
 /// What becomes of an order.
 #[derive(Clone, Copy)]

@@ -11,14 +11,14 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::Finding;
 use crate::config::Config;
-use crate::edge::tls::{Certificates, Mode, Validity};
+use crate::tls::{Certificates, Mode, Validity};
 
 /// Renewed certificates have more than this left.
 const LIFE_SHORT: Duration = Duration::from_secs(14 * 24 * 3600);
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     const SUBJECT: &str = "certificate";
-    if config.http.listen_tls.is_empty() {
+    if !config.speaks_tls() {
         return vec![Finding::ok(SUBJECT, "not needed: nothing listens for TLS")];
     }
     match (config.tls.mode, &config.tls.cert) {

@@ -21,7 +21,8 @@ use super::streams::Streams;
 use super::vitals::{Phase, Vitals, Watched};
 use crate::edge::http1::{FIELDS_MAX, HEAD_BYTES_MAX};
 use crate::edge::lane::HandedOver;
-use crate::edge::tls::{Alpn, TlsStream};
+use crate::edge::websocket::WebSocketClient;
+use crate::tls::{Alpn, Session, TlsStream};
 
 /// Serves a connection to its end. Its panics end here.
 pub async fn serve(shard: Rc<Shard>, handed: HandedOver) {
@@ -55,7 +56,8 @@ async fn run(shard: Rc<Shard>, handed: HandedOver, vitals: Rc<Vitals>) -> Result
     let HandedOver { stream, peer, tls, read, place: _place } = handed;
     let Some(session) = tls else {
         let gate = Gate::new(Socket::new(stream, Rc::clone(&vitals))?, read);
-        return http1(gate, &Connection::new(shard, peer, false, false, vitals)).await;
+        let connection = Connection::new(shard, peer, false, false, vitals);
+        return http1(gate, &connection, leave_plain).await;
     };
     let socket = Socket::new(stream, Rc::clone(&vitals))?;
     let mut stream = TlsStream::resume(*session, socket, &mut [], read);
@@ -65,13 +67,15 @@ async fn run(shard: Rc<Shard>, handed: HandedOver, vitals: Rc<Vitals>) -> Result
     if is_http2 {
         http2(stream, connection).await
     } else {
-        http1(Gate::new(stream, Vec::new()), &connection).await
+        http1(Gate::new(stream, Vec::new()), &connection, leave_tls).await
     }
 }
 
-async fn http1(
-    gate: Gate<impl AsyncRead + AsyncWrite + Unpin>,
+/// Serves HTTP/1 until the connection ends or becomes a WebSocket; `leave` takes it apart then.
+async fn http1<S: AsyncRead + AsyncWrite + Unpin>(
+    gate: Gate<S>,
     connection: &Rc<Connection>,
+    leave: impl FnOnce(S) -> io::Result<Left>,
 ) -> Result<(), Failure> {
     let service = service_fn(|request: http::Request<_>| {
         respond(connection.begin_request(), request.into_parts())
@@ -85,7 +89,35 @@ async fn http1(
         .serve_connection(TokioIo::new(gate), service);
     (&mut server).await?;
     let gate = server.into_parts().io.into_inner();
-    Ok(gate.end(connection).await?)
+    let Some(place) = connection.leaves_to.take() else {
+        return Ok(gate.end(connection).await?);
+    };
+    if connection.is_blocked() {
+        // hyper gives up with its connection what it had still to write.
+        return Err(Failure::Socket(io::ErrorKind::WouldBlock.into()));
+    }
+    let (stream, mut read) = gate.into_parts();
+    let Left { stream, tls, opened } = leave(stream)?;
+    read.extend_from_slice(&opened);
+    place.send(WebSocketClient { stream, peer: connection.peer, tls, read });
+    Ok(())
+}
+
+/// A connection that leaves the edge.
+struct Left {
+    stream: std::net::TcpStream,
+    tls: Option<Box<Session>>,
+    /// Plaintext that nobody has read.
+    opened: Vec<u8>,
+}
+
+fn leave_plain(socket: Socket) -> io::Result<Left> {
+    Ok(Left { stream: socket.into_std()?, tls: None, opened: Vec::new() })
+}
+
+fn leave_tls(stream: TlsStream<Socket>) -> io::Result<Left> {
+    let (socket, session, opened) = stream.into_parts();
+    Ok(Left { stream: socket.into_std()?, tls: Some(Box::new(session)), opened })
 }
 
 async fn http2(

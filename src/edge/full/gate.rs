@@ -59,6 +59,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
         Ok(())
     }
 
+    /// Takes the gate down: the stream, and what came behind the last request.
+    pub fn into_parts(mut self) -> (S, Vec<u8>) {
+        self.ahead.drain(..self.passed);
+        (self.stream, self.ahead)
+    }
+
     /// Reads the head with which `bytes` begin, where it is whole.
     fn admit(&mut self, bytes: &[u8]) {
         match request_bytes(bytes) {

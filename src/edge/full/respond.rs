@@ -22,6 +22,7 @@ use crate::edge::request::{Framing, Request};
 use crate::edge::resource::{reason, text};
 use crate::edge::route::Route;
 use crate::edge::upload::is_download;
+use crate::edge::websocket::{self, XmppDoor};
 
 /// An answer to come. hyper moves such a future from place to place: it is small, because what
 /// may take time is boxed.
@@ -121,6 +122,12 @@ async fn route(
             Some(door) => door.answer(facts, parts, content, request).await,
             None => answer::error(404, "").without_content_for(facts),
         },
+        (route @ (Route::XmppWebSocket | Route::HostMeta | Route::HostMetaJson), _) => {
+            match &origin.xmpp {
+                Some(door) => xmpp(door, route, request, facts, parts),
+                None => answer::error(404, "").without_content_for(facts),
+            }
+        }
         (Route::Upload, None) => answer::error(404, "").without_content_for(facts),
         (Route::Upload, Some(_)) if !is_download(facts) && !shard.takes_uploads() => {
             answer::error(503, "").with_field(header::RETRY_AFTER, HeaderValue::from_static("1"))
@@ -144,6 +151,41 @@ fn without_token(mut facts: Request<'_>) -> Request<'_> {
         facts.query = None;
     }
     facts
+}
+
+fn xmpp(
+    door: &XmppDoor,
+    route: Route,
+    request: &InFlight,
+    facts: &Request<'_>,
+    parts: &Parts,
+) -> Answer {
+    match route {
+        Route::HostMeta => answer::decide(facts, &door.host_meta.xml, 0),
+        Route::HostMetaJson => answer::decide(facts, &door.host_meta.json, 0),
+        _ => open_websocket(door, request, facts, &parts.headers),
+    }
+}
+
+/// Answers a handshake; the place of the one that goes is kept until hyper lets it go.
+fn open_websocket(
+    door: &XmppDoor,
+    request: &InFlight,
+    facts: &Request<'_>,
+    headers: &HeaderMap,
+) -> Answer {
+    let answer = websocket::handshake(facts, headers, &door.origins);
+    if answer.status != SWITCHING_PROTOCOLS {
+        return answer;
+    }
+    let connection = &request.connection;
+    match door.clients.clone().try_reserve_owned() {
+        Ok(place) if !connection.shard.drains() => {
+            connection.leaves_to.set(Some(place));
+            answer
+        }
+        _ => answer::error(503, "").with_field(header::RETRY_AFTER, HeaderValue::from(1)),
+    }
 }
 
 fn health(origin: &Origin, facts: &Request<'_>) -> Answer {
@@ -184,7 +226,8 @@ fn response(decided: Decided, origin: &Origin, request: InFlight) -> Response<Ou
     for (name, value) in origin.extra.of(connection.tls) {
         fields.insert(name.clone(), value.clone());
     }
-    if closes == Closes::Yes && !connection.http2 {
+    let switches = answer.status == SWITCHING_PROTOCOLS;
+    if closes == Closes::Yes && !connection.http2 && !switches {
         fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let mut response = Response::new(Outgoing::new(answer.content, record, request));
@@ -204,6 +247,8 @@ fn header_map(fields: Fields) -> HeaderMap {
         Fields::Prepared(resource, index) => resource.variants[index].fields.clone(),
     }
 }
+
+const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Seconds since 1970.
 pub fn unix_s() -> u64 {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
+use tokio::sync::mpsc::OwnedPermit;
+
 use super::UploadsEnd;
 use super::disk::Disk;
 use super::vitals::{Patience, Phase, Vitals, Watch};
@@ -15,6 +17,7 @@ use crate::edge::lane::observer::Observer;
 use crate::edge::origin::Origin;
 use crate::edge::resource::Resource;
 use crate::edge::route::Route;
+use crate::edge::websocket::WebSocketClient;
 
 /// One thread of the full lane.
 pub struct Shard {
@@ -149,6 +152,8 @@ pub struct Connection {
     pub tls: bool,
     /// Is it HTTP/2?
     pub http2: bool,
+    /// Set once a WebSocket was agreed on: where the connection goes when hyper lets it go.
+    pub leaves_to: Cell<Option<OwnedPermit<WebSocketClient>>>,
     vitals: Rc<Vitals>,
     in_flight: Cell<u32>,
     /// Life signs of the HTTP/2 stream whose future hyper is about to hand to its executor.
@@ -169,8 +174,21 @@ impl Connection {
         } else {
             vitals.bytes_begin_heads();
         }
-        let (in_flight, next_stream) = (Cell::new(0), Cell::new(None));
-        Rc::new(Self { shard, peer, tls, http2, vitals, in_flight, next_stream })
+        Rc::new(Self {
+            shard,
+            peer,
+            tls,
+            http2,
+            leaves_to: Cell::new(None),
+            vitals,
+            in_flight: Cell::new(0),
+            next_stream: Cell::new(None),
+        })
+    }
+
+    /// Does the peer take nothing more for now?
+    pub fn is_blocked(&self) -> bool {
+        self.vitals.is_blocked()
     }
 
     /// A request's head has come.

@@ -26,6 +26,11 @@ impl Socket {
         Ok(Self { stream, vitals })
     }
 
+    /// Lets go of the socket.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.stream.into_std()
+    }
+
     fn note_sent<T>(
         &self,
         outcome: Poll<io::Result<T>>,

@@ -17,9 +17,10 @@ use crate::edge::limiter::RateLimiter;
 use crate::edge::loader::Loader;
 use crate::edge::origin::{ExtraFields, Origin};
 use crate::edge::route::Router;
-use crate::edge::tls::ChallengeTokens;
+use crate::edge::websocket::{HostMeta, WebSocketClient, XmppDoor};
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
+use crate::tls::ChallengeTokens;
 
 struct Lane {
     full: FullLane,
@@ -30,10 +31,15 @@ struct Lane {
 
 impl Lane {
     fn start(engine: Engine, http: HttpConfig) -> Self {
-        Self::start_with(engine, http, None)
+        Self::start_with(engine, http, None, None)
     }
 
-    fn start_with(engine: Engine, http: HttpConfig, api: Option<ApiDoor>) -> Self {
+    fn start_with(
+        engine: Engine,
+        http: HttpConfig,
+        api: Option<ApiDoor>,
+        xmpp: Option<XmppDoor>,
+    ) -> Self {
         let health = Health::new();
         health.set("edge", PartState::Serving);
         let registry = Registry::new();
@@ -44,6 +50,7 @@ impl Lane {
             loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
             uploads: None,
             api,
+            xmpp,
             challenges: ChallengeTokens::default(),
             limiter: Arc::new(RateLimiter::new(0, 1)),
             extra: ExtraFields::default(),
@@ -139,7 +146,8 @@ fn echo(mut requests: mpsc::Receiver<ApiRequest>) {
 fn api_requests_are_passed_on_whole() {
     for engine in engines() {
         let (requests, passed) = mpsc::channel(1);
-        let lane = Lane::start_with(engine, HttpConfig::default(), Some(ApiDoor { requests }));
+        let lane =
+            Lane::start_with(engine, HttpConfig::default(), Some(ApiDoor { requests }), None);
         std::thread::spawn(move || echo(passed));
         let post = |path: &str, content: &str| {
             let len = content.len();
@@ -160,7 +168,8 @@ fn api_requests_are_passed_on_whole() {
 #[test]
 fn api_requests_beyond_the_queue_are_told_to_come_again() {
     let (requests, mut passed) = mpsc::channel(1);
-    let lane = Lane::start_with(Engine::Threads, HttpConfig::default(), Some(ApiDoor { requests }));
+    let lane =
+        Lane::start_with(Engine::Threads, HttpConfig::default(), Some(ApiDoor { requests }), None);
     let ask = "GET /api/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let mut first = lane.connect(ask);
     while passed.is_empty() {
@@ -203,4 +212,64 @@ fn a_drained_lane_ends_idle_connections_and_then_itself() {
         client.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("serving\n"), "{rest}");
     }
+}
+
+/// A lane with a door for one XMPP client at a time, and what comes through it.
+fn lane_with_door(engine: Engine) -> (Lane, mpsc::Receiver<WebSocketClient>) {
+    let (clients, came) = mpsc::channel(1);
+    let host_meta = HostMeta::new("wss://a.example/xmpp-websocket");
+    let door = XmppDoor { clients, origins: Arc::default(), host_meta };
+    (Lane::start_with(engine, HttpConfig::default(), None, Some(door)), came)
+}
+
+const HANDSHAKE: &str = "GET /xmpp-websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: xmpp\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[test]
+fn a_websocket_leaves_the_lane_with_what_came_behind_it() {
+    for engine in engines() {
+        let (lane, mut came) = lane_with_door(engine);
+        let mut client = lane.connect(&format!("{HANDSHAKE}first"));
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert_eq!(statuses(&answer), ["101"], "{answer}");
+        assert!(answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
+        let left = came.blocking_recv().unwrap();
+        assert_eq!((left.read.as_slice(), left.tls.is_none()), (b"first".as_slice(), true));
+        client.write_all(b" and more").unwrap();
+        left.stream.set_nonblocking(false).unwrap();
+        let mut more = [0; 9];
+        (&left.stream).read_exact(&mut more).unwrap();
+        assert_eq!(&more, b" and more");
+        // It is no longer the lane's: the lane ends at once, and the connection lives on.
+        lane.full.stop(Duration::from_secs(10));
+        (&left.stream).write_all(b"still").unwrap();
+        let mut still = [0; 5];
+        client.read_exact(&mut still).unwrap();
+        assert_eq!(&still, b"still");
+    }
+}
+
+#[test]
+fn a_full_door_and_a_wrong_handshake_have_a_status() {
+    let (lane, came) = lane_with_door(Engine::Threads);
+    let close = "Connection: close\r\n";
+    let plain = format!("GET /xmpp-websocket HTTP/1.1\r\nHost: a\r\n{close}\r\n");
+    assert_eq!(statuses(&lane.answers(&plain, "")), ["426"]);
+    let described = format!("GET /.well-known/host-meta HTTP/1.1\r\nHost: a\r\n{close}\r\n");
+    let answers = lane.answers(&described, "");
+    assert!(answers.contains("\r\naccess-control-allow-origin: *\r\n"), "{answers}");
+    assert!(answers.contains("wss://a.example/xmpp-websocket"), "{answers}");
+    let _first = lane.connect(HANDSHAKE);
+    while came.is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = HANDSHAKE.replace("Connection: Upgrade", "Connection: Upgrade, close");
+    assert_eq!(statuses(&lane.answers(&second, "")), ["503"]);
 }

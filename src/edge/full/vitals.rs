@@ -96,6 +96,11 @@ impl Vitals {
         }
     }
 
+    /// Whether bytes wait for the peer to take them.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked.get()
+    }
+
     /// All that was to be sent is sent.
     pub fn flushed(&self) {
         if self.is_blocked.replace(false) && self.phase.get() != Phase::Head {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::tls::Session;
+use crate::tls::Session;
 
 /// How long a connection without a request stays while the server drains, in seconds.
 pub const IDLE_DRAIN_S: u32 = 5;

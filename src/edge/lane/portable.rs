@@ -14,8 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::observer::Observer;
 use super::{HandedOver, Life, Listener};
-use crate::edge::tls::Session;
 use crate::supervisor::Stop;
+use crate::tls::Session;
 
 /// Pause after an accept failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

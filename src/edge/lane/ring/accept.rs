@@ -7,7 +7,7 @@ use super::connection::{Connection, Receiving};
 use super::token::{Op, Token};
 use super::uring::Completion;
 use crate::edge::lane::Listener;
-use crate::edge::tls::Session;
+use crate::tls::Session;
 
 /// A listener of this lane.
 pub struct Listening {

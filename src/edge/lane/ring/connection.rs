@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::token::{Op, Token};
 use super::transfer::Transfer;
-use crate::edge::tls::Session;
+use crate::tls::Session;
 
 /// A connection.
 pub struct Connection {

@@ -18,7 +18,7 @@ use crate::edge::lane::step::{self, Step};
 use crate::edge::request::{Request, Version};
 use crate::edge::resource::{self, Resource};
 use crate::edge::route::Route;
-use crate::edge::tls::Alpn;
+use crate::tls::Alpn;
 
 /// Requests may wait up to this many bytes while an answer is sent; then nothing is received.
 const INPUT_BYTES_MAX: usize = 64 * 1024;

@@ -17,7 +17,7 @@ use crate::edge::answer::{Answer, Content, Piece};
 use crate::edge::lane::observer::Record;
 use crate::edge::range::ByteRange;
 use crate::edge::resource::{FileSource, Source};
-use crate::edge::tls::Session;
+use crate::tls::Session;
 
 /// Contents up to this many bytes are copied behind their heads: one plain send is cheaper than
 /// a message of two slices.
@@ -470,7 +470,7 @@ impl Message {
 
 fn seal(tls: Option<&mut Session>, plaintext: &[u8], sealed: &mut OutBuffer) -> io::Result<()> {
     let Some(session) = tls else { return Err(io::ErrorKind::NotConnected.into()) };
-    let needed = session.sealed_len(plaintext.len()) + crate::edge::tls::SEAL_SLACK_BYTES;
+    let needed = session.sealed_len(plaintext.len()) + crate::tls::SEAL_SLACK_BYTES;
     let len = session.seal_into(plaintext, sealed.spare(needed)).map_err(io::Error::other)?;
     sealed.end += len;
     Ok(())

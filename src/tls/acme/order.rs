@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use std::time::Duration;
 
 use super::{AcmeError, ChallengeTokens, OpenChallenge};
-use crate::edge::tls::identity::CertificateError;
+use crate::tls::identity::CertificateError;
 
 /// Proves that `names` are ours and fetches their certificate; returns a new key and the chain as
 /// one PEM text.

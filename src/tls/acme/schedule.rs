@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::rand;
 
-use crate::edge::tls::validity::Validity;
+use crate::tls::validity::Validity;
 
 /// The longest sleep without a look at the clock.
 pub(super) const LOOK_AGAIN_AFTER: Duration = hours(6);

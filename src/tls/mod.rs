@@ -1,8 +1,9 @@
-//! TLS for every lane: one session type without a socket, a stream around it, and certificates
+//! TLS for every lane and for chat: one session type without a socket, a stream around it, and certificates
 //! that are replaced while the server runs.
 
 mod acme;
 mod certificates;
+mod channel_binding;
 mod client_hello;
 mod config;
 mod identity;
@@ -15,6 +16,7 @@ mod validity;
 
 pub use acme::{AcmeClient, AcmeError, ChallengeTokens};
 pub use certificates::Certificates;
+pub use channel_binding::EXPORTER_BYTES;
 pub use config::{Mode, Records, TlsConfig, TlsConfigError};
 pub use identity::CertificateError;
 pub use session::{

@@ -93,6 +93,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         matches!(self.session.phase(), Phase::PeerClosed)
     }
 
+    /// Takes the connection apart: the session, the socket, and what was opened but not read.
+    /// What is sealed must have been flushed.
+    pub fn into_parts(mut self) -> (S, Session, Vec<u8>) {
+        self.plaintext.bytes.drain(..self.plaintext.start);
+        (self.socket, self.session, self.plaintext.bytes)
+    }
+
     fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.is_handshaking() && self.failure.is_none() {
             ready!(self.poll_send(context))?;

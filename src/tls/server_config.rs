@@ -8,6 +8,8 @@ use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedCipherSuite};
 
+use super::channel_binding::ExporterLog;
+
 /// The cryptography in use: aws-lc, with our choice and order of suites and groups. The process's
 /// default provider is never asked.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -22,7 +24,16 @@ pub fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// The settings for all TLS listeners: TLS 1.2 and 1.3, ALPN for HTTP/2 and HTTP/1.1, stateless
+/// What is spoken over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/2 and HTTP/1.1.
+    Http,
+    /// XMPP (XEP-0368), whose logins are tied to the connection.
+    Xmpp,
+}
+
+/// The settings for all TLS listeners: TLS 1.2 and 1.3, ALPN for what is spoken, stateless
 /// tickets whose keys rotate every 6 hours, no early data.
 ///
 /// # Errors
@@ -30,12 +41,19 @@ pub fn provider() -> Arc<CryptoProvider> {
 pub fn server_config(
     provider: Arc<CryptoProvider>,
     certificates: Arc<dyn ResolvesServerCert>,
+    speaks: Speaks,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    match speaks {
+        Speaks::Http => config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Speaks::Xmpp => {
+            config.alpn_protocols = vec![b"xmpp-client".to_vec()];
+            config.key_log = Arc::new(ExporterLog);
+        }
+    }
     config.ignore_client_order = true;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new()?;

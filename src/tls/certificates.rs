@@ -9,11 +9,13 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::CertificateDer;
 
 use super::config::{Mode, TlsConfig};
 use super::identity::{CertificateError, Identity};
+use super::self_signed;
+use super::server_config::{self, Speaks};
 use super::validity::Validity;
-use super::{self_signed, server_config};
 
 /// The certificate that handshakes use from now on; it can be replaced at any time.
 #[derive(Debug)]
@@ -58,13 +60,32 @@ impl Certificates {
         }))
     }
 
-    /// The settings for TLS listeners that use these certificates.
+    /// The settings for HTTPS listeners that use these certificates.
     ///
     /// # Errors
     /// When rustls cannot be set up: the system gives no random bytes.
     pub fn server_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, CertificateError> {
+        self.settings(Speaks::Http)
+    }
+
+    /// The settings for XMPP, by STARTTLS and from the start. Their sessions know
+    /// [`Session::exporter`](super::Session::exporter).
+    ///
+    /// # Errors
+    /// As [`Certificates::server_config`].
+    pub fn xmpp_config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, CertificateError> {
+        self.settings(Speaks::Xmpp)
+    }
+
+    fn settings(self: &Arc<Self>, speaks: Speaks) -> Result<Arc<ServerConfig>, CertificateError> {
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
-        Ok(server_config::server_config(Arc::clone(&self.provider), resolver)?)
+        Ok(server_config::server_config(Arc::clone(&self.provider), resolver, speaks)?)
+    }
+
+    /// The server's own certificate that is in use, in DER: `tls-server-end-point` (RFC 5929 4) is
+    /// made of it.
+    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.current().key.cert.first().cloned()
     }
 
     /// Does the certificate in use prove nothing to strangers, as one of our own making?

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient as AcmeHttpClient};
 
 use super::AcmeError;
-use crate::edge::tls::server_config::provider;
 use crate::http_client::{HttpClient, RootsError, Schemes, retry_after};
+use crate::tls::server_config::provider;
 
 /// A client for the authority, which remembers how long it was asked to wait.
 #[derive(Clone)]

@@ -15,6 +15,7 @@ use rustls::{
 };
 use thiserror::Error;
 
+use super::channel_binding::{self, EXPORTER_BYTES};
 use super::client_hello;
 
 /// Plaintext bytes that one record carries at most (RFC 8446, 5.1).
@@ -98,6 +99,7 @@ pub struct Session {
     /// Records (key updates) that must leave before all others; rarely any.
     control: Vec<u8>,
     server_name: ServerName,
+    exporter: Option<Box<[u8; EXPORTER_BYTES]>>,
     phase: Phase,
     overhead_bytes: u8,
     close_sent: bool,
@@ -120,6 +122,7 @@ impl Session {
             incoming: Vec::new(),
             control: Vec::new(),
             server_name: ServerName::NotSeenYet,
+            exporter: None,
             phase: Phase::Handshaking,
             overhead_bytes: RECORD_OVERHEAD_BYTES_MAX as u8,
             close_sent: false,
@@ -166,6 +169,12 @@ impl Session {
     /// Whether the handshake took up an earlier session by its ticket.
     pub fn is_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266): TLS 1.3 only, and only with
+    /// [`Certificates::xmpp_config`](super::Certificates::xmpp_config).
+    pub fn exporter(&self) -> Option<&[u8; EXPORTER_BYTES]> {
+        self.exporter.as_deref()
     }
 
     /// Bytes of a peer's unfinished message that the session holds.
@@ -328,12 +337,17 @@ impl Session {
         plaintext: &mut impl FnMut(&[u8]),
     ) -> Result<usize, SessionError> {
         self.note_server_name(incoming);
+        // What another session left when it failed is not this one's.
+        drop(channel_binding::take_shown());
         let mut used = 0;
         loop {
             let status = self.connection.process_tls_records(&mut incoming[used..]);
             let discard = status.discard;
             let step = handle_state(status.state, reply, plaintext)?;
             used += discard;
+            if self.phase == Phase::Handshaking {
+                self.note_exporter();
+            }
             match step {
                 Step::Again => {}
                 Step::PeerClosed => {
@@ -361,6 +375,15 @@ impl Session {
         self.phase = Phase::Open;
         if let Some(suite) = self.connection.negotiated_cipher_suite() {
             self.overhead_bytes = overhead_bytes(suite) as u8;
+        }
+    }
+
+    fn note_exporter(&mut self) {
+        if let Some(secret) = channel_binding::take_shown()
+            && let Some(SupportedCipherSuite::Tls13(suite)) =
+                self.connection.negotiated_cipher_suite()
+        {
+            self.exporter = Some(Box::new(channel_binding::exporter(suite, &secret)));
         }
     }
 
