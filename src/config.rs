@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::admin::{AdminConfig, DataDir};
+use crate::chat::accounts::command::Desk;
 use crate::chat::config::XmppConfig;
 use crate::chat::gateway::VerificationConfig;
 use crate::chat::storage::StoreConfig;
@@ -195,6 +196,13 @@ impl Config {
     /// Reads a configuration from `text`, whose relative paths are relative to `folder`.
     pub fn parse(text: &str, folder: &Path) -> Result<Loaded, ConfigError> {
         Self::assemble(text, folder, Origin::Defaults)
+    }
+
+    /// What commands on accounts go by.
+    pub fn account_desk(&self) -> Desk {
+        // A region that is none is named when the configuration is checked.
+        let region = self.verification.region().ok().flatten();
+        Desk { domain: self.domain.clone(), region }
     }
 
     /// What lies where.

@@ -11,6 +11,7 @@ use super::data::DataDir;
 use super::lock::DataLock;
 use super::request::{MediaPut, Report, Request};
 use super::{backup, doctor, media};
+use crate::chat::accounts::command::{AccountCommand, Password};
 use crate::config::{Config, ConfigError, Loaded};
 use crate::edge::upload::token::{Grant, KeyError, Purpose, UploadTokens};
 
@@ -56,6 +57,9 @@ pub enum Chore {
     Check,
     /// Try what the server needs from this machine, and say the fix
     Doctor(Doctor),
+    /// Look after accounts
+    #[command(subcommand)]
+    Account(AccountChore),
     /// Look after the media
     #[command(subcommand)]
     Media(MediaCommand),
@@ -79,6 +83,46 @@ pub struct Doctor {
     /// Only ask the running server whether every part serves (for a container's health check)
     #[arg(long)]
     pub health: bool,
+}
+
+/// Looking after accounts. USER is a number, or an account's id or JID.
+#[derive(Debug, Subcommand)]
+pub enum AccountChore {
+    /// Make an account and print its JID
+    Add {
+        /// Any possible number, with its country code
+        number: String,
+        /// Its password; `-` reads a line from the standard input. Without it, a code is needed
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Show all accounts
+    List,
+    /// Delete an account and all that belongs to it
+    Remove {
+        /// Whose
+        user: String,
+    },
+    /// Set the password; without one, print a random one
+    Password {
+        /// Whose
+        user: String,
+        /// The password; `-` reads a line from the standard input
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Give an account another number, or take its own away
+    Number {
+        /// Whose
+        user: String,
+        /// The number
+        number: Option<String>,
+    },
+    /// Print what is kept of an account, its messages aside, as JSON
+    Export {
+        /// Whose
+        user: String,
+    },
 }
 
 /// Looking after the media.
@@ -163,6 +207,7 @@ pub fn run(chore: Chore, file: Option<&Path>) -> Result<(), CliError> {
         Chore::Check => check(&loaded),
         Chore::Doctor(doctor) => examine(&doctor, &loaded.config)?,
         Chore::Media(command) => run_media(command, &loaded.config)?,
+        Chore::Account(command) => run_account(command, &loaded.config)?,
         Chore::Backup { folder } => {
             let folder = absolute(&folder).map_err(|reason| at(&folder, reason))?;
             open(&loaded.config)?.carry_out(&Request::Backup { folder }, None)?;
@@ -191,6 +236,35 @@ fn examine(doctor: &Doctor, config: &Config) -> Result<(), CliError> {
         0 => Ok(()),
         failures => Err(CliError::Unwell(failures)),
     }
+}
+
+fn run_account(chore: AccountChore, config: &Config) -> Result<(), CliError> {
+    let command_on = match chore {
+        AccountChore::Add { number, password } => {
+            AccountCommand::Add { number, password: read_password(password)? }
+        }
+        AccountChore::List => AccountCommand::List,
+        AccountChore::Remove { user } => AccountCommand::Remove { user },
+        AccountChore::Password { user, password } => {
+            AccountCommand::Password { user, password: read_password(password)? }
+        }
+        AccountChore::Number { user, number } => AccountCommand::Number { user, number },
+        AccountChore::Export { user } => AccountCommand::Export { user },
+    };
+    Ok(open(config)?.carry_out(&Request::Account { command_on }, None)?)
+}
+
+/// What stands on the command line is seen by every user of the machine, hence `-`.
+fn read_password(given: Option<String>) -> Result<Option<Password>, CliError> {
+    let Some(given) = given else { return Ok(None) };
+    if given != "-" {
+        return Ok(Some(Password(given)));
+    }
+    let mut line = String::new();
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|reason| at(Path::new("the standard input"), reason))?;
+    Ok(Some(Password(line.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 fn run_media(command: MediaCommand, config: &Config) -> Result<(), CliError> {
@@ -253,7 +327,7 @@ fn restore(folder: &Path, config: &Config) -> Result<(), CliError> {
 }
 
 fn open(config: &Config) -> Result<Door, CliError> {
-    Ok(Door::open(config.data(), &config.media)?)
+    Ok(Door::open(config.data(), &config.media, config.account_desk())?)
 }
 
 fn at(path: &Path, reason: std::io::Error) -> CliError {

@@ -9,11 +9,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use media_store::{Progress, ProgressUnit, Store};
 
+use super::account::AccountDoor;
 use super::data::DataDir;
 use super::execute::execute;
 use super::frame;
 use super::lock::{DataLock, LockError};
 use super::request::{Event, Report, Request, is_bytes};
+use crate::chat::accounts::command::Desk;
 
 /// A server that says nothing for so long is stuck.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
@@ -50,19 +52,29 @@ pub enum Door {
 pub struct Own {
     store: Store,
     data: DataDir,
+    accounts: AccountDoor,
     _lock: DataLock,
 }
 
 impl Door {
     /// Finds out whether a server runs; if not, takes the lock and opens the store.
-    pub fn open(data: DataDir, media: &media_store::StoreConfig) -> Result<Self, ClientError> {
+    pub fn open(
+        data: DataDir,
+        media: &media_store::StoreConfig,
+        accounts: Desk,
+    ) -> Result<Self, ClientError> {
         if data.is_served() {
             return Ok(Self::Running(data));
         }
         let lock = DataLock::take(data.root())?;
         let store = Store::open(&data.media(), media)
             .map_err(|error| ClientError::Failed(error.to_string()))?;
-        Ok(Self::Own(Box::new(Own { store, data, _lock: lock })))
+        Ok(Self::Own(Box::new(Own {
+            store,
+            data,
+            accounts: AccountDoor::new(accounts, None),
+            _lock: lock,
+        })))
     }
 
     /// Carries out one command; `file` is `media put`'s.
@@ -75,7 +87,7 @@ impl Door {
             }
             Self::Own(own) => {
                 let descriptor = file.map(Into::into);
-                execute(&own.store, &own.data, request, descriptor, &mut terminal)
+                execute(&own.store, &own.data, &own.accounts, request, descriptor, &mut terminal)
                     .map_err(|error| ClientError::Failed(error.to_string()))
             }
         }

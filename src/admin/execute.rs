@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use media_store::Store;
 
+use super::account::{AccountDoor, AccountDoorError};
 use super::backup::{self, BackupError};
 use super::data::DataDir;
 use super::media::{self, MediaError};
@@ -17,6 +18,9 @@ pub enum CommandError {
     /// A chore of the store.
     #[error("{0}")]
     Media(#[from] MediaError),
+    /// Something with accounts.
+    #[error("{0}")]
+    Account(#[from] AccountDoorError),
     /// A backup.
     #[error("{0}")]
     Backup(#[from] BackupError),
@@ -35,6 +39,7 @@ pub enum CommandError {
 pub fn execute(
     store: &Store,
     data: &DataDir,
+    accounts: &AccountDoor,
     request: &Request,
     descriptor: Option<OwnedFd>,
     report: &mut dyn Report,
@@ -48,6 +53,7 @@ pub fn execute(
         Request::MediaGc => media::gc(store, report)?,
         Request::MediaScrub => media::scrub(store, report)?,
         Request::MediaStat => media::stat(store, report)?,
+        Request::Account { command_on } => accounts.carry_out(data, command_on, report)?,
         Request::Backup { folder } if folder.is_relative() => {
             return Err(CommandError::RelativeFolder);
         }

@@ -1,6 +1,7 @@
 //! What the operator has: the command line, the socket that serves it while the server runs, and
 //! the listener for metrics and health.
 
+pub mod account;
 pub mod backup;
 pub mod cli;
 pub mod client;

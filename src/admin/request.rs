@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use media_store::{Progress, ProgressUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::chat::accounts::command::AccountCommand;
+
 /// A command. Each is one connection's first frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
@@ -20,6 +22,11 @@ pub enum Request {
     MediaScrub,
     /// Counts what is there.
     MediaStat,
+    /// Does something with accounts.
+    Account {
+        /// What.
+        command_on: AccountCommand,
+    },
     /// Copies the data into a folder.
     Backup {
         /// An absolute path.

@@ -16,6 +16,7 @@ use media_store::{Progress, ProgressUnit, Store};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 
+use super::account::AccountDoor;
 use super::data::DataDir;
 use super::execute::execute;
 use super::frame;
@@ -49,6 +50,8 @@ pub struct Desk {
     pub store: Store,
     /// Where everything lies.
     pub data: DataDir,
+    /// Where commands on accounts go.
+    pub accounts: AccountDoor,
     /// Which parts serve.
     pub health: Health,
     /// Who takes hand-overs.
@@ -133,7 +136,8 @@ fn carry_out(stream: UnixStream, desk: &Desk) -> io::Result<()> {
         request => {
             let mut report = Wire::new(&stream);
             let descriptor = descriptors.into_iter().next();
-            let done = execute(&desk.store, &desk.data, &request, descriptor, &mut report);
+            let done =
+                execute(&desk.store, &desk.data, &desk.accounts, &request, descriptor, &mut report);
             frame::send(
                 &stream,
                 &match done {

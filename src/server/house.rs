@@ -16,6 +16,7 @@ use super::listeners::Listeners;
 use super::systemd::{self, Notice};
 use super::{Builder, Order, signals};
 use crate::admin::DataDir;
+use crate::admin::account::AccountDoor;
 use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
@@ -279,6 +280,7 @@ impl Base {
         let desk = Desk {
             store: self.store.clone(),
             data: self.data.clone(),
+            accounts: AccountDoor::new(self.config.account_desk(), None),
             health: self.health.clone(),
             take_overs: self.take_overs(),
         };
