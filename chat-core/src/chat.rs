@@ -223,6 +223,7 @@ impl Chat {
                 routes: VecDeque::new(),
                 questions: Vec::new(),
                 next_query: QueryId(1),
+                capabilities: Default::default(),
             },
             touched: SmallVec::new(),
         }

@@ -37,6 +37,7 @@ pub(crate) struct Effects {
     pub(crate) routes: std::collections::VecDeque<Route>,
     pub(crate) questions: Vec<Question>,
     pub(crate) next_query: QueryId,
+    pub(crate) capabilities: crate::features::capabilities::Known,
 }
 
 impl Effects {

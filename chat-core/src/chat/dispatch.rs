@@ -3,7 +3,7 @@
 use super::loading::Absent;
 use super::{Chat, Closing, login, management};
 use crate::context::{Context, Request, Route};
-use crate::features::{self, Action, At, Iq, Reply, blocking, messages, presence};
+use crate::features::{self, Action, At, Iq, Reply, blocking, capabilities, messages, presence};
 use crate::id::StreamId;
 use crate::jid::{AccountId, Jid};
 use crate::stanza::{Kind, Stanza, StanzaError};
@@ -132,7 +132,10 @@ pub(super) fn answer_iq(
     to: Option<Jid>,
     stanza: &Stanza,
 ) -> Result<(), StanzaError> {
-    let Some(action) = check_iq(stanza)? else { return Ok(()) };
+    let Some(action) = check_iq(stanza)? else {
+        capabilities::take_answer(ctx, from, stanza);
+        return Ok(());
+    };
     let whole = stanza.element();
     let Some(payload) = whole.children().next().cloned() else {
         return Err(StanzaError::bad_request());

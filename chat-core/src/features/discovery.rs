@@ -1,6 +1,6 @@
 //! XEP-0030 Service Discovery, with XEP-0128 and XEP-0157: what the server and an account can do.
 
-use super::{Action, At, FEATURES, Feature, Iq, Reply, Row, data_form};
+use super::{Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, pubsub};
 use crate::context::Context;
 use crate::ns;
 use crate::stanza::StanzaError;
@@ -12,8 +12,10 @@ pub(super) const FEATURE: Feature = Feature {
     requests: &[
         info(At::Server, server_info),
         info(At::Own, account_info),
-        items(At::Server),
-        items(At::Own),
+        info(At::Other, account_info),
+        items(At::Server, no_items),
+        items(At::Own, account_items),
+        items(At::Other, account_items),
     ],
     ..Feature::named("discovery")
 };
@@ -24,8 +26,8 @@ const fn info(at: At, handle: Handle) -> Row {
     Row { at, action: Action::Get, name: "query", ns: ns::DISCO_INFO, handle }
 }
 
-const fn items(at: At) -> Row {
-    Row { at, action: Action::Get, name: "query", ns: ns::DISCO_ITEMS, handle: no_items }
+const fn items(at: At, handle: Handle) -> Row {
+    Row { at, action: Action::Get, name: "query", ns: ns::DISCO_ITEMS, handle }
 }
 
 fn server_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
@@ -43,12 +45,35 @@ fn server_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     Ok(Reply::Result(Some(query)))
 }
 
-fn account_info(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    check_node(iq)?;
+fn account_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    if let Some(node) = iq.payload.attr("node") {
+        let info = pubsub::node_info(ctx, node, &iq.request.from)?;
+        return Ok(Reply::Result(Some(info)));
+    }
+    check_subscribed(ctx, iq)?;
     let query = Element::new("query", ns::DISCO_INFO)
         .with_child(identity("account", "registered", ""))
+        .with_child(identity("pubsub", "pep", ""))
         .with_children(features(|feature| feature.account_features));
     Ok(Reply::Result(Some(query)))
+}
+
+/// An account's nodes, or the items of one.
+fn account_items(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    match iq.payload.attr("node") {
+        Some(node) => pubsub::item_ids(ctx, node, &iq.request),
+        None => {
+            check_subscribed(ctx, iq)?;
+            Ok(Reply::Result(Some(pubsub::node_items(ctx, &iq.request.from))))
+        }
+    }
+}
+
+/// XEP-0030 8: who may not see an account's presence does not learn that it exists.
+fn check_subscribed(ctx: &Context<'_>, iq: &Iq) -> Result<(), StanzaError> {
+    let from = &iq.request.from;
+    let may_ask = ctx.account.jid.is_bare_of(from) || ctx.account.state.roster.is_seen_by(from);
+    if may_ask { Ok(()) } else { Err(StanzaError::service_unavailable()) }
 }
 
 fn no_items(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
@@ -56,7 +81,7 @@ fn no_items(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     Ok(Reply::Result(Some(Element::new("query", ns::DISCO_ITEMS))))
 }
 
-/// Neither the server nor an account has nodes of its own.
+/// The server has no nodes.
 fn check_node(iq: &Iq) -> Result<(), StanzaError> {
     match iq.payload.attr("node") {
         None => Ok(()),

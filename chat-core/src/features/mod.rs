@@ -7,7 +7,10 @@ use crate::transaction::Record;
 use crate::xml::Element;
 
 pub mod archive;
+pub mod avatars;
 pub mod blocking;
+mod bookmarks;
+pub(crate) mod capabilities;
 pub mod carbons;
 pub mod client_state;
 mod data_form;
@@ -15,6 +18,8 @@ pub mod discovery;
 pub mod messages;
 pub mod ping;
 pub mod presence;
+pub mod private_storage;
+pub mod pubsub;
 mod result_set;
 pub mod roster;
 pub mod session;
@@ -35,6 +40,11 @@ pub const FEATURES: &[Feature] = &[
     ping::FEATURE,
     session::FEATURE,
     version::FEATURE,
+    capabilities::FEATURE,
+    pubsub::FEATURE,
+    avatars::FEATURE,
+    bookmarks::FEATURE,
+    private_storage::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
@@ -42,8 +52,12 @@ pub const FEATURES: &[Feature] = &[
 pub struct State {
     /// XEP-0313.
     pub archive: archive::Preferences,
+    /// XEP-0084.
+    pub avatar: Option<avatars::Avatar>,
     /// XEP-0191.
     pub blocked: blocking::Blocked,
+    /// XEP-0163.
+    pub nodes: pubsub::Nodes,
     /// RFC 6121 2.
     pub roster: roster::Roster,
 }

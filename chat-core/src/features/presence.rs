@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Change, FEATURES, Feature, client_state, messages, subscription};
+use super::{Change, FEATURES, Feature, avatars, client_state, messages, pubsub, subscription};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
@@ -56,6 +56,7 @@ pub(crate) fn receive(ctx: &mut Context<'_>, route: &Route) {
                 None => session.presence.is_some(),
             });
         }
+        Some(PresenceType::Probe) if pubsub::take_probe(ctx, route) => {}
         Some(PresenceType::Probe) => answer_probe(ctx, &route.from),
         Some(kind) => subscription::receive(ctx, kind, route),
         None => {}
@@ -81,6 +82,19 @@ pub(crate) fn hide_from(ctx: &mut Context<'_>, contact: &Jid) {
     let sessions: Vec<Jid> = ctx.account.available().map(|session| session.jid.clone()).collect();
     for from in sessions {
         ctx.forward(Route::new(from, contact.clone(), gone.clone()));
+    }
+}
+
+/// Shows the available sessions again, because of something that is part of their presence.
+pub(crate) fn refresh(ctx: &mut Context<'_>) {
+    let shown: Vec<_> = ctx.account.available().filter_map(presence_of).collect();
+    for (from, stanza) in shown {
+        let Some(stanza) = avatars::with_hash(ctx, &stanza) else { continue };
+        let session = ctx.account.session_mut(from.resource().unwrap_or_default());
+        if let Some(presence) = session.and_then(|session| session.presence.as_mut()) {
+            presence.stanza = render(&stanza, &from, &from.bare());
+        }
+        broadcast(ctx, &from, &stanza);
     }
 }
 
@@ -116,6 +130,8 @@ fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), St
             priority.text().trim().parse::<i8>().map_err(|_| StanzaError::bad_request())?
         }
     };
+    let with_avatar = avatars::with_hash(ctx, stanza);
+    let stanza = with_avatar.as_ref().unwrap_or(stanza);
     let Some(session) = ctx.account.session_mut(resource) else { return Ok(()) };
     let from = session.jid.clone();
     let presence = Availability { priority, stanza: render(stanza, &from, &from.bare()) };

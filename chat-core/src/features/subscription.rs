@@ -1,7 +1,7 @@
 //! RFC 6121 3 and its appendix A: who may see whose presence.
 
 use super::roster::{self, Item};
-use super::{Feature, presence};
+use super::{Feature, presence, pubsub};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
@@ -101,6 +101,9 @@ pub(crate) fn receive(ctx: &mut Context<'_>, kind: PresenceType, route: &Route) 
         }),
         _ => false,
     };
+    if is_shown && kind == PresenceType::Subscribed {
+        pubsub::ask_contact(ctx, &contact);
+    }
     if is_shown {
         presence::show(ctx, &contact, &stanza, |session| session.presence.is_some());
     }
