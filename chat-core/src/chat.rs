@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
-use crate::context::{Context, Effect, Effects, Question, Route};
+use crate::context::{Asked, Context, Effect, Effects, Question, Route};
+use crate::features::upload_slots::SlotRequest;
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::Stanza;
@@ -151,7 +152,16 @@ pub enum Closing {
 
 /// What goes to the world outside of XMPP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outward {}
+pub enum Outward {
+    /// A client wants to upload a file (XEP-0363). Answered by [`Input::Answered`] with
+    /// [`Answer::Slot`]; any error is one of the server.
+    RequestSlot {
+        /// The answer's number.
+        query: QueryId,
+        /// What it wants.
+        slot: SlotRequest,
+    },
+}
 
 /// The chat server.
 pub struct Chat {
@@ -360,9 +370,12 @@ impl Chat {
                 .accounts
                 .get(&question.account)
                 .map_or(Ticket(0), |account| account.last_ticket);
-            let (id, query) = (question.id, question.query.clone());
-            self.questions.insert(id, question);
-            self.hold(after, Output::Ask { id, query });
+            let output = match &question.asked {
+                Asked::Storage(query) => Output::Ask { id: question.id, query: query.clone() },
+                Asked::Outside(outward) => Output::Outward(outward.clone()),
+            };
+            self.questions.insert(question.id, question);
+            self.hold(after, output);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the core is told once, at start.
 
+use crate::features::external_services::ExternalService;
 use crate::jid::Jid;
 use crate::sasl::ServerSecret;
 use crate::transaction::RECENT_ORIGINS_MAX;
@@ -13,8 +14,10 @@ pub struct Config {
     pub server_secret: Option<ServerSecret>,
     /// The addresses of XEP-0157, as URIs.
     pub abuse_contacts: Vec<Box<str>>,
-    /// Where XEP-0363 puts files; no slots are offered without it.
+    /// Bytes of one file of XEP-0363; no slots are offered without it.
     pub upload_bytes_max: Option<u64>,
+    /// What XEP-0215 tells of.
+    pub external_services: Vec<ExternalService>,
     /// Messages that one account's archive holds at most before senders get `resource-constraint`.
     pub archive_messages_max: u64,
 }
@@ -27,6 +30,7 @@ impl Config {
             server_secret: None,
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
+            external_services: Vec::new(),
             archive_messages_max: u64::MAX,
         }
     }

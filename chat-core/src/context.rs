@@ -99,8 +99,14 @@ type Continue = Box<dyn FnOnce(&mut Context<'_>, Result<Answer, StorageError>) +
 pub(crate) struct Question {
     pub(crate) id: QueryId,
     pub(crate) account: AccountId,
-    pub(crate) query: Query,
+    pub(crate) asked: Asked,
     pub(crate) then: Continue,
+}
+
+/// Whom a question goes to.
+pub(crate) enum Asked {
+    Storage(Query),
+    Outside(Outward),
 }
 
 /// Who asked, so that an answer can be given later.
@@ -210,10 +216,24 @@ impl Context<'_> {
         query: Query,
         then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
     ) {
+        self.add_question(|_| Asked::Storage(query), Box::new(then));
+    }
+
+    /// Asks the world outside of XMPP, once what the account has changed is durable. The answer
+    /// comes while the account is active, or not at all.
+    pub fn ask_outside(
+        &mut self,
+        outward: impl FnOnce(QueryId) -> Outward,
+        then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
+    ) {
+        self.add_question(|id| Asked::Outside(outward(id)), Box::new(then));
+    }
+
+    fn add_question(&mut self, asked: impl FnOnce(QueryId) -> Asked, then: Continue) {
         let id = self.effects.next_query;
         self.effects.next_query = QueryId(id.0 + 1);
         let account = self.account.id;
-        self.effects.questions.push(Question { id, account, query, then: Box::new(then) });
+        self.effects.questions.push(Question { id, account, asked: asked(id), then });
     }
 
     /// Answers an IQ.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::features::upload_slots::SlotAnswer;
 use crate::id::{MessageId, Ticket};
 use crate::jid::AccountId;
 
@@ -277,6 +278,8 @@ pub enum Answer {
     Items(Vec<Item>),
     /// To [`Query::Numbers`]: those that have an account.
     Numbers(Vec<(Box<str>, AccountId)>),
+    /// To [`crate::chat::Outward::RequestSlot`], and not from storage.
+    Slot(SlotAnswer),
 }
 
 /// An account's small state.

@@ -1,6 +1,9 @@
 //! XEP-0030 Service Discovery, with XEP-0128 and XEP-0157: what the server and an account can do.
 
-use super::{Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, pubsub};
+use super::{
+    Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, external_services, pubsub,
+    upload_slots,
+};
 use crate::context::Context;
 use crate::ns;
 use crate::stanza::StanzaError;
@@ -35,6 +38,8 @@ fn server_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let mut query = Element::new("query", ns::DISCO_INFO)
         .with_child(identity("server", "im", "Whimbrel"))
         .with_children(features(|feature| feature.server_features));
+    upload_slots::describe(ctx, &mut query);
+    external_services::describe(ctx, &mut query);
     if !ctx.config.abuse_contacts.is_empty() {
         let mut field = data_form::empty_field("abuse-addresses", "list-multi");
         for address in &ctx.config.abuse_contacts {

@@ -15,6 +15,7 @@ pub mod carbons;
 pub mod client_state;
 mod data_form;
 pub mod discovery;
+pub mod external_services;
 pub mod messages;
 pub mod ping;
 pub mod presence;
@@ -24,6 +25,7 @@ mod result_set;
 pub mod roster;
 pub mod session;
 pub mod subscription;
+pub mod upload_slots;
 pub mod version;
 
 /// All features.
@@ -45,6 +47,8 @@ pub const FEATURES: &[Feature] = &[
     avatars::FEATURE,
     bookmarks::FEATURE,
     private_storage::FEATURE,
+    upload_slots::FEATURE,
+    external_services::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.

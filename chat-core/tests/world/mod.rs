@@ -45,7 +45,7 @@ impl World {
     pub fn new() -> World {
         let now = Now { elapsed_ms: 0, unix_ms: 1_790_000_000_000 };
         World {
-            chat: start(&Disk::default()),
+            chat: start(&Disk::default(), config()),
             disk: Disk::default(),
             now,
             commits_at_once: true,
@@ -58,6 +58,11 @@ impl World {
             outward: Vec::new(),
             next_stream: 1,
         }
+    }
+
+    /// A world with other settings.
+    pub fn configured(config: Config) -> World {
+        World { chat: start(&Disk::default(), config), ..World::new() }
     }
 
     /// A world with these accounts, each with a client `NAME/phone` that is available.
@@ -224,7 +229,7 @@ impl World {
         self.uncommitted.clear();
         self.streams.clear();
         self.inboxes.clear();
-        self.chat = start(&self.disk);
+        self.chat = start(&self.disk, config());
     }
 
     /// Any input.
@@ -281,7 +286,11 @@ impl World {
     }
 }
 
-fn start(disk: &Disk) -> Chat {
-    let config = Config::new(Jid::parse(DOMAIN).unwrap());
+/// The settings of a world.
+pub fn config() -> Config {
+    Config::new(Jid::parse(DOMAIN).unwrap())
+}
+
+fn start(disk: &Disk, config: Config) -> Chat {
     Chat::new(config, disk.newest(), [7; 32])
 }
