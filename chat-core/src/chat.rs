@@ -30,6 +30,8 @@ mod login;
 mod management;
 mod routing;
 
+pub(crate) use dispatch::refuse;
+
 /// What the core is told.
 #[derive(Debug)]
 pub enum Input {

@@ -3,7 +3,9 @@
 use super::loading::Absent;
 use super::{Chat, Closing, login, management};
 use crate::context::{Context, Request, Route};
-use crate::features::{self, Action, At, Iq, Reply, blocking, capabilities, messages, presence};
+use crate::features::{
+    self, Action, At, Iq, Reply, blocking, capabilities, contact_lookup, messages, presence,
+};
 use crate::id::StreamId;
 use crate::jid::{AccountId, Jid};
 use crate::stanza::{Kind, Stanza, StanzaError};
@@ -92,11 +94,18 @@ fn take_stanza(
     if let Some(to) = &to {
         blocking::check_leaving(ctx, to)?;
     }
+    if let Some(to) = to.as_ref().filter(|to| is_number_of(ctx, to)) {
+        return contact_lookup::redirect(ctx, from, to, stanza);
+    }
     match stanza.kind() {
         Kind::Message => messages::send(ctx, from, to, stanza),
         Kind::Presence => presence::send(ctx, from, to, stanza),
         _ => take_iq(ctx, from, to, stanza),
     }
+}
+
+fn is_number_of(ctx: &Context<'_>, to: &Jid) -> bool {
+    contact_lookup::is_number(to) && to.domain() == ctx.config.domain.domain()
 }
 
 fn take_iq(
@@ -168,7 +177,7 @@ fn check_iq(stanza: &Stanza) -> Result<Option<Action>, StanzaError> {
 }
 
 /// Tells a client that its stanza was refused, unless it is an answer itself.
-fn refuse(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza, error: &StanzaError) {
+pub(crate) fn refuse(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza, error: &StanzaError) {
     if matches!(stanza.type_(), Some("error" | "result")) {
         return;
     }

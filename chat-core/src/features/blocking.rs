@@ -7,6 +7,7 @@ use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, ErrorType, MessageType, StanzaError};
+use crate::transaction::Record;
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
@@ -56,6 +57,11 @@ pub(crate) fn check_leaving(ctx: &Context<'_>, to: &Jid) -> Result<(), StanzaErr
             .with_app(Element::new("blocked", ns::BLOCKING_ERRORS))),
         false => Ok(()),
     }
+}
+
+/// The record, of whatever account, says that this JID is blocked.
+pub(crate) fn blocks(record: &Record, jid: &Jid) -> bool {
+    *record.feature == *NAME && (*record.key == *jid.bare_str() || *record.key == *jid.domain())
 }
 
 fn check_in(ctx: &mut Context<'_>, message: &mut MessageIn<'_>) -> Result<Flow, StanzaError> {

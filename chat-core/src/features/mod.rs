@@ -13,6 +13,7 @@ mod bookmarks;
 pub(crate) mod capabilities;
 pub mod carbons;
 pub mod client_state;
+pub mod contact_lookup;
 mod data_form;
 pub mod discovery;
 pub mod external_services;
@@ -49,6 +50,7 @@ pub const FEATURES: &[Feature] = &[
     private_storage::FEATURE,
     upload_slots::FEATURE,
     external_services::FEATURE,
+    contact_lookup::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
@@ -60,6 +62,8 @@ pub struct State {
     pub avatar: Option<avatars::Avatar>,
     /// XEP-0191.
     pub blocked: blocking::Blocked,
+    /// Look-ups by number.
+    pub lookup: contact_lookup::Lookup,
     /// XEP-0163.
     pub nodes: pubsub::Nodes,
     /// RFC 6121 2.
