@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
 use crate::features::upload_slots::SlotRequest;
+use crate::features::web_push::{self, Push};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::Stanza;
@@ -95,6 +96,13 @@ pub enum Command {
         /// End the account's streams.
         log_out: bool,
     },
+    /// A push service no longer knows a subscription.
+    EndPush {
+        /// Whose.
+        account: AccountId,
+        /// As in [`web_push::Subscription::endpoint`].
+        endpoint: Box<str>,
+    },
 }
 
 /// What the core brings about.
@@ -163,6 +171,8 @@ pub enum Outward {
         /// What it wants.
         slot: SlotRequest,
     },
+    /// A browser is to be told that something waits (RFC 8030).
+    Push(Box<Push>),
 }
 
 /// The chat server.
@@ -409,7 +419,12 @@ impl Chat {
     }
 
     fn carry_out(&mut self, now: Now, id: u64, command: Command) {
-        let Command::Write { account, writes, log_out } = command;
+        let (account, writes, log_out) = match command {
+            Command::Write { account, writes, log_out } => (account, writes, log_out),
+            Command::EndPush { account, endpoint } => {
+                return self.end_push(now, id, account, &endpoint);
+            }
+        };
         self.effects.writes.extend(writes);
         if !self.touched.contains(&account) {
             self.touched.push(account);
@@ -418,6 +433,14 @@ impl Chat {
         if log_out {
             self.drop_account(account);
         }
+    }
+
+    fn end_push(&mut self, now: Now, id: u64, account: AccountId, endpoint: &str) {
+        let done = self.in_account(now, account, |ctx| web_push::end(ctx, endpoint));
+        if done.is_none() {
+            self.effects.writes.push(web_push::removal(account, endpoint));
+        }
+        self.finish(now, Some(id));
     }
 
     fn tick(&mut self, now: Now) {

@@ -16,6 +16,9 @@ pub struct Config {
     pub abuse_contacts: Vec<Box<str>>,
     /// Bytes of one file of XEP-0363; no slots are offered without it.
     pub upload_bytes_max: Option<u64>,
+    /// The public key of RFC 8292, a point of P-256, uncompressed; without it nobody subscribes to
+    /// pushes.
+    pub web_push_key: Option<Box<[u8]>>,
     /// What XEP-0215 tells of.
     pub external_services: Vec<ExternalService>,
     /// Messages that one account's archive holds at most before senders get `resource-constraint`.
@@ -30,6 +33,7 @@ impl Config {
             server_secret: None,
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
+            web_push_key: None,
             external_services: Vec::new(),
             archive_messages_max: u64::MAX,
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, external_services, pubsub,
-    upload_slots,
+    upload_slots, web_push,
 };
 use crate::context::Context;
 use crate::ns;
@@ -56,10 +56,11 @@ fn account_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         return Ok(Reply::Result(Some(info)));
     }
     check_subscribed(ctx, iq)?;
-    let query = Element::new("query", ns::DISCO_INFO)
+    let mut query = Element::new("query", ns::DISCO_INFO)
         .with_child(identity("account", "registered", ""))
         .with_child(identity("pubsub", "pep", ""))
         .with_children(features(|feature| feature.account_features));
+    web_push::describe(ctx, &mut query);
     Ok(Reply::Result(Some(query)))
 }
 

@@ -28,6 +28,7 @@ pub mod session;
 pub mod subscription;
 pub mod upload_slots;
 pub mod version;
+pub mod web_push;
 
 /// All features.
 pub const FEATURES: &[Feature] = &[
@@ -51,6 +52,7 @@ pub const FEATURES: &[Feature] = &[
     upload_slots::FEATURE,
     external_services::FEATURE,
     contact_lookup::FEATURE,
+    web_push::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
@@ -66,6 +68,8 @@ pub struct State {
     pub lookup: contact_lookup::Lookup,
     /// XEP-0163.
     pub nodes: pubsub::Nodes,
+    /// RFC 8030.
+    pub pushes: web_push::Subscriptions,
     /// RFC 6121 2.
     pub roster: roster::Roster,
 }
