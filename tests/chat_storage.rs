@@ -192,7 +192,8 @@ impl Chats {
     }
 
     fn commit(&mut self, ticket: u64, writes: Vec<Write>) {
-        self.storage.commit(Transaction { ticket: Ticket(ticket), writes });
+        let (ticket, settled) = (Ticket(ticket), Ticket(ticket));
+        self.storage.commit(Transaction { ticket, settled, writes });
         self.in_flight += 1;
     }
 

@@ -65,7 +65,9 @@ impl Account {
     /// a stream to be ended.
     pub(crate) fn wants_tick(&self) -> bool {
         let wants = |session: &Session| {
-            session.stream.is_none() || session.received != session.received_stored
+            session.stream.is_none()
+                || session.received != session.received_stored
+                || (session.is_behind && session.takes_messages())
         };
         self.sessions.iter().any(wants)
     }

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
+use crate::features::messages;
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
@@ -23,6 +24,8 @@ use crate::stanza::Stanza;
 use crate::stream::{Login, Ready, StreamErrorCondition};
 use crate::time::Now;
 use crate::transaction::{Answer, Query, StorageError, Transaction, Write};
+
+use loading::Arrived;
 
 mod dispatch;
 mod ending;
@@ -103,6 +106,11 @@ pub enum Command {
         /// As in [`web_push::Subscription::endpoint`].
         endpoint: Box<str>,
     },
+    /// A drill: a panic inside an account, which must harm no other ([`Chat::recover`]).
+    Panic {
+        /// Whose.
+        account: AccountId,
+    },
 }
 
 /// What the core brings about.
@@ -182,6 +190,8 @@ pub struct Chat {
     /// Accounts whose state has been asked for, and who waits for it.
     loading: HashMap<AccountId, Loading>,
     loads: HashMap<QueryId, AccountId>,
+    /// Who waited for accounts whose fate is known now, and goes on.
+    arrived: VecDeque<Arrived>,
     streams: HashMap<StreamId, Stream>,
     questions: HashMap<QueryId, Question>,
     pending: VecDeque<Pending>,
@@ -230,6 +240,7 @@ impl Chat {
             accounts: HashMap::new(),
             loading: HashMap::new(),
             loads: HashMap::new(),
+            arrived: VecDeque::new(),
             streams: HashMap::new(),
             questions: HashMap::new(),
             pending: VecDeque::new(),
@@ -257,11 +268,12 @@ impl Chat {
             Input::Login { stream, login } => self.log_in(now, stream, login),
             Input::Element { stream, element } => self.take_element(now, stream, element),
             Input::Closed { stream, is_clean } => self.take_end(now, stream, is_clean),
-            Input::Committed { ticket, result } => self.settle(now, ticket, result),
+            Input::Committed { ticket, result } => self.settle(ticket, result),
             Input::Answered { query, answer } => self.take_answer(now, query, answer),
             Input::Command { id, command } => self.carry_out(now, id, command),
             Input::Tick => self.tick(now),
         }
+        self.let_arrive(now);
     }
 
     /// The next output, if there is one.
@@ -326,7 +338,8 @@ impl Chat {
             ticket = self.next_ticket;
             self.next_ticket = Ticket(ticket.0 + 1);
             let writes = std::mem::take(&mut self.effects.writes);
-            self.ready.push_back(Output::Commit(Transaction { ticket, writes }));
+            let settled = self.committed;
+            self.ready.push_back(Output::Commit(Transaction { ticket, settled, writes }));
             for id in &touched {
                 if let Some(account) = self.accounts.get_mut(id) {
                     account.last_ticket = ticket;
@@ -395,11 +408,14 @@ impl Chat {
         let Some(question) = self.questions.remove(&id) else {
             return self.finish_loading(now, id, answer);
         };
+        if question.stream.is_some_and(|stream| !self.streams.contains_key(&stream)) {
+            return;
+        }
         self.in_account(now, question.account, |ctx| (question.then)(ctx, answer));
         self.finish(now, None);
     }
 
-    fn settle(&mut self, now: Now, ticket: Ticket, result: Result<(), StorageError>) {
+    fn settle(&mut self, ticket: Ticket, result: Result<(), StorageError>) {
         let Some(pending) = self.pending.pop_front() else { return };
         debug_assert_eq!(pending.ticket, ticket, "commits come in order");
         self.committed = ticket;
@@ -407,7 +423,9 @@ impl Chat {
             self.ready.push_back(Output::Done { id, result: result.clone() });
         }
         if result.is_err() {
-            self.held.retain(|(after, _)| *after != ticket);
+            // Questions stay: others may wait for an account that this one did not change.
+            self.held
+                .retain(|(after, output)| *after != ticket || matches!(output, Output::Ask { .. }));
             for account in pending.accounts {
                 self.drop_account(account);
             }
@@ -415,7 +433,6 @@ impl Chat {
         while self.held.front().is_some_and(|(after, _)| *after <= ticket) {
             self.ready.extend(self.held.pop_front().map(|(_, output)| output));
         }
-        let _ = now;
     }
 
     fn carry_out(&mut self, now: Now, id: u64, command: Command) {
@@ -423,6 +440,10 @@ impl Chat {
             Command::Write { account, writes, log_out } => (account, writes, log_out),
             Command::EndPush { account, endpoint } => {
                 return self.end_push(now, id, account, &endpoint);
+            }
+            Command::Panic { account } => {
+                self.touched.push(account);
+                panic!("drill in {account}");
             }
         };
         self.effects.writes.extend(writes);
@@ -450,6 +471,7 @@ impl Chat {
             self.in_account(now, id, |ctx| {
                 ending::end_stale_sessions(ctx);
                 management::store_cursors(ctx);
+                messages::catch_up_again(ctx);
             });
             self.finish(now, None);
         }

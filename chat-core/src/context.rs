@@ -100,6 +100,8 @@ pub(crate) struct Question {
     pub(crate) id: QueryId,
     pub(crate) account: AccountId,
     pub(crate) asked: Asked,
+    /// The stream without which nobody wants the answer.
+    pub(crate) stream: Option<StreamId>,
     pub(crate) then: Continue,
 }
 
@@ -189,6 +191,15 @@ impl Context<'_> {
         self.effects.sends.push(Effect::Send(stream, bytes));
     }
 
+    /// XEP-0198: asks a stream's client what it has received.
+    pub(crate) fn ask_acknowledgement(&mut self, stream: StreamId) {
+        let session = self.account.session_of_mut(stream);
+        if let Some(management) = session.and_then(|session| session.management.as_mut()) {
+            management.note_asked();
+            self.send_uncounted(stream, Bytes::from_static(ASK));
+        }
+    }
+
     /// Ends a stream.
     pub fn close(&mut self, stream: StreamId, closing: Closing) {
         self.effects.sends.push(Effect::Close(stream, closing));
@@ -216,7 +227,37 @@ impl Context<'_> {
         query: Query,
         then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
     ) {
-        self.add_question(|_| Asked::Storage(query), Box::new(then));
+        self.ask_for(None, query, then);
+    }
+
+    /// Asks the storage for a stream. If that ends first, the answer is dropped.
+    pub(crate) fn ask_for(
+        &mut self,
+        stream: Option<StreamId>,
+        query: Query,
+        then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
+    ) {
+        self.add_question(stream, |_| Asked::Storage(query), Box::new(then));
+    }
+
+    /// Asks the storage for a session, which may change its stream meanwhile. A later session of
+    /// the same resource does not get the answer.
+    pub fn ask_in_session(
+        &mut self,
+        resource: &str,
+        query: Query,
+        then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
+    ) {
+        let Some(bound_by) = self.account.session(resource).map(|session| session.bound_by) else {
+            return;
+        };
+        let resource = resource.to_owned();
+        self.ask(query, move |ctx, answer| {
+            let session = ctx.account.session(&resource);
+            if session.is_some_and(|session| session.bound_by == bound_by) {
+                then(ctx, answer);
+            }
+        });
     }
 
     /// Asks the world outside of XMPP, once what the account has changed is durable. The answer
@@ -226,14 +267,19 @@ impl Context<'_> {
         outward: impl FnOnce(QueryId) -> Outward,
         then: impl FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send + 'static,
     ) {
-        self.add_question(|id| Asked::Outside(outward(id)), Box::new(then));
+        self.add_question(None, |id| Asked::Outside(outward(id)), Box::new(then));
     }
 
-    fn add_question(&mut self, asked: impl FnOnce(QueryId) -> Asked, then: Continue) {
+    fn add_question(
+        &mut self,
+        stream: Option<StreamId>,
+        asked: impl FnOnce(QueryId) -> Asked,
+        then: Continue,
+    ) {
         let id = self.effects.next_query;
         self.effects.next_query = QueryId(id.0 + 1);
-        let account = self.account.id;
-        self.effects.questions.push(Question { id, account, asked: asked(id), then });
+        let (account, asked) = (self.account.id, asked(id));
+        self.effects.questions.push(Question { id, account, asked, stream, then });
     }
 
     /// Answers an IQ.

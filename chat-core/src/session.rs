@@ -13,6 +13,8 @@ pub struct Session {
     pub jid: Jid,
     /// The stream that carries it; none while it waits to be resumed.
     pub stream: Option<StreamId>,
+    /// The stream that bound it, which tells it from another session of the same resource.
+    pub bound_by: StreamId,
     /// What it last said of itself; none before initial presence and after unavailable presence.
     pub presence: Option<Availability>,
     /// Its roster is kept up to date: it has asked for it (RFC 6121 2.2).
@@ -21,8 +23,6 @@ pub struct Session {
     pub has_carbons: bool,
     /// XEP-0352: nobody looks at it.
     pub is_inactive: bool,
-    /// It reads the archive itself, so that nothing is replayed to it.
-    pub reads_archive: bool,
     /// XEP-0198, once enabled.
     pub management: Option<Box<Management>>,
     /// The newest stored message that was sent to it.
@@ -69,11 +69,11 @@ impl Session {
         Session {
             jid,
             stream: Some(stream),
+            bound_by: stream,
             presence: None,
             is_interested: false,
             has_carbons: false,
             is_inactive: false,
-            reads_archive: false,
             management: None,
             sent: received,
             is_behind: true,
@@ -92,6 +92,11 @@ impl Session {
     /// The presence's priority, where it gets messages that are sent to the bare JID.
     pub fn takes_messages(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// So much is unacknowledged that stored messages wait in the archive.
+    pub fn is_busy(&self) -> bool {
+        self.management.as_ref().is_some_and(|management| management.is_busy())
     }
 
     /// Its rarer state, made where it does not exist yet.

@@ -18,9 +18,12 @@ pub struct Management {
     unacknowledged: VecDeque<Sent>,
     bytes: usize,
     can_resume: bool,
+    has_overflowed: bool,
     /// Since when no stream carries the session, by [`crate::time::Now::elapsed_ms`].
     pub detached_since_ms: Option<u64>,
     asked_at: u32,
+    /// Bytes sent since.
+    unasked_bytes: usize,
 }
 
 /// A stanza that was sent and not acknowledged.
@@ -62,8 +65,10 @@ impl Management {
             unacknowledged: VecDeque::new(),
             bytes: 0,
             can_resume,
+            has_overflowed: false,
             detached_since_ms: None,
             asked_at: 0,
+            unasked_bytes: 0,
         }
     }
 
@@ -94,19 +99,30 @@ impl Management {
 
     /// Keeps a stanza until the client has acknowledged it.
     pub fn keep(&mut self, sent: Sent) -> Kept {
-        if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX || self.bytes > UNACKNOWLEDGED_BYTES_MAX
-        {
-            // Something is lost to the session: it cannot go on where it was.
+        let is_full = self.unacknowledged.len() >= UNACKNOWLEDGED_MAX
+            || self.bytes > UNACKNOWLEDGED_BYTES_MAX;
+        if is_full || self.has_overflowed {
+            // Something is lost to the session: it cannot go on where it was, and what comes
+            // later must not be taken for all.
+            self.has_overflowed = true;
             self.can_resume = false;
             return Kept::Overflow;
         }
         self.bytes += sent.bytes.len();
+        self.unasked_bytes += sent.bytes.len();
         self.unacknowledged.push_back(sent);
-        if self.sent().wrapping_sub(self.asked_at) < ASK_EVERY {
+        let unasked = self.sent().wrapping_sub(self.asked_at);
+        if unasked < ASK_EVERY && self.unasked_bytes < ASK_EVERY_BYTES {
             return Kept::Quiet;
         }
-        self.asked_at = self.sent();
+        self.note_asked();
         Kept::Ask
+    }
+
+    /// The client is asked for an acknowledgement.
+    pub fn note_asked(&mut self) {
+        self.asked_at = self.sent();
+        self.unasked_bytes = 0;
     }
 
     /// Drops what the client has, and gives the newest stored message among it.
@@ -155,6 +171,8 @@ pub fn key_of(resumption_id: &str) -> Option<u64> {
 
 /// An acknowledgement is asked for after this many stanzas.
 const ASK_EVERY: u32 = 16;
+/// An acknowledgement is asked for after this many bytes.
+const ASK_EVERY_BYTES: usize = 64 << 10;
 /// From this many unacknowledged stanzas on, stored messages wait in the archive.
 const BUSY_FROM: usize = UNACKNOWLEDGED_MAX / 2;
 /// Stanzas that a session keeps unacknowledged; stored messages beyond them wait in the archive.

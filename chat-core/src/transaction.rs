@@ -16,6 +16,9 @@ use crate::jid::AccountId;
 pub struct Transaction {
     /// Rises by one from transaction to transaction.
     pub ticket: Ticket,
+    /// The newest transaction whose fate was known when this one was made. Where a later one
+    /// failed, this one may build on what is not stored, and fails too.
+    pub settled: Ticket,
     /// In the order in which they are to be carried out.
     pub writes: Vec<Write>,
 }

@@ -34,15 +34,21 @@ impl Chat {
         {
             return self.park(stream, element, needed);
         }
-        self.in_account(now, own, |ctx| {
+        let taken = self.in_account(now, own, |ctx| {
             ctx.account.used_ms = now.elapsed_ms;
             take(ctx, stream, &element, absent);
         });
+        if taken.is_none() {
+            self.end_stream(stream, StreamErrorCondition::InternalServerError);
+        }
         self.finish(now, None);
     }
 
     /// The account that must be active before this element is handled.
     fn account_needed(&self, own: AccountId, element: &Stanza) -> Option<AccountId> {
+        if !self.accounts.contains_key(&own) {
+            return Some(own);
+        }
         let to = element.to()?;
         let addressed =
             (to.domain() == self.config.domain.domain()).then(|| AccountId::of(to)).flatten()?;

@@ -15,6 +15,7 @@ impl Chat {
         if self.end_behind(stream, is_clean) {
             return;
         }
+        self.forget_login(stream);
         let Some(link) = self.streams.get(&stream) else { return };
         let account = link.account;
         self.in_account(now, account, |ctx| {
@@ -30,7 +31,9 @@ impl Chat {
         if let Some(link) = self.streams.get_mut(&stream)
             && let Some(parked) = &mut link.parked
         {
+            // What it still sends does not count either: nothing may be missing in between.
             parked.elements.clear();
+            parked.is_closed = Some(false);
         }
         self.ready.push_back(Output::Close { stream, closing: Closing::Error(condition) });
     }
@@ -38,6 +41,7 @@ impl Chat {
     /// Forgets an account's state, which no longer is what storage holds, and ends its streams.
     pub(super) fn drop_account(&mut self, id: AccountId) {
         self.accounts.remove(&id);
+        self.questions.retain(|_, question| question.account != id);
         let ready = &mut self.ready;
         self.streams.retain(|stream, link| {
             if link.account == id {

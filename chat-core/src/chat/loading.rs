@@ -1,5 +1,7 @@
 //! Accounts become active: their state is asked for, and who needs it waits in order.
 
+use std::collections::VecDeque;
+
 use super::{Chat, Loading, Output, Parked};
 use crate::account::Account;
 use crate::config::{PARKED_MAX, ROUTES_MAX};
@@ -11,7 +13,15 @@ use crate::stream::{Login, StreamErrorCondition};
 use crate::time::Now;
 use crate::transaction::{Answer, Query, StorageError};
 
+/// Who waited for an account that is there now, or is not to be had.
+pub(super) struct Arrived {
+    absent: Option<Absent>,
+    logins: VecDeque<(StreamId, Box<Login>)>,
+    streams: VecDeque<StreamId>,
+}
+
 /// An account that could not be loaded, and what who addresses it is told.
+#[derive(Clone)]
 pub(super) struct Absent {
     pub(super) account: AccountId,
     pub(super) error: StanzaError,
@@ -31,6 +41,9 @@ impl Chat {
         else {
             return false;
         };
+        if parked.is_closed.is_some() {
+            return true;
+        }
         if parked.elements.len() < PARKED_MAX {
             parked.elements.push_back(Box::new(element.clone()));
         } else {
@@ -95,14 +108,35 @@ impl Chat {
             self.effects.routes.extend(waiting.routes);
             self.finish(now, None);
         }
-        for (stream, login) in waiting.logins {
-            match &absent {
-                None => self.log_in(now, stream, login),
-                Some(_) => self.refuse_login(stream),
+        let (logins, streams) = (waiting.logins.into(), waiting.streams.into());
+        self.arrived.push_back(Arrived { absent, logins, streams });
+    }
+
+    /// Lets those go on who waited for an account. A panic of one leaves the others waiting here
+    /// for the next input.
+    pub(super) fn let_arrive(&mut self, now: Now) {
+        while let Some(arrived) = self.arrived.front_mut() {
+            if let Some((stream, login)) = arrived.logins.pop_front() {
+                match &arrived.absent {
+                    None => self.log_in(now, stream, login),
+                    Some(_) => self.refuse_login(stream),
+                }
+            } else if let Some(stream) = arrived.streams.pop_front() {
+                let absent = arrived.absent.clone();
+                self.unpark(now, stream, absent.as_ref());
+            } else {
+                self.arrived.pop_front();
             }
         }
-        for stream in waiting.streams {
-            self.unpark(now, stream, absent.as_ref());
+    }
+
+    /// A stream ends while its login waits.
+    pub(super) fn forget_login(&mut self, stream: StreamId) {
+        for loading in self.loading.values_mut() {
+            loading.logins.retain(|(waiting, _)| *waiting != stream);
+        }
+        for arrived in &mut self.arrived {
+            arrived.logins.retain(|(waiting, _)| *waiting != stream);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::ns;
 use crate::sasl::{NewToken, TokenRefused};
 use crate::session::Session;
 use crate::stanza::{Stanza, StanzaError};
-use crate::stream::{Bind2, Login, Ready, Resume, SessionRequest, StreamErrorCondition};
+use crate::stream::{Bind2, Login, Ready, Resume, SessionRequest, StreamErrorCondition, UserAgent};
 use crate::stream_management::key_of;
 use crate::time::Now;
 use crate::transaction::{Answer, Query};
@@ -42,6 +42,7 @@ fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
     let Ok(token) = note(ctx, &login) else {
         return ctx.close(stream, Closing::Error(StreamErrorCondition::NotAuthorized));
     };
+    let agent = login.user_agent.unwrap_or_default();
     let request = match login.request {
         SessionRequest::Legacy => {
             return answer(ctx, stream, Ready { token, ..Ready::default() });
@@ -59,13 +60,13 @@ fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
             }
             Err(Refused) => {
                 return refuse_resumption(ctx, stream, resume, move |ctx, failed| {
-                    let ready = bind_inline(ctx, stream, request.bind, Some(failed));
+                    let ready = bind_inline(ctx, stream, request.bind, &agent, Some(failed));
                     answer(ctx, stream, Ready { token, ..ready });
                 });
             }
         }
     }
-    let ready = bind_inline(ctx, stream, request.bind, None);
+    let ready = bind_inline(ctx, stream, request.bind, &agent, None);
     answer(ctx, stream, Ready { token, ..ready });
 }
 
@@ -85,11 +86,12 @@ fn bind_inline(
     ctx: &mut Context<'_>,
     stream: StreamId,
     bind: Option<Bind2>,
+    agent: &UserAgent,
     failed: Option<Element>,
 ) -> Ready {
     let mut children = Vec::from_iter(failed);
     let Some(bind) = bind else { return Ready { children, ..Ready::default() } };
-    let resource = resource_of(ctx, &bind);
+    let resource = resource_of(ctx, &bind, agent);
     bind_resource(ctx, stream, &resource);
     let mut bound = Element::new("bound", ns::BIND2);
     if let Some(enable) = bind.enable
@@ -106,12 +108,16 @@ fn bind_inline(
     Ready { jid: Some(session.jid.clone()), children, ..Ready::default() }
 }
 
-/// XEP-0386 3.1: the client's tag with something of ours behind it.
-fn resource_of(ctx: &mut Context<'_>, bind: &Bind2) -> String {
-    let random = ctx.random();
+/// XEP-0386 3.1: the client's tag with something of ours behind it. An installation that names
+/// itself has the same resource each time, so that messages which wait for it find it again.
+fn resource_of(ctx: &mut Context<'_>, bind: &Bind2, agent: &UserAgent) -> String {
+    let ours = match &agent.id {
+        Some(agent) => messages::origin_digest(&format!("{} {agent}", ctx.account.id)),
+        None => ctx.random(),
+    };
     match &bind.tag {
-        Some(tag) => format!("{tag}~{random:016x}"),
-        None => format!("{random:016x}"),
+        Some(tag) => format!("{tag}~{ours:016x}"),
+        None => format!("{ours:016x}"),
     }
 }
 
@@ -236,8 +242,12 @@ fn resend(ctx: &mut Context<'_>, stream: StreamId) {
         .into_iter()
         .flat_map(|management| management.unacknowledged().map(|sent| sent.bytes.clone()))
         .collect();
-    for bytes in unacknowledged {
-        ctx.send_uncounted(stream, bytes);
+    if !unacknowledged.is_empty() {
+        for bytes in unacknowledged {
+            ctx.send_uncounted(stream, bytes);
+        }
+        // The question that was under way is lost, and messages may wait for its answer.
+        ctx.ask_acknowledgement(stream);
     }
     messages::catch_up(ctx, &resource);
 }
@@ -245,14 +255,14 @@ fn resend(ctx: &mut Context<'_>, stream: StreamId) {
 /// XEP-0198 5: the session is gone, but the client learns how far the last commit reached.
 fn refuse_resumption(
     ctx: &mut Context<'_>,
-    _stream: StreamId,
+    stream: StreamId,
     asked: &Resume,
     then: impl FnOnce(&mut Context<'_>, Element) + Send + 'static,
 ) {
     let failed = management::failed("item-not-found");
     let Some(key) = key_of(&asked.previous) else { return then(ctx, failed) };
     let query = Query::Handled { account: ctx.account.id, stream: key };
-    ctx.ask(query, move |ctx, answer| {
+    ctx.ask_for(Some(stream), query, move |ctx, answer| {
         let failed = match answer {
             Ok(Answer::Handled(Some(handled))) => failed.with_attr("h", handled.to_string()),
             _ => failed,

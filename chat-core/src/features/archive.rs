@@ -40,12 +40,17 @@ pub(crate) fn is_stored(stanza: &Stanza) -> bool {
 fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = Asked::parse(&iq.payload)?;
     let query = asked.query(ctx)?;
-    if let Some(session) = ctx.account.session_mut(iq.resource()) {
-        // A client that reads the archive before it is available has its own way to catch up.
-        session.reads_archive |= session.presence.is_none();
+    let newest = ctx.account.newest;
+    if let Some(session) = ctx.account.session_mut(iq.resource())
+        && session.presence.is_none()
+        && asked.reaches_end()
+    {
+        // A client that reads the archive before it is available has its own way to catch up;
+        // only what comes after its last question is replayed to it.
+        session.sent = session.sent.max(newest);
     }
     let request = iq.request.clone();
-    ctx.ask(Query::Archive(query), move |ctx, answer| match answer {
+    ctx.ask_in_session(iq.resource(), Query::Archive(query), move |ctx, answer| match answer {
         Ok(Answer::Archive(page)) => asked.answer(ctx, &request, page),
         _ => ctx.answer(&request, Err(StanzaError::internal_server_error())),
     });
@@ -85,6 +90,15 @@ impl Asked {
             page: Page::read(query)?,
             is_flipped: query.child("flip-page", ns::MAM).is_some(),
         })
+    }
+
+    /// It is a way to learn all that is new, be it page by page.
+    fn reaches_end(&self) -> bool {
+        self.with.is_none()
+            && self.ids.is_none()
+            && self.end_ms.is_none()
+            && self.before_id.is_none()
+            && self.page.max != Some(0)
     }
 
     fn query(&self, ctx: &Context<'_>) -> Result<ArchiveQuery, StanzaError> {

@@ -95,12 +95,11 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
     let newest = ctx.account.newest;
     let now_unix_ms = ctx.now.unix_ms;
     let Some(session) = ctx.account.session_mut(resource) else { return };
-    let is_busy = session.management.as_ref().is_some_and(|management| management.is_busy());
-    if !session.is_behind || session.is_catching_up || is_busy || session.presence.is_none() {
+    let may_go_on = session.takes_messages() && !session.is_busy();
+    if !session.is_behind || session.is_catching_up || !may_go_on {
         return;
     }
-    if session.reads_archive || session.sent >= newest {
-        session.sent = newest;
+    if session.sent >= newest {
         session.is_behind = false;
         return;
     }
@@ -117,17 +116,30 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
         count: false,
         now_unix_ms,
     });
-    let resource = resource.to_owned();
-    ctx.ask(query, move |ctx, answer| {
-        let Some(session) = ctx.account.session_mut(&resource) else { return };
+    let name = resource.to_owned();
+    ctx.ask_in_session(resource, query, move |ctx, answer| {
+        let Some(session) = ctx.account.session_mut(&name) else { return };
         session.is_catching_up = false;
         let Ok(Answer::Archive(page)) = answer else { return };
-        replay(ctx, &resource, page, newest);
+        replay(ctx, &name, page, newest);
     });
+}
+
+/// Sessions whose archive could not be read try again.
+pub(crate) fn catch_up_again(ctx: &mut Context<'_>) {
+    let behind = ctx.account.sessions.iter().filter(|session| session.is_behind);
+    let behind: Vec<String> = behind.map(|session| session.resource().to_owned()).collect();
+    for resource in behind {
+        catch_up(ctx, &resource);
+    }
 }
 
 fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: MessageId) {
     for message in &page.messages {
+        // The rest of the page is asked for again when the client has acknowledged some.
+        if ctx.account.session(resource).is_none_or(Session::is_busy) {
+            return;
+        }
         let bytes = delayed(message, &ctx.account.jid, ctx.config.domain.as_str());
         ctx.send(resource, bytes, Some(message.id));
     }
@@ -262,35 +274,34 @@ fn deliver_to_one(
     id: Option<MessageId>,
 ) -> usize {
     let is_addressed = |session: &Session| session.resource() == resource;
-    let count = send_stored(ctx, is_addressed, bytes, id);
+    let count = send_stored(ctx, is_addressed, id, |_| bytes.clone());
     if carbons::are_due(&route.stanza) {
         let own = ctx.account.jid.clone();
         let is_other = |session: &Session| session.has_carbons && session.resource() != resource;
         let copy = |session: &Session| carbons::copy(Side::Received, &own, session, bytes);
-        ctx.send_to_each(|session| is_other(session) && !session.is_behind, id, copy);
+        send_stored(ctx, is_other, id, copy);
     }
     count
 }
 
 fn deliver_to_all(ctx: &mut Context<'_>, bytes: &Bytes, id: Option<MessageId>) -> usize {
-    send_stored(ctx, Session::takes_messages, bytes, id)
+    send_stored(ctx, Session::takes_messages, id, |_| bytes.clone())
 }
 
 /// Sends a message to sessions; one that cannot take a stored message now falls behind.
 fn send_stored(
     ctx: &mut Context<'_>,
     is_meant: impl Fn(&Session) -> bool,
-    bytes: &Bytes,
     id: Option<MessageId>,
+    render: impl Fn(&Session) -> Bytes,
 ) -> usize {
     if id.is_some() {
         for session in ctx.account.sessions.iter_mut().filter(|session| is_meant(session)) {
-            session.is_behind |=
-                session.management.as_ref().is_some_and(|management| management.is_busy());
+            session.is_behind |= session.is_busy();
         }
     }
     let takes_now = |session: &Session| is_meant(session) && !(session.is_behind && id.is_some());
-    ctx.send_to_each(takes_now, id, |_| bytes.clone())
+    ctx.send_to_each(takes_now, id, render)
 }
 
 fn with_stanza_id(rendered: &Bytes, own: &Jid, id: MessageId) -> Bytes {

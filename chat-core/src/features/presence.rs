@@ -140,6 +140,8 @@ fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), St
     if change == Change::Came {
         learn(ctx, resource, &from);
     }
+    // Below zero, what is for all of the account's sessions passes it by.
+    session_stays_behind(ctx, resource, priority);
     broadcast(ctx, &from, stanza);
     tell(ctx, resource, change);
     if change == Change::Came {
@@ -149,6 +151,12 @@ fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), St
         messages::catch_up(ctx, resource);
     }
     Ok(())
+}
+
+fn session_stays_behind(ctx: &mut Context<'_>, resource: &str, priority: i8) {
+    if let Some(session) = ctx.account.session_mut(resource) {
+        session.is_behind |= priority < 0;
+    }
 }
 
 fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Stanza>) {

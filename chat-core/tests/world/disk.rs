@@ -55,6 +55,11 @@ impl Disk {
         self.messages.keys().next_back().copied().unwrap_or_default()
     }
 
+    /// The message is stored.
+    pub fn has(&self, id: MessageId) -> bool {
+        self.messages.contains_key(&id)
+    }
+
     /// All messages of an account's archive, oldest first.
     pub fn archive(&self, account: AccountId) -> Vec<(MessageId, String)> {
         let has = |message: &Message| message.entries.iter().any(|entry| entry.account == account);
@@ -195,7 +200,11 @@ impl Disk {
             key: key.clone(),
             value: value.clone(),
         };
-        let sent = self.entries(account).filter(|(_, _, entry)| entry.is_outgoing);
+        // A message to oneself has one entry, which is both sides.
+        let is_own = |message: &Message| !message.entries.iter().any(|entry| entry.is_outgoing);
+        let sent = self
+            .entries(account)
+            .filter(|(_, message, entry)| entry.is_outgoing || is_own(message));
         let unique = sent.filter_map(|(_, message, _)| message.origin);
         let mut recent_origins: Vec<u64> =
             unique.filter(|origin| origin.is_unique).map(|origin| origin.digest).collect();

@@ -30,7 +30,11 @@ impl Running {
     }
 
     pub fn commit(&mut self, writes: Vec<Write>) {
-        self.storage.commit(Transaction { ticket: Ticket(self.next), writes });
+        self.storage.commit(Transaction {
+            ticket: Ticket(self.next),
+            settled: Ticket(self.next - 1),
+            writes,
+        });
         self.next += 1;
     }
 
