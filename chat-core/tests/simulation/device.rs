@@ -41,6 +41,8 @@ pub struct Device {
     pub reads_archive: bool,
     /// Its last presence was an ordinary one.
     pub is_shown: bool,
+    /// It reads the archive, and is not available before it has come to its end.
+    pub is_reading: bool,
     read_to: Option<MessageId>,
     pub uplink: VecDeque<String>,
     pub downlink: VecDeque<Arriving>,
@@ -67,6 +69,7 @@ impl Device {
             is_online: false,
             reads_archive: false,
             is_shown: true,
+            is_reading: false,
             read_to: None,
             uplink: VecDeque::new(),
             downlink: VecDeque::new(),
@@ -117,11 +120,12 @@ impl Device {
 
     /// Messages may pass it by.
     pub fn may_hide(&self) -> bool {
-        self.is_online && !self.is_shown
+        self.is_online && !self.is_shown && !self.is_reading
     }
 
     pub fn show(&mut self) {
         self.is_shown = true;
+        self.is_reading = false;
         self.send("<presence/>".to_owned(), None);
     }
 
@@ -176,7 +180,9 @@ impl Device {
     fn begin(&mut self, id: String) {
         let unacknowledged = VecDeque::new();
         self.management = Some(Management { id, received: 0, acknowledged: 0, unacknowledged });
+        self.is_reading = false;
         if self.reads_archive {
+            self.is_reading = true;
             self.read_to = self.got.last().map(|(id, _)| *id);
             self.read_archive();
         } else {

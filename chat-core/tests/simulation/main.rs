@@ -42,6 +42,6 @@ fn quieten_drills() {
 }
 
 /// Schedules of a run in which nothing else is asked for.
-const SCHEDULES: u64 = 1500;
+const SCHEDULES: u64 = 1000;
 /// What happens in one schedule before quiet comes.
 const STEPS: usize = 200;

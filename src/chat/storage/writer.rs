@@ -42,6 +42,8 @@ pub(super) struct Writer {
     pub report: Report,
     pub metrics: StorageMetrics,
     condition: Condition,
+    /// The newest transaction that failed, and on which others may build.
+    failed: Ticket,
 }
 
 /// Whether commits can succeed.
@@ -58,7 +60,7 @@ enum Condition {
 
 impl Writer {
     pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
-        Self { tables, report, metrics, condition: Condition::Sound }
+        Self { tables, report, metrics, condition: Condition::Sound, failed: Ticket(0) }
     }
 
     /// Returns when the channel is closed and what waited in it is committed.
@@ -96,6 +98,7 @@ impl Writer {
                 }
             },
         };
+        self.note_failures(&batch, &outcomes);
         self.metrics.transactions_waiting.add(-(batch.len() as i64));
         self.metrics.commit_time.observe(begun.elapsed());
         let tickets = batch.iter().map(|transaction| transaction.ticket);
@@ -119,7 +122,10 @@ impl Writer {
         // What is in the batch is told even if it could not begin.
         while let Some(transaction) = next.take() {
             let carried_out = match (&started, is_refused) {
-                (Ok(()), false) => self.tables.carry_out(&transaction.writes),
+                (Ok(()), false) => match self.founded(&transaction) {
+                    Ok(()) => self.tables.carry_out(&transaction.writes),
+                    Err(error) => Err(WriteError::Refused(error)),
+                },
                 _ => Ok(()),
             };
             batch.push(transaction);
@@ -160,7 +166,16 @@ impl Writer {
         self.tables.begin()?;
         let mut outcomes = Vec::with_capacity(batch.len());
         for transaction in batch {
-            outcomes.push(match self.tables.carry_out_apart(&transaction.writes) {
+            let carried_out = match self.founded(transaction) {
+                Ok(()) => self.tables.carry_out_apart(&transaction.writes),
+                Err(error) => Err(WriteError::Refused(error)),
+            };
+            if let Err(WriteError::Refused(error)) = &carried_out
+                && may_be_built_on(error)
+            {
+                self.failed = transaction.ticket;
+            }
+            outcomes.push(match carried_out {
                 Ok(()) => Ok(()),
                 Err(WriteError::Refused(error)) => {
                     self.metrics.refused.inc();
@@ -171,6 +186,24 @@ impl Writer {
             });
         }
         Ok(outcomes)
+    }
+
+    /// What was made before the core knew that something failed may build on it, and is refused.
+    fn founded(&self, transaction: &Transaction) -> Result<(), StorageError> {
+        if transaction.settled >= self.failed {
+            return Ok(());
+        }
+        let reason = format!("it was made before {:?} failed", self.failed);
+        Err(StorageError::Failed { reason })
+    }
+
+    fn note_failures(&mut self, batch: &[Transaction], outcomes: &[Result<(), StorageError>]) {
+        let outcomes = batch.iter().zip(outcomes);
+        for (transaction, outcome) in outcomes {
+            if outcome.as_ref().is_err_and(may_be_built_on) {
+                self.failed = transaction.ticket;
+            }
+        }
     }
 
     fn has_chores(&self) -> bool {
@@ -258,4 +291,9 @@ impl Writer {
         self.condition = Condition::Sound;
         Ok(())
     }
+}
+
+/// What exists already was refused to a command, which changes nothing in memory.
+fn may_be_built_on(error: &StorageError) -> bool {
+    !matches!(error, StorageError::Exists { .. })
 }
