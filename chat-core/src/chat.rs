@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
+use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
 use crate::features::messages;
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
@@ -201,6 +202,8 @@ pub struct Chat {
     next_ticket: Ticket,
     effects: Effects,
     touched: SmallVec<[AccountId; 4]>,
+    /// When expired messages are next removed, by [`Now::elapsed_ms`].
+    remove_expired_at_ms: u64,
 }
 
 /// A stream that has logged in.
@@ -259,6 +262,7 @@ impl Chat {
                 capabilities: Default::default(),
             },
             touched: SmallVec::new(),
+            remove_expired_at_ms: 0,
         }
     }
 
@@ -464,7 +468,17 @@ impl Chat {
         self.finish(now, Some(id));
     }
 
+    /// What is over leaves the disk, even where nobody reads it any more.
+    fn remove_expired(&mut self, now: Now) {
+        if now.elapsed_ms >= self.remove_expired_at_ms {
+            self.remove_expired_at_ms = now.elapsed_ms + REMOVE_EXPIRED_EVERY_MS;
+            self.effects.writes.push(Write::RemoveExpired { until_unix_ms: now.unix_ms });
+            self.finish(now, None);
+        }
+    }
+
     fn tick(&mut self, now: Now) {
+        self.remove_expired(now);
         let wanting = self.accounts.iter().filter(|(_, account)| account.wants_tick());
         let ids: Vec<AccountId> = wanting.map(|(id, _)| *id).collect();
         for id in ids {

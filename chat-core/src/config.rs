@@ -23,6 +23,8 @@ pub struct Config {
     pub external_services: Vec<ExternalService>,
     /// Messages that one account's archive holds at most before senders get `resource-constraint`.
     pub archive_messages_max: u64,
+    /// Messages older than this stay in the archives even if their author retracts them.
+    pub retraction_within_ms: Option<u64>,
 }
 
 impl Config {
@@ -36,6 +38,7 @@ impl Config {
             web_push_key: None,
             external_services: Vec::new(),
             archive_messages_max: u64::MAX,
+            retraction_within_ms: None,
         }
     }
 }

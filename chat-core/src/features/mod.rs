@@ -16,6 +16,7 @@ pub mod client_state;
 pub mod contact_lookup;
 mod data_form;
 pub mod discovery;
+pub(crate) mod ephemeral;
 pub mod external_services;
 pub mod messages;
 pub mod ping;
@@ -23,6 +24,7 @@ pub mod presence;
 pub mod private_storage;
 pub mod pubsub;
 mod result_set;
+mod retraction;
 pub mod roster;
 pub mod session;
 pub mod subscription;
@@ -37,6 +39,8 @@ pub const FEATURES: &[Feature] = &[
     subscription::FEATURE,
     presence::FEATURE,
     archive::FEATURE,
+    ephemeral::FEATURE,
+    retraction::FEATURE,
     carbons::FEATURE,
     client_state::FEATURE,
     messages::FEATURE,

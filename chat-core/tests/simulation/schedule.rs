@@ -168,7 +168,11 @@ impl Schedule {
         let name = format!("m{}", self.sent.len());
         let to = self.address(peer);
         let inside = match self.random.below(40) {
-            0..10 => format!("<received xmlns='urn:xmpp:receipts' id='{name}'/>"),
+            0..4 if !self.sent.is_empty() => {
+                let retracted = self.random.below(self.sent.len());
+                format!("<retract xmlns='urn:xmpp:message-retract:1' id='m{retracted}'/>")
+            }
+            4..10 => format!("<received xmlns='urn:xmpp:receipts' id='{name}'/>"),
             10 => format!("<body>{}</body>", "long ".repeat(self.random.below(30_000))),
             _ => format!("<body>{name}</body>"),
         };
