@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Port 0: the system chooses one that is free.
     config.http.listen = vec!["127.0.0.1:0".parse()?];
     config.http.listen_tls = vec![];
+    config.xmpp.enabled = false;
     config.admin.listen = vec![];
     config.sites[0].root = arguments.folder;
 

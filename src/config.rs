@@ -240,8 +240,9 @@ impl Config {
 
     /// Whether any listener needs a certificate.
     pub fn speaks_tls(&self) -> bool {
-        let lists = [&self.http.listen_tls, &self.xmpp.listen, &self.xmpp.listen_tls];
-        lists.iter().any(|list| !list.is_empty())
+        let xmpp = [&self.xmpp.listen, &self.xmpp.listen_tls];
+        let by_xmpp = self.xmpp.enabled && xmpp.iter().any(|list| !list.is_empty());
+        by_xmpp || !self.http.listen_tls.is_empty()
     }
 
     fn resolve(&mut self, folder: &Path) {

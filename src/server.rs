@@ -23,6 +23,7 @@ mod listeners;
 mod reload;
 mod signals;
 mod systemd;
+mod xmpp;
 
 pub use handover::HandOverError;
 pub use listeners::{BindError, Listeners};

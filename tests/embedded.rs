@@ -13,6 +13,7 @@ fn config(folder: &std::path::Path) -> Config {
     let mut config = Config { data_dir: folder.join("data"), ..Config::default() };
     config.http.listen = vec![any];
     config.http.listen_tls = vec![];
+    config.xmpp.enabled = false;
     config.admin.listen = vec![any];
     config.sites[0].root = folder.to_owned();
     config

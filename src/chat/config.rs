@@ -8,6 +8,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct XmppConfig {
+    /// Whether there is a chat server.
+    pub enabled: bool,
     /// Listeners for clients that begin without TLS and ask for it by STARTTLS (RFC 6120 5).
     pub listen: Vec<SocketAddr>,
     /// Listeners for clients with TLS from the start (XEP-0368).
@@ -60,6 +62,7 @@ pub enum PlainOnLoopback {
 impl Default for XmppConfig {
     fn default() -> Self {
         Self {
+            enabled: true,
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 5222))],
             listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 5223))],
             plain_on_loopback: PlainOnLoopback::WebSocket,

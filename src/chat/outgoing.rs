@@ -74,11 +74,6 @@ impl Outgoing {
             self.pieces = VecDeque::new();
         }
     }
-
-    /// Forgets what has not begun to leave; the peer would not find its place again otherwise.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

@@ -31,10 +31,9 @@ impl Paces {
     /// What a client of this address may send: loopback is never limited.
     pub fn of(&self, peer: IpAddr) -> Self {
         match peer.to_canonical().is_loopback() {
-            true => Self {
-                stanzas: Rate { per_s: 0, burst: 0 },
-                bytes: Rate { per_s: 0, burst: 0 },
-            },
+            true => {
+                Self { stanzas: Rate { per_s: 0, burst: 0 }, bytes: Rate { per_s: 0, burst: 0 } }
+            }
             false => *self,
         }
     }

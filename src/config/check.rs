@@ -47,11 +47,13 @@ impl Config {
     }
 
     fn check_listeners(&self, found: &mut Findings) {
+        let none = Vec::new();
+        let xmpp = |list| if self.xmpp.enabled { list } else { &none };
         let listeners = [
             ("http.listen", &self.http.listen),
             ("http.listen_tls", &self.http.listen_tls),
-            ("xmpp.listen", &self.xmpp.listen),
-            ("xmpp.listen_tls", &self.xmpp.listen_tls),
+            ("xmpp.listen", xmpp(&self.xmpp.listen)),
+            ("xmpp.listen_tls", xmpp(&self.xmpp.listen_tls)),
             ("admin.listen", &self.admin.listen),
         ];
         let mut taken: Vec<(SocketAddr, &str)> = Vec::new();

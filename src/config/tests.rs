@@ -141,7 +141,7 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 12] = [
+    let sections: [(&str, &[&str]); 13] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
@@ -149,6 +149,7 @@ fn the_default_file_has_every_key_with_a_comment() {
         ("verification", known_keys::<VerificationConfig>()),
         ("verification.webhook", known_keys::<WebhookConfig>()),
         ("xmpp", known_keys::<XmppConfig>()),
+        ("store", known_keys::<StoreConfig>()),
         ("media", known_keys::<MediaConfig>()),
         ("media.s3", known_keys::<media_store::S3Config>()),
         ("admin", known_keys::<AdminConfig>()),

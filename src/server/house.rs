@@ -14,13 +14,15 @@ use super::chores::{self, StoreGauges};
 use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
 use super::systemd::{self, Notice};
-use super::{Builder, Order, signals};
+use super::{Builder, Order, signals, xmpp};
 use crate::admin::DataDir;
 use crate::admin::account::AccountDoor;
 use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
 use crate::admin::socket::{self, Desk, TakeOver};
+use crate::chat::listener::Reception;
+use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
@@ -34,6 +36,9 @@ use crate::tls::{AcmeClient, Certificates, ChallengeTokens, Mode};
 const SERVER: &str = "server";
 /// Uploads may end within this time before a hand-over cuts them; their clients resume.
 const UPLOAD_GRACE: Duration = Duration::from_secs(2);
+/// Clients of the chat server get this time to end their streams; what was acknowledged is stored
+/// whether they do or not.
+const CHAT_STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// The rim's own parts end within this time.
 const PARTS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +72,8 @@ pub(super) struct Base {
 /// What serves; made anew when a hand-over fails halfway.
 struct Serving {
     edge: running::Running,
+    /// `None` where it is switched off, or has ended before the rest.
+    chat: Option<chat::Running>,
     supervisor: Supervisor,
 }
 
@@ -110,7 +117,7 @@ impl House {
             }
             Entrance::Own(_) => given.complete(&config),
         })?;
-        let certificates = step("certificates", || match listeners.has(ListenerRole::Https) {
+        let certificates = step("certificates", || match listeners.speak_tls() {
             true => Certificates::open(&config.tls, &config.domain, data.root()).map(Some),
             false => Ok(None),
         })?;
@@ -208,6 +215,10 @@ impl House {
         let running = &self.serving.edge;
         running.stop_accepting();
         running.finish_uploads(UPLOAD_GRACE).await;
+        // Its clients come back to the new process, which has what was committed.
+        if let Some(chat) = self.serving.chat.take() {
+            chat.stop(CHAT_STOP_TIMEOUT).await;
+        }
         let supervisor = Supervisor::new(self.base.health.clone(), self.base.registry.clone());
         let parts = std::mem::replace(&mut self.serving.supervisor, supervisor);
         end_parts(parts).await;
@@ -274,13 +285,19 @@ impl Base {
     fn serve(&self) -> Result<Serving, StartError> {
         let socket = step("admin socket", || socket::bind(&self.data.socket()))?;
         let admin = step("admin listener", || self.listeners.of(ListenerRole::Admin))?;
-        let edge = step("edge", || running::start(self.edge_setup()?))?;
+        let chat = match self.config.xmpp.enabled {
+            true => Some(step("chat", || chat::start(self.chat_setup()?))?),
+            false => None,
+        };
+        let ledger = chat.as_ref().map(chat::Running::ledger);
+        let reception = chat.as_ref().map(chat::Running::reception);
+        let edge = step("edge", || running::start(self.edge_setup(reception)?))?;
 
         let mut supervisor = Supervisor::new(self.health.clone(), self.registry.clone());
         let desk = Desk {
             store: self.store.clone(),
             data: self.data.clone(),
-            accounts: AccountDoor::new(self.config.account_desk(), None),
+            accounts: AccountDoor::new(self.config.account_desk(), ledger),
             health: self.health.clone(),
             take_overs: self.take_overs(),
         };
@@ -295,7 +312,23 @@ impl Base {
             self.watch_certificates(certificates, &mut supervisor, &edge.origin().challenges);
         }
         self.health.set(SERVER, PartState::Serving);
-        Ok(Serving { edge, supervisor })
+        Ok(Serving { edge, chat, supervisor })
+    }
+
+    fn chat_setup(&self) -> Result<ChatSetup<'_>, ChatError> {
+        Ok(ChatSetup {
+            config: &self.config.xmpp,
+            domain: &self.config.domain,
+            threads: self.config.runtime.edge_threads(),
+            listeners: self.listeners.of(ListenerRole::Xmpp)?,
+            listeners_tls: self.listeners.of(ListenerRole::XmppTls)?,
+            certificates: self.certificates.clone(),
+            data_dir: self.data.root(),
+            outward: None,
+            database: self.config.store.database(self.data.root())?,
+            registry: &self.registry,
+            health: self.health.clone(),
+        })
     }
 
     fn watch_chores(&self, supervisor: &mut Supervisor) {
@@ -344,7 +377,8 @@ impl Base {
         });
     }
 
-    fn edge_setup(&self) -> Result<EdgeSetup<'_>, EdgeError> {
+    fn edge_setup(&self, reception: Option<Reception>) -> Result<EdgeSetup<'_>, EdgeError> {
+        let door = |reception| xmpp::door(&self.config, &self.listeners, reception);
         Ok(EdgeSetup {
             config: &self.config.http,
             threads: self.config.runtime.edge_threads(),
@@ -354,7 +388,7 @@ impl Base {
             sites: &self.config.sites,
             store: self.store.clone(),
             api: None,
-            xmpp: None,
+            xmpp: reception.map(door),
             data_dir: self.data.root(),
             registry: &self.registry,
             health: self.health.clone(),
@@ -406,7 +440,15 @@ impl Serving {
     /// Ends what runs, at the latest after `timeout`, or when the order to stop comes once more.
     async fn drain(self, timeout: Duration, ordered: &mut mpsc::Receiver<Order>) -> Supervisor {
         self.edge.stop_accepting();
-        let drained = self.edge.drain(timeout);
+        let Self { edge, chat, supervisor } = self;
+        let drained = async {
+            let chat_ends = async {
+                if let Some(chat) = chat {
+                    chat.stop(timeout.min(CHAT_STOP_TIMEOUT)).await;
+                }
+            };
+            tokio::join!(edge.drain(timeout), chat_ends);
+        };
         let again = async {
             while let Some(order) = ordered.recv().await {
                 if matches!(order, Order::Stop) {
@@ -419,7 +461,7 @@ impl Serving {
             () = drained => {}
             () = again => tracing::warn!("stopping at once"),
         }
-        self.supervisor
+        supervisor
     }
 }
 

@@ -105,6 +105,13 @@ impl Listeners {
         self.0.iter().any(|(given, _)| *given == role)
     }
 
+    /// Whether any of them needs a certificate.
+    pub fn speak_tls(&self) -> bool {
+        [ListenerRole::Https, ListenerRole::Xmpp, ListenerRole::XmppTls]
+            .into_iter()
+            .any(|role| self.has(role))
+    }
+
     /// Further handles on the listeners of `role`.
     pub fn of(&self, role: ListenerRole) -> io::Result<Vec<TcpListener>> {
         let of_role = self.0.iter().filter(|(given, _)| *given == role);
@@ -125,11 +132,15 @@ impl Listeners {
 }
 
 fn wanted(config: &Config) -> Vec<(ListenerRole, SocketAddr)> {
-    let roles = [
+    let mut roles = vec![
         (ListenerRole::Http, &config.http.listen),
         (ListenerRole::Https, &config.http.listen_tls),
-        (ListenerRole::Admin, &config.admin.listen),
     ];
+    if config.xmpp.enabled {
+        roles.push((ListenerRole::Xmpp, &config.xmpp.listen));
+        roles.push((ListenerRole::XmppTls, &config.xmpp.listen_tls));
+    }
+    roles.push((ListenerRole::Admin, &config.admin.listen));
     roles.iter().flat_map(|(role, list)| list.iter().map(move |at| (*role, *at))).collect()
 }
 

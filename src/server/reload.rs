@@ -52,6 +52,7 @@ impl House {
             ("[tls]", old.tls == new.tls),
             ("[verification]", old.verification == new.verification),
             ("[xmpp]", old.xmpp == new.xmpp),
+            ("[store]", old.store == new.store),
             ("[media]", old.media == new.media),
             ("[admin]", old.admin == new.admin),
             ("[log] format", old.log.format == new.log.format),

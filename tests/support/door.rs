@@ -56,6 +56,8 @@ impl TestServer {
         config.runtime.drain_timeout_s = 1;
         config.http.listen = vec![any];
         config.http.listen_tls = vec![any];
+        config.xmpp.listen = vec![any];
+        config.xmpp.listen_tls = vec![any];
         config.admin.listen = vec![any];
         config.sites = vec![SiteConfig { root, ..SiteConfig::default() }];
         config.http.io_uring = match lane {

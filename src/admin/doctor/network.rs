@@ -13,9 +13,13 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Can the server bind its ports? If it runs: does it answer on them?
 pub(super) fn check_ports(config: &Config, is_served: bool) -> Vec<Finding> {
+    let none = Vec::new();
+    let xmpp = |list| if config.xmpp.enabled { list } else { &none };
     let listeners = [
         ("http.listen", &config.http.listen),
         ("http.listen_tls", &config.http.listen_tls),
+        ("xmpp.listen", xmpp(&config.xmpp.listen)),
+        ("xmpp.listen_tls", xmpp(&config.xmpp.listen_tls)),
         ("admin.listen", &config.admin.listen),
     ];
     let addresses = listeners.iter().flat_map(|(key, list)| list.iter().map(move |at| (*key, *at)));

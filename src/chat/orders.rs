@@ -1,0 +1,93 @@
+//! Orders on accounts, carried out by the running core: reads from what is committed, writes by the
+//! core, so that what is in memory stays what is on disk.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_core::access;
+use chat_core::chat::{Command, Input};
+use chat_core::transaction::{Answer, Query, StorageError};
+use hashbrown::HashMap;
+use tokio::sync::mpsc;
+
+use super::accounts::{Found, Order, Reply};
+use super::core_queue::CoreQueue;
+use super::storage::Storage;
+
+/// Who waits for a command's end; clones are the same.
+#[derive(Clone, Default)]
+pub struct Commands(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Reply<()>>>,
+}
+
+impl Commands {
+    /// A command has ended.
+    pub fn done(&self, id: u64, result: Result<(), StorageError>) {
+        if let Some(reply) = self.lock().remove(&id) {
+            // Who no longer waits needs no answer.
+            let _ = reply.send(result);
+        }
+    }
+
+    fn begin(&self, reply: Reply<()>) -> u64 {
+        let id = self.0.next.fetch_add(1, Relaxed);
+        self.lock().insert(id, reply);
+        id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Reply<()>>> {
+        // A panic while it was held leaves a usable map.
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries out orders, one behind the other, until nobody can give any.
+pub async fn serve(
+    mut orders: mpsc::Receiver<Order>,
+    storage: std::sync::Weak<Storage>,
+    core: CoreQueue,
+    commands: Commands,
+) {
+    while let Some(order) = orders.recv().await {
+        // Its replies tell those who wait that the server has ended.
+        let Some(storage) = storage.upgrade() else { return };
+        match order {
+            Order::Find { user, reply } => {
+                let found = storage.find(&user, &[access::FEATURE]).await;
+                let _ = reply.send(found.map(|login| {
+                    login.map(|login| Found {
+                        account: login.account,
+                        number: login.number,
+                        records: login.records,
+                    })
+                }));
+            }
+            Order::Load { account, reply } => {
+                let ask = move || {
+                    storage.ask(Query::Account(account), |answer| {
+                        let _ = reply.send(answer.map(|answer| match answer {
+                            Answer::Account(stored) => stored,
+                            _ => None,
+                        }));
+                    });
+                };
+                let _ = tokio::task::spawn_blocking(ask).await;
+            }
+            Order::List { after, accounts_max, reply } => {
+                let list = move || storage.read(move |reader| reader.accounts(after, accounts_max));
+                if let Ok(listed) = tokio::task::spawn_blocking(list).await {
+                    let _ = reply.send(listed);
+                }
+            }
+            Order::Write { account, writes, log_out, reply } => {
+                let id = commands.begin(reply);
+                let command = Command::Write { account, writes, log_out };
+                core.push(Input::Command { id, command });
+            }
+        }
+    }
+}

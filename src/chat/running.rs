@@ -1,0 +1,271 @@
+//! The chat server as a whole: its threads, started and ended.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chat_core::chat::{Chat, Input, Outward};
+use chat_core::sasl::ServerSecret;
+use chat_core::stream::StreamConfig;
+use rustls::ServerConfig;
+use tokio::sync::{mpsc, watch};
+
+use super::accounts::Ledger;
+use super::addresses::Addresses;
+use super::clock::Clock;
+use super::config::XmppConfig;
+use super::core_queue::CoreQueue;
+use super::driver::{self, Driver};
+use super::listener::Reception;
+use super::metrics::ChatMetrics;
+use super::orders::{self, Commands};
+use super::secret::{self, SecretError};
+use super::shard::{self, House, Inbox};
+use super::storage::{OpenError, Storage, StorageMetrics};
+use crate::telemetry::health::{Health, PartState};
+use crate::telemetry::metrics::Registry;
+use crate::tls::{CertificateError, Certificates};
+
+/// What the chat server is made of.
+pub struct ChatSetup<'a> {
+    /// `[xmpp]`.
+    pub config: &'a XmppConfig,
+    /// The domain of all accounts.
+    pub domain: &'a str,
+    /// Threads that carry connections; at least 1.
+    pub threads: usize,
+    /// Listeners for STARTTLS.
+    pub listeners: Vec<TcpListener>,
+    /// Listeners for TLS from the start.
+    pub listeners_tls: Vec<TcpListener>,
+    /// Certificates, where any listener needs them.
+    pub certificates: Option<Arc<Certificates>>,
+    /// Where the server's secret is kept.
+    pub data_dir: &'a Path,
+    /// The database.
+    pub database: PathBuf,
+    /// Takes what the core tells the world; slots it answers by [`Running::core`].
+    pub outward: Option<mpsc::Sender<Outward>>,
+    /// Where counters are registered.
+    pub registry: &'a Registry,
+    /// Where it says how it is.
+    pub health: Health,
+}
+
+/// Why the chat server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// TLS cannot be offered.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The chats cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
+    /// The server's secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The domain is no address.
+    #[error("domain = {domain:?} cannot be part of an address: {reason}")]
+    Domain {
+        /// The domain.
+        domain: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system refused a thread or random bytes.
+    #[error("the chat server cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The chat server while it runs.
+pub struct Running {
+    shards: Vec<Arc<Inbox>>,
+    threads: Vec<JoinHandle<()>>,
+    driver: Option<JoinHandle<()>>,
+    core: CoreQueue,
+    reception: Reception,
+    ends: watch::Sender<bool>,
+    health: Health,
+    storage: Arc<Storage>,
+    ledger: Ledger,
+}
+
+/// Starts the chat server within a tokio runtime, which does its accepting.
+///
+/// # Errors
+/// [`ChatError`]; nothing runs then.
+pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
+    let metrics = ChatMetrics::new(setup.registry);
+    let core = CoreQueue::default();
+    let reported = core.clone();
+    let storage_metrics = StorageMetrics::register(setup.registry);
+    let storage = Storage::start(&setup.database, storage_metrics, move |committed| {
+        reported.extend(
+            committed
+                .into_iter()
+                .map(|one| Input::Committed { ticket: one.ticket, result: one.outcome }),
+        );
+    })?;
+    let storage = Arc::new(storage);
+    let domain = setup.domain.parse().map_err(|error: chat_core::jid::JidError| {
+        ChatError::Domain { domain: setup.domain.to_owned(), reason: error.to_string() }
+    })?;
+    let domain: chat_core::jid::Jid = domain;
+    let secret: ServerSecret = secret::load_or_make(setup.data_dir)?;
+    let mut stream = StreamConfig::new(domain.clone(), secret.clone());
+    stream.limits.element_bytes_max = setup.config.stanza_bytes_max;
+    let clock = Clock::start();
+    let house = Arc::new(House {
+        config: setup.config.clone(),
+        stream: Arc::new(stream),
+        tls: tls(setup.certificates.as_ref())?,
+        certificates: setup.certificates.clone(),
+        storage: storage.clone(),
+        core: core.clone(),
+        metrics: metrics.clone(),
+        clock,
+    });
+    let (shards, threads) = start_threads(setup.threads.clamp(1, THREADS_MAX), &house)?;
+    let commands = Commands::default();
+    let (ledger, orders) = Ledger::new();
+    tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
+    let driver = Driver::new(driver::Setup {
+        chat: chat(domain, secret, &storage)?,
+        queue: core.clone(),
+        storage: storage.clone(),
+        commands,
+        outward: setup.outward,
+        shards: shards.clone(),
+        metrics: metrics.clone(),
+        clock,
+    });
+    let driver =
+        std::thread::Builder::new().name("chat-core".to_owned()).spawn(move || driver.run())?;
+    let reception = Reception::new(
+        shards.clone(),
+        Addresses::new(setup.config.connections_per_address_max),
+        connections_max(setup.config),
+        metrics,
+    );
+    let ends = watch::Sender::new(false);
+    let listeners = setup.listeners.into_iter().map(|listener| (listener, false));
+    let listeners_tls = setup.listeners_tls.into_iter().map(|listener| (listener, true));
+    for (listener, is_tls) in listeners.chain(listeners_tls) {
+        let accepting = reception.clone().accept(listener, is_tls, ends.subscribe());
+        tokio::spawn(async move {
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "cannot listen");
+            }
+        });
+    }
+    setup.health.set(PART, PartState::Serving);
+    let (health, driver) = (setup.health, Some(driver));
+    Ok(Running { shards, threads, driver, core, reception, ends, health, storage, ledger })
+}
+
+impl Running {
+    /// Takes clients that come by other ways than the listeners.
+    pub fn reception(&self) -> Reception {
+        self.reception.clone()
+    }
+
+    /// The way into the core, for those who answer it.
+    pub fn core(&self) -> CoreQueue {
+        self.core.clone()
+    }
+
+    /// Where accounts are looked after while it runs.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+
+    /// Takes no more connections; those that wait in the listeners' queues are left there.
+    pub fn stop_accepting(&self) {
+        self.ends.send_replace(true);
+    }
+
+    /// Ends every stream with `system-shutdown`, commits what was said, and ends; at the latest
+    /// after `timeout`.
+    pub async fn stop(mut self, timeout: Duration) {
+        self.stop_accepting();
+        self.health.set(PART, PartState::Draining);
+        self.shards.iter().for_each(|shard| shard.shut_down());
+        let ends_at = Instant::now() + timeout;
+        while Instant::now() < ends_at && self.shards.iter().any(|shard| shard.connections() > 0) {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        self.shards.iter().for_each(|shard| shard.cut_all());
+        let threads = std::mem::take(&mut self.threads);
+        let (core, driver) = (self.core.clone(), self.driver.take());
+        let joined = tokio::task::spawn_blocking(move || {
+            let mut panicked =
+                threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
+            core.stop();
+            panicked += driver.map(JoinHandle::join).into_iter().filter(Result::is_err).count();
+            panicked
+        });
+        match joined.await {
+            Ok(0) => {}
+            _ => tracing::error!("a thread of the chat server panicked"),
+        }
+        self.health.set(PART, PartState::Stopped);
+        let storage = self.storage;
+        // Its last commit waits for the disk.
+        let closed = tokio::task::spawn_blocking(move || drop(storage)).await;
+        if closed.is_err() {
+            tracing::error!("the chats' storage failed while it ended");
+        }
+    }
+}
+
+/// The threads that carry connections, and their inboxes.
+type Threads = (Vec<Arc<Inbox>>, Vec<JoinHandle<()>>);
+
+fn start_threads(count: usize, house: &Arc<House>) -> io::Result<Threads> {
+    let (mut shards, mut threads) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        let (house, inbox) = (house.clone(), Arc::new(Inbox::default()));
+        shards.push(inbox.clone());
+        let thread = std::thread::Builder::new().name(format!("chat-{number}"));
+        threads.push(thread.spawn(move || {
+            if let Err(error) = shard::run(number as u8, house, inbox) {
+                tracing::error!(%error, "a thread for chat cannot start");
+            }
+        })?);
+    }
+    Ok((shards, threads))
+}
+
+fn chat(domain: chat_core::jid::Jid, secret: ServerSecret, storage: &Storage) -> io::Result<Chat> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed)
+        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    let mut config = chat_core::config::Config::new(domain);
+    config.server_secret = Some(secret);
+    Ok(Chat::new(config, storage.start_state().newest, seed))
+}
+
+fn tls(certificates: Option<&Arc<Certificates>>) -> Result<Option<Arc<ServerConfig>>, ChatError> {
+    Ok(certificates.map(|certificates| certificates.xmpp_config()).transpose()?)
+}
+
+/// As many connections as descriptors allow, beside files, the store and the edge.
+fn connections_max(config: &XmppConfig) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let descriptors = usize::try_from(limit.current.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    let for_connections = descriptors.saturating_sub(descriptors / 4).max(64);
+    match config.connections_max {
+        0 => for_connections,
+        max => max.min(for_connections),
+    }
+}
+
+/// The part's name in health.
+const PART: &str = "chat";
+/// A stream's number names its thread by one byte.
+const THREADS_MAX: usize = 256;
+/// How often a stop looks whether it is done.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);

@@ -1,0 +1,152 @@
+//! A client's socket, with TLS where it has it. A transport that waits holds no buffer: what is read
+//! goes through the thread's scratch, and sealed bytes leave at once or wait for the socket.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+use tokio::net::TcpStream;
+
+use super::outgoing::{Outgoing, SLICES_MAX};
+use crate::tls::{Phase, Session};
+
+/// A client's socket.
+#[derive(Debug)]
+pub struct Transport {
+    socket: TcpStream,
+    tls: Option<Box<Session>>,
+    /// Bytes ready for the socket: sealed ones, or what goes out in the clear before a handshake.
+    sealed: Vec<u8>,
+    sent: usize,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Plaintext, perhaps none of it yet.
+    Bytes,
+    /// Nothing for now.
+    Nothing,
+    /// The peer sends no more.
+    End,
+}
+
+impl Transport {
+    /// Takes a socket over.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(stream: std::net::TcpStream, tls: Option<Box<Session>>) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        let socket = TcpStream::from_std(stream)?;
+        Ok(Self { socket, tls, sealed: Vec::new(), sent: 0 })
+    }
+
+    /// The TLS session, if there is one.
+    pub fn tls(&self) -> Option<&Session> {
+        self.tls.as_deref()
+    }
+
+    /// Begins a handshake behind what waits to be sent in the clear (RFC 6120 5.4.2.3).
+    pub fn start_tls(&mut self, session: Box<Session>, clear: &mut Outgoing) {
+        self.sealed.append(&mut clear.take(usize::MAX));
+        self.tls = Some(session);
+    }
+
+    /// Waits until the socket has something.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_read_ready(context)
+    }
+
+    /// Reads once through `scratch`, and appends plaintext to `plaintext`.
+    ///
+    /// # Errors
+    /// The socket's, or TLS's; what TLS has to say of it still wants to be sent.
+    pub fn read(
+        &mut self,
+        scratch: &mut [u8],
+        plaintext: &mut Vec<u8>,
+    ) -> io::Result<(Received, usize)> {
+        let len = match self.socket.try_read(scratch) {
+            Ok(0) => return Ok((Received::End, 0)),
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok((Received::Nothing, 0));
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(session) = self.tls.as_deref_mut() else {
+            plaintext.extend_from_slice(&scratch[..len]);
+            return Ok((Received::Bytes, len));
+        };
+        let opened = session.receive(&mut scratch[..len], &mut self.sealed, |opened| {
+            plaintext.extend_from_slice(opened);
+        });
+        match opened.map_err(io::Error::other)? {
+            Phase::PeerClosed | Phase::Closed if plaintext.is_empty() => Ok((Received::End, len)),
+            _ => Ok((Received::Bytes, len)),
+        }
+    }
+
+    /// Sends what TLS has to say and all of `outgoing`. Ready when nothing is left.
+    ///
+    /// # Errors
+    /// The socket's, or TLS's.
+    pub fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        outgoing: &mut Outgoing,
+    ) -> Poll<io::Result<usize>> {
+        let mut moved = 0;
+        loop {
+            if self.sent < self.sealed.len() {
+                let rest = &self.sealed[self.sent..];
+                let len = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
+                self.sent += len;
+                moved += len;
+                if self.sent == self.sealed.len() {
+                    (self.sealed, self.sent) = (Vec::new(), 0);
+                }
+                continue;
+            }
+            match self.tls.as_deref_mut() {
+                _ if outgoing.is_empty() => return Poll::Ready(Ok(moved)),
+                Some(session) if session.is_handshaking() => return Poll::Ready(Ok(moved)),
+                Some(session) => {
+                    let plaintext = outgoing.take(SEALED_AT_ONCE_BYTES);
+                    session.seal(&plaintext, &mut self.sealed).map_err(io::Error::other)?;
+                }
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                    let count = outgoing.slices(&mut slices);
+                    let socket = Pin::new(&mut self.socket);
+                    let len = ready!(socket.poll_write_vectored(context, &slices[..count]))?;
+                    outgoing.consume(len);
+                    moved += len;
+                }
+            }
+        }
+    }
+
+    /// Says that nothing more will be sent: close_notify, then the end of the socket's sending side.
+    pub fn close(&mut self) {
+        if let Some(session) = self.tls.as_deref_mut() {
+            session.close(&mut self.sealed);
+        }
+    }
+
+    /// Ends the sending side, once all is sent.
+    pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+
+    /// Bytes that wait for the socket.
+    pub fn waiting_bytes(&self) -> usize {
+        self.sealed.len() - self.sent
+    }
+}
+
+/// Plaintext that is sealed in one go.
+const SEALED_AT_ONCE_BYTES: usize = 64 * 1024;
