@@ -18,6 +18,7 @@ pub mod metrics;
 mod orders;
 mod outgoing;
 mod pace;
+pub mod push;
 pub mod registration;
 pub mod running;
 mod secret;

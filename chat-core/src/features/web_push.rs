@@ -44,8 +44,8 @@ pub struct Subscription {
     pub public_key: Box<[u8]>,
     /// Its authentication secret, 16 bytes (RFC 8291 3.2).
     pub secret: Box<[u8]>,
-    /// Milliseconds since 1970.
-    since_unix_ms: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub since_unix_ms: u64,
 }
 
 /// Something that a browser is to be told.
