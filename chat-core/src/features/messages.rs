@@ -19,6 +19,7 @@ use crate::transaction::{
     Answer, ArchiveEntry, ArchivePage, ArchiveQuery, NewMessage, Origin, Query, StoredMessage,
     Write,
 };
+use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
     server_features: &[ns::STANZA_ID],
@@ -59,6 +60,27 @@ pub(crate) fn send(
     let message = Some(Outgoing { bytes, id });
     ctx.forward(Route { message, ..Route::new(from.clone(), to, stanza.clone()) });
     Ok(())
+}
+
+/// Stores a message of the account to itself, by which its devices learn of what one of them did.
+/// Its peer is the server: who removes the notes to oneself does not remove these.
+pub(crate) fn note_to_self(ctx: &mut Context<'_>, payload: Element) {
+    let own = ctx.account.jid.clone();
+    let note = Stanza::from_element(&Element::new("message", ns::CLIENT).with_child(payload));
+    let bytes = render(ctx, &own, &own, &note);
+    let id = ctx.next_message_id();
+    let peer = ctx.config.domain.as_str().into();
+    let entry = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: false };
+    ctx.account.newest = id;
+    ctx.write(Write::Append(Box::new(NewMessage {
+        id,
+        stanza: bytes.clone(),
+        origin: None,
+        expires_unix_ms: None,
+        entries: smallvec![entry],
+    })));
+    let message = Some(Outgoing { bytes, id: Some(id) });
+    ctx.forward(Route { message, ..Route::new(own.clone(), own, note) });
 }
 
 /// A message arrives for the account.

@@ -15,6 +15,7 @@ pub mod carbons;
 pub mod client_state;
 pub mod contact_lookup;
 mod data_form;
+mod delete_for_me;
 pub mod discovery;
 pub(crate) mod ephemeral;
 pub mod external_services;
@@ -41,6 +42,7 @@ pub const FEATURES: &[Feature] = &[
     archive::FEATURE,
     ephemeral::FEATURE,
     retraction::FEATURE,
+    delete_for_me::FEATURE,
     carbons::FEATURE,
     client_state::FEATURE,
     messages::FEATURE,

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod disk;
+pub mod examples;
 mod pattern;
 
 use std::collections::{HashMap, VecDeque};
