@@ -16,10 +16,12 @@ use crate::config::Config;
 use crate::supervisor::StartError;
 use crate::telemetry::Logging;
 
+mod api;
 mod chores;
 mod handover;
 mod house;
 mod listeners;
+mod outward;
 mod reload;
 mod signals;
 mod systemd;

@@ -297,12 +297,7 @@ impl Connection {
                 tracing::debug!(peer = %self.peer, %failure, "a login failed");
                 self.shard.metrics().logins_failed.inc();
             }
-            StreamOutput::Register(_) => {
-                // Not offered; a client that asks all the same is told by the stream's end.
-                if let Some(stream) = &mut state.stream {
-                    stream.close(Some(StreamErrorCondition::UnsupportedStanzaType.into()));
-                }
-            }
+            StreamOutput::Register(iq) => self.shard.register(self.id, self.peer.ip(), iq),
             StreamOutput::Established => self.shard.established(self.id),
             StreamOutput::Element(stanza) => {
                 self.shard.metrics().stanzas_in.inc();

@@ -8,17 +8,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use chat_core::chat::{Chat, Input, Outward};
+use chat_core::id::QueryId;
 use chat_core::sasl::ServerSecret;
 use chat_core::stream::StreamConfig;
+use chat_core::transaction::{Answer, StorageError};
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
 
-use super::accounts::Ledger;
+use super::accounts::{Accounts, AccountsSetup, Ledger, NoRandom};
 use super::addresses::Addresses;
 use super::clock::Clock;
 use super::config::XmppConfig;
 use super::core_queue::CoreQueue;
 use super::driver::{self, Driver};
+use super::gateway::{Gateway, GatewayError, VerificationConfig, VerificationConfigError};
 use super::listener::Reception;
 use super::metrics::ChatMetrics;
 use super::orders::{self, Commands};
@@ -33,8 +36,12 @@ use crate::tls::{CertificateError, Certificates};
 pub struct ChatSetup<'a> {
     /// `[xmpp]`.
     pub config: &'a XmppConfig,
+    /// `[verification]`.
+    pub verification: &'a VerificationConfig,
     /// The domain of all accounts.
     pub domain: &'a str,
+    /// Bytes of one file that clients share.
+    pub upload_bytes_max: u64,
     /// Threads that carry connections; at least 1.
     pub threads: usize,
     /// Listeners for STARTTLS.
@@ -67,6 +74,15 @@ pub enum ChatError {
     /// The server's secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// Codes cannot be sent.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Codes cannot be sent.
+    #[error("[verification] {0}")]
+    Verification(#[from] VerificationConfigError),
+    /// Accounts cannot be looked after.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
     /// The domain is no address.
     #[error("domain = {domain:?} cannot be part of an address: {reason}")]
     Domain {
@@ -91,6 +107,7 @@ pub struct Running {
     health: Health,
     storage: Arc<Storage>,
     ledger: Ledger,
+    accounts: Accounts,
 }
 
 /// Starts the chat server within a tokio runtime, which does its accepting.
@@ -117,6 +134,10 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let secret: ServerSecret = secret::load_or_make(setup.data_dir)?;
     let mut stream = StreamConfig::new(domain.clone(), secret.clone());
     stream.limits.element_bytes_max = setup.config.stanza_bytes_max;
+    stream.region = setup.verification.region()?;
+    stream.registration = true;
+    let (ledger, orders) = Ledger::new();
+    let accounts = accounts(&setup, ledger.clone(), secret.clone())?;
     let clock = Clock::start();
     let house = Arc::new(House {
         config: setup.config.clone(),
@@ -124,16 +145,16 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
         tls: tls(setup.certificates.as_ref())?,
         certificates: setup.certificates.clone(),
         storage: storage.clone(),
+        accounts: accounts.clone(),
         core: core.clone(),
         metrics: metrics.clone(),
         clock,
     });
     let (shards, threads) = start_threads(setup.threads.clamp(1, THREADS_MAX), &house)?;
     let commands = Commands::default();
-    let (ledger, orders) = Ledger::new();
     tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
     let driver = Driver::new(driver::Setup {
-        chat: chat(domain, secret, &storage)?,
+        chat: chat(domain, secret, &storage, setup.upload_bytes_max)?,
         queue: core.clone(),
         storage: storage.clone(),
         commands,
@@ -163,7 +184,18 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     }
     setup.health.set(PART, PartState::Serving);
     let (health, driver) = (setup.health, Some(driver));
-    Ok(Running { shards, threads, driver, core, reception, ends, health, storage, ledger })
+    Ok(Running {
+        shards,
+        threads,
+        driver,
+        core,
+        reception,
+        ends,
+        health,
+        storage,
+        ledger,
+        accounts,
+    })
 }
 
 impl Running {
@@ -180,6 +212,17 @@ impl Running {
     /// Where accounts are looked after while it runs.
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
+    }
+
+    /// Accounts, for the parts that look after them.
+    pub fn accounts(&self) -> Accounts {
+        self.accounts.clone()
+    }
+
+    /// Gives the core the answers to what it asked of the world.
+    pub fn answer(&self) -> impl Fn(QueryId, Result<Answer, StorageError>) + Send + use<> {
+        let core = self.core.clone();
+        move |query, answer| core.push(Input::Answered { query, answer })
     }
 
     /// Takes no more connections; those that wait in the listeners' queues are left there.
@@ -239,17 +282,39 @@ fn start_threads(count: usize, house: &Arc<House>) -> io::Result<Threads> {
     Ok((shards, threads))
 }
 
-fn chat(domain: chat_core::jid::Jid, secret: ServerSecret, storage: &Storage) -> io::Result<Chat> {
+fn chat(
+    domain: chat_core::jid::Jid,
+    secret: ServerSecret,
+    storage: &Storage,
+    upload_bytes_max: u64,
+) -> io::Result<Chat> {
     let mut seed = [0; 32];
     aws_lc_rs::rand::fill(&mut seed)
         .map_err(|_| io::Error::other("the system gives no random bytes"))?;
     let mut config = chat_core::config::Config::new(domain);
     config.server_secret = Some(secret);
+    config.upload_bytes_max = Some(upload_bytes_max);
     Ok(Chat::new(config, storage.start_state().newest, seed))
 }
 
 fn tls(certificates: Option<&Arc<Certificates>>) -> Result<Option<Arc<ServerConfig>>, ChatError> {
     Ok(certificates.map(|certificates| certificates.xmpp_config()).transpose()?)
+}
+
+fn accounts(
+    setup: &ChatSetup<'_>,
+    ledger: Ledger,
+    secret: ServerSecret,
+) -> Result<Accounts, ChatError> {
+    let gateway = Gateway::new(setup.verification, setup.domain, crate::tls::provider())?;
+    Ok(Accounts::new(AccountsSetup {
+        ledger,
+        gateway,
+        policy: setup.verification.policy(),
+        secret,
+        domain: setup.domain.to_owned(),
+        region: setup.verification.region()?,
+    })?)
 }
 
 /// As many connections as descriptors allow, beside files, the store and the edge.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,6 +15,7 @@ use chat_core::access::{self, Access};
 use chat_core::chat::{Closing, Input};
 use chat_core::id::StreamId;
 use chat_core::sasl::{Channel, ChannelBindings, PlainAttempt};
+use chat_core::stanza::Stanza;
 use chat_core::stream::{
     LoginName, LookedUp, Ready, StartTls, Stream, StreamConfig, StreamInput, Transport as Carrier,
 };
@@ -23,6 +24,7 @@ use futures_util::FutureExt;
 use rustls::ServerConfig;
 use tokio::sync::{Notify, Semaphore};
 
+use super::accounts::Accounts;
 use super::addresses::Place;
 use super::clock::Clock;
 use super::config::XmppConfig;
@@ -30,6 +32,7 @@ use super::connection::{Connection, Driving};
 use super::core_queue::{CoreQueue, Waiting};
 use super::metrics::ChatMetrics;
 use super::pace::Paces;
+use super::registration;
 use super::slots::Slots;
 use super::storage::Storage;
 use super::transport::Transport;
@@ -48,6 +51,8 @@ pub struct House {
     pub certificates: Option<Arc<Certificates>>,
     /// Where logins are looked up.
     pub storage: Arc<Storage>,
+    /// Who registers those that have no account yet.
+    pub accounts: Accounts,
     /// The way into the core.
     pub core: CoreQueue,
     /// Counters.
@@ -339,6 +344,15 @@ impl Shard {
             let _permit = shard.verifying.clone().acquire_owned().await;
             let verified = tokio::task::spawn_blocking(move || attempt.verify()).await;
             shard.answer(id, StreamInput::PasswordVerified(verified.unwrap_or_default()));
+        });
+    }
+
+    /// Answers an IQ about registration.
+    pub fn register(self: &Rc<Self>, id: StreamId, peer: IpAddr, iq: Stanza) {
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let answer = registration::answer(&shard.house.accounts, peer, &iq).await;
+            shard.answer(id, StreamInput::Registered(answer));
         });
     }
 

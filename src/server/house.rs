@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_core::chat::Outward;
 use media_store::Store;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -14,18 +15,18 @@ use super::chores::{self, StoreGauges};
 use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
 use super::systemd::{self, Notice};
-use super::{Builder, Order, signals, xmpp};
+use super::{Builder, Order, api, outward, signals, xmpp};
 use crate::admin::DataDir;
 use crate::admin::account::AccountDoor;
 use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
 use crate::admin::socket::{self, Desk, TakeOver};
-use crate::chat::listener::Reception;
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
+use crate::edge::upload::token::UploadTokens;
 use crate::supervisor::{StartError, Supervisor, step};
 use crate::telemetry::health::{Health, PartState};
 use crate::telemetry::metrics::Registry;
@@ -286,12 +287,11 @@ impl Base {
         let socket = step("admin socket", || socket::bind(&self.data.socket()))?;
         let admin = step("admin listener", || self.listeners.of(ListenerRole::Admin))?;
         let chat = match self.config.xmpp.enabled {
-            true => Some(step("chat", || chat::start(self.chat_setup()?))?),
+            true => Some(self.start_chat()?),
             false => None,
         };
         let ledger = chat.as_ref().map(chat::Running::ledger);
-        let reception = chat.as_ref().map(chat::Running::reception);
-        let edge = step("edge", || running::start(self.edge_setup(reception)?))?;
+        let edge = step("edge", || running::start(self.edge_setup(chat.as_ref())?))?;
 
         let mut supervisor = Supervisor::new(self.health.clone(), self.registry.clone());
         let desk = Desk {
@@ -315,16 +315,27 @@ impl Base {
         Ok(Serving { edge, chat, supervisor })
     }
 
-    fn chat_setup(&self) -> Result<ChatSetup<'_>, ChatError> {
+    fn start_chat(&self) -> Result<chat::Running, StartError> {
+        let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
+        let chat = step("chat", || chat::start(self.chat_setup(outward)?))?;
+        let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
+        let origin = xmpp::origin(&self.config, &self.listeners);
+        tokio::spawn(outward::serve(outwards, chat.answer(), tokens, origin));
+        Ok(chat)
+    }
+
+    fn chat_setup(&self, outward: mpsc::Sender<Outward>) -> Result<ChatSetup<'_>, ChatError> {
         Ok(ChatSetup {
             config: &self.config.xmpp,
+            verification: &self.config.verification,
+            upload_bytes_max: self.config.media.object_bytes_max,
             domain: &self.config.domain,
             threads: self.config.runtime.edge_threads(),
             listeners: self.listeners.of(ListenerRole::Xmpp)?,
             listeners_tls: self.listeners.of(ListenerRole::XmppTls)?,
             certificates: self.certificates.clone(),
             data_dir: self.data.root(),
-            outward: None,
+            outward: Some(outward),
             database: self.config.store.database(self.data.root())?,
             registry: &self.registry,
             health: self.health.clone(),
@@ -377,8 +388,9 @@ impl Base {
         });
     }
 
-    fn edge_setup(&self, reception: Option<Reception>) -> Result<EdgeSetup<'_>, EdgeError> {
-        let door = |reception| xmpp::door(&self.config, &self.listeners, reception);
+    fn edge_setup(&self, chat: Option<&chat::Running>) -> Result<EdgeSetup<'_>, EdgeError> {
+        let door =
+            |chat: &chat::Running| xmpp::door(&self.config, &self.listeners, chat.reception());
         Ok(EdgeSetup {
             config: &self.config.http,
             threads: self.config.runtime.edge_threads(),
@@ -387,8 +399,8 @@ impl Base {
             certificates: self.certificates.clone(),
             sites: &self.config.sites,
             store: self.store.clone(),
-            api: None,
-            xmpp: reception.map(door),
+            api: chat.map(|chat| api::door(chat.accounts())),
+            xmpp: chat.map(door),
             data_dir: self.data.root(),
             registry: &self.registry,
             health: self.health.clone(),

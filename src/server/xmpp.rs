@@ -35,18 +35,24 @@ fn websocket_url(config: &Config, listeners: &Listeners) -> String {
     if !config.xmpp.websocket_url.is_empty() {
         return config.xmpp.websocket_url.clone();
     }
+    // `https:` becomes `wss:`, and `http:` becomes `ws:`.
+    format!("{}/xmpp-websocket", origin(config, listeners).replacen("http", "ws", 1))
+}
+
+/// Where the edge is to be reached, such as `https://example.org:8443`.
+pub fn origin(config: &Config, listeners: &Listeners) -> String {
     let addresses = listeners.addresses();
     let port_of = |wanted| {
         let found = addresses.iter().find(|(role, _)| *role == wanted);
         found.map(|(_, address): &(ListenerRole, SocketAddr)| address.port())
     };
     let (scheme, port, usual) = match port_of(ListenerRole::Https) {
-        Some(port) => ("wss", port, 443),
-        None => ("ws", port_of(ListenerRole::Http).unwrap_or(80), 80),
+        Some(port) => ("https", port, 443),
+        None => ("http", port_of(ListenerRole::Http).unwrap_or(80), 80),
     };
     let domain = &config.domain;
     match port == usual {
-        true => format!("{scheme}://{domain}/xmpp-websocket"),
-        false => format!("{scheme}://{domain}:{port}/xmpp-websocket"),
+        true => format!("{scheme}://{domain}"),
+        false => format!("{scheme}://{domain}:{port}"),
     }
 }

@@ -19,6 +19,7 @@ pub use certificates::Certificates;
 pub use channel_binding::EXPORTER_BYTES;
 pub use config::{Mode, Records, TlsConfig, TlsConfigError};
 pub use identity::CertificateError;
+pub use server_config::provider;
 pub use session::{
     Alpn, INCOMING_BYTES_MAX, Phase, RECORD_OVERHEAD_BYTES_MAX, RECORD_PLAINTEXT_BYTES_MAX,
     SEAL_SLACK_BYTES, SealError, Session, SessionError,
