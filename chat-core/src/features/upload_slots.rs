@@ -59,6 +59,11 @@ pub enum SlotAnswer {
 pub(super) fn describe(ctx: &Context<'_>, query: &mut Element) {
     let Some(bytes_max) = ctx.config.upload_bytes_max else { return };
     let bytes_max = bytes_max.to_string();
+    let identity = Element::new("identity", ns::DISCO_INFO)
+        .with_attr("category", "store")
+        .with_attr("type", "file")
+        .with_attr("name", "Files");
+    query.push(identity);
     query.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", ns::HTTP_UPLOAD));
     let field = data_form::text_field("max-file-size", "text-single", &bytes_max);
     query.push(data_form::form("result", ns::HTTP_UPLOAD).with_child(field));
