@@ -22,6 +22,7 @@ mod handover;
 mod house;
 mod listeners;
 mod outward;
+mod pushes;
 mod reload;
 mod signals;
 mod systemd;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chat_core::chat::{Chat, Input, Outward};
+use chat_core::chat::{Chat, Command, Input, Outward};
 use chat_core::id::QueryId;
 use chat_core::sasl::ServerSecret;
 use chat_core::stream::StreamConfig;
@@ -56,6 +56,8 @@ pub struct ChatSetup<'a> {
     pub database: PathBuf,
     /// Takes what the core tells the world; slots it answers by [`Running::core`].
     pub outward: Option<mpsc::Sender<Outward>>,
+    /// The key by which push services know us (RFC 8292), where browsers are told.
+    pub push_key: Option<Box<[u8]>>,
     /// Where counters are registered.
     pub registry: &'a Registry,
     /// Where it says how it is.
@@ -153,8 +155,12 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let (shards, threads) = start_threads(setup.threads.clamp(1, THREADS_MAX), &house)?;
     let commands = Commands::default();
     tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
+    let mut core_config = chat_core::config::Config::new(domain);
+    core_config.server_secret = Some(secret);
+    core_config.upload_bytes_max = Some(setup.upload_bytes_max);
+    core_config.web_push_key = setup.push_key;
     let driver = Driver::new(driver::Setup {
-        chat: chat(domain, secret, &storage, setup.upload_bytes_max)?,
+        chat: chat(core_config, &storage)?,
         queue: core.clone(),
         storage: storage.clone(),
         commands,
@@ -225,6 +231,12 @@ impl Running {
         move |query, answer| core.push(Input::Answered { query, answer })
     }
 
+    /// Gives the core commands whose end nobody waits for.
+    pub fn command(&self) -> impl Fn(Command) + Clone + Send + use<> {
+        let core = self.core.clone();
+        move |command| core.push(Input::Command { id: u64::MAX, command })
+    }
+
     /// Takes no more connections; those that wait in the listeners' queues are left there.
     pub fn stop_accepting(&self) {
         self.ends.send_replace(true);
@@ -282,18 +294,10 @@ fn start_threads(count: usize, house: &Arc<House>) -> io::Result<Threads> {
     Ok((shards, threads))
 }
 
-fn chat(
-    domain: chat_core::jid::Jid,
-    secret: ServerSecret,
-    storage: &Storage,
-    upload_bytes_max: u64,
-) -> io::Result<Chat> {
+fn chat(config: chat_core::config::Config, storage: &Storage) -> io::Result<Chat> {
     let mut seed = [0; 32];
     aws_lc_rs::rand::fill(&mut seed)
         .map_err(|_| io::Error::other("the system gives no random bytes"))?;
-    let mut config = chat_core::config::Config::new(domain);
-    config.server_secret = Some(secret);
-    config.upload_bytes_max = Some(upload_bytes_max);
     Ok(Chat::new(config, storage.start_state().newest, seed))
 }
 

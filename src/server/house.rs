@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::chores::{self, StoreGauges};
 use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
+use super::pushes::Pushes;
 use super::systemd::{self, Notice};
 use super::{Builder, Order, api, outward, signals, xmpp};
 use crate::admin::DataDir;
@@ -317,14 +318,27 @@ impl Base {
 
     fn start_chat(&self) -> Result<chat::Running, StartError> {
         let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
-        let chat = step("chat", || chat::start(self.chat_setup(outward)?))?;
+        let pushes = Pushes::open(self.data.root(), &self.config.domain);
+        let push_key = pushes.as_ref().map(Pushes::public_key);
+        let chat = step("chat", || chat::start(self.chat_setup(outward, push_key)?))?;
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
-        tokio::spawn(outward::serve(outwards, chat.answer(), tokens, origin));
+        tokio::spawn(outward::serve(
+            outwards,
+            chat.answer(),
+            chat.command(),
+            tokens,
+            origin,
+            pushes,
+        ));
         Ok(chat)
     }
 
-    fn chat_setup(&self, outward: mpsc::Sender<Outward>) -> Result<ChatSetup<'_>, ChatError> {
+    fn chat_setup(
+        &self,
+        outward: mpsc::Sender<Outward>,
+        push_key: Option<Box<[u8]>>,
+    ) -> Result<ChatSetup<'_>, ChatError> {
         Ok(ChatSetup {
             config: &self.config.xmpp,
             verification: &self.config.verification,
@@ -336,6 +350,7 @@ impl Base {
             certificates: self.certificates.clone(),
             data_dir: self.data.root(),
             outward: Some(outward),
+            push_key,
             database: self.config.store.database(self.data.root())?,
             registry: &self.registry,
             health: self.health.clone(),

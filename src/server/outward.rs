@@ -1,15 +1,16 @@
 //! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363) are
-//! given by the edge's tokens.
+//! given by the edge's tokens, and browsers are told by their push services.
 
 use std::io;
 
-use chat_core::chat::Outward;
+use chat_core::chat::{Command, Outward};
 use chat_core::features::upload_slots::{SlotAnswer, SlotRequest};
 use chat_core::id::QueryId;
 use chat_core::transaction::{Answer, StorageError};
 use media_store::{UnixSeconds, UploadId};
 use tokio::sync::mpsc;
 
+use super::pushes::Pushes;
 use crate::edge::upload::token::{Grant, Purpose, Slot, UploadTokens};
 
 /// Messages between the core and who carries them out.
@@ -22,13 +23,22 @@ const PUT_WITHIN_S: u64 = 3600;
 pub async fn serve(
     mut outwards: mpsc::Receiver<Outward>,
     answer: impl Fn(QueryId, Result<Answer, StorageError>) + Send,
+    command: impl Fn(Command) + Clone + Send + 'static,
     tokens: UploadTokens,
     origin: String,
+    pushes: Option<Pushes>,
 ) {
     while let Some(outward) = outwards.recv().await {
-        if let Outward::RequestSlot { query, slot } = outward {
-            let failed = |error: io::Error| StorageError::Failed { reason: error.to_string() };
-            answer(query, give(&tokens, &origin, &slot).map(Answer::Slot).map_err(failed));
+        match outward {
+            Outward::RequestSlot { query, slot } => {
+                let failed = |error: io::Error| StorageError::Failed { reason: error.to_string() };
+                answer(query, give(&tokens, &origin, &slot).map(Answer::Slot).map_err(failed));
+            }
+            Outward::Push(push) => {
+                if let Some(pushes) = &pushes {
+                    pushes.deliver(*push, command.clone());
+                }
+            }
         }
     }
 }
