@@ -152,6 +152,13 @@ impl Management {
         self.unacknowledged.iter()
     }
 
+    /// How many stanzas and bytes may be sent before the session overflows. Some are left for what
+    /// comes meanwhile.
+    pub fn room(&self) -> (usize, usize) {
+        let stanzas = (UNACKNOWLEDGED_MAX - RESERVE).saturating_sub(self.unacknowledged.len());
+        (stanzas, UNACKNOWLEDGED_BYTES_MAX.saturating_sub(self.bytes))
+    }
+
     /// Stored messages are better left in the archive until the client has acknowledged some.
     pub fn is_busy(&self) -> bool {
         self.unacknowledged.len() >= BUSY_FROM || self.bytes >= UNACKNOWLEDGED_BYTES_MAX / 2
@@ -177,6 +184,8 @@ const ASK_EVERY_BYTES: usize = 64 << 10;
 const BUSY_FROM: usize = UNACKNOWLEDGED_MAX / 2;
 /// Stanzas that a session keeps unacknowledged; stored messages beyond them wait in the archive.
 pub const UNACKNOWLEDGED_MAX: usize = 1024;
+/// Stanzas for which answers of many stanzas leave room.
+const RESERVE: usize = 64;
 /// Bytes that a session keeps unacknowledged.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;
 /// A session without a stream is kept this long.

@@ -71,6 +71,17 @@ fn a_conversation_is_read_alone() {
 }
 
 #[test]
+fn pages_go_on_where_nothing_concerned_who_asks() {
+    let mut world = written();
+    let with = format!("{}/phone", world.jid("bob"));
+    let inside = format!("{}{RSM}<max>2</max></set>", field("with", &with));
+    let (bodies, fin) = read(&mut world, &inside);
+    assert_eq!((bodies.len(), fin.attr("complete")), (0, None));
+    let set = fin.child("set", "http://jabber.org/protocol/rsm").unwrap();
+    assert!(set.child("last", "http://jabber.org/protocol/rsm").is_some());
+}
+
+#[test]
 fn moments_bound_it() {
     check(&field("start", "2026-09-21T14:13:23Z"), &["4", "5", "c"], true);
     check(&field("end", "2026-09-21T14:13:21Z"), &["1", "2"], true);
@@ -131,4 +142,30 @@ fn the_bounds_are_told() {
         "<iq type='result' id='m'><metadata xmlns='urn:xmpp:mam:2'><start id='*' timestamp='*'/>\
          <end id='*' timestamp='*'/></metadata></iq>",
     );
+}
+
+#[test]
+fn a_page_of_long_messages_is_cut_and_goes_on() {
+    let mut world = World::with(&["alice", "bob"]);
+    let body = "long ".repeat(20_000);
+    for _ in 0..12 {
+        let long = format!("<message to='{{bob}}' type='chat'><body>{body}</body></message>");
+        world.send("alice/phone", &long);
+    }
+    let mut count = 0;
+    let mut after = String::new();
+    loop {
+        let (bodies, fin) = read(&mut world, &format!("{RSM}<max>50</max>{after}</set>"));
+        assert!(bodies.len() <= 5, "{}", bodies.len());
+        count += bodies.len();
+        if fin.attr("complete") == Some("true") {
+            break;
+        }
+        let set = fin.child("set", "http://jabber.org/protocol/rsm").unwrap();
+        let last = set.text_of("last", "http://jabber.org/protocol/rsm").unwrap();
+        after = format!("<after>{last}</after>");
+    }
+    assert_eq!(count, 12);
+    let (bodies, fin) = read(&mut world, &format!("{RSM}<max>50</max><before/></set>"));
+    assert_eq!((bodies.len(), fin.attr("complete")), (5, None));
 }

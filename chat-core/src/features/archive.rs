@@ -128,9 +128,15 @@ impl Asked {
         if asked > page.messages.len() && page.is_complete {
             return ctx.answer(request, Err(StanzaError::item_not_found()));
         }
-        page.messages.retain(|message| self.concerns(message));
+        if self.cut(&mut page, room(ctx, request)) && page.messages.is_empty() {
+            // The client is to acknowledge what it was sent first.
+            return ctx.answer(request, Err(StanzaError::resource_constraint()));
+        }
         let id = |message: Option<&StoredMessage>| message.map(|message| message.id.to_string());
+        // The page's ends name what was looked at, so that the client gets on where none of it
+        // concerned it.
         let set = result_set::set(id(page.messages.first()), id(page.messages.last()), page.count);
+        page.messages.retain(|message| self.concerns(message));
         if self.is_flipped {
             page.messages.reverse();
         }
@@ -144,6 +150,27 @@ impl Asked {
             fin.set_attr("complete", "true");
         }
         ctx.answer(request, Ok(Some(fin)));
+    }
+
+    /// Takes from a page what there is no room for, at its far end. Says whether that was anything.
+    fn cut(&self, page: &mut ArchivePage, (stanzas, bytes): (usize, usize)) -> bool {
+        let is_backward = self.page.before.is_some();
+        if is_backward {
+            page.messages.reverse();
+        }
+        let mut filled = 0;
+        let fits = |message: &StoredMessage| {
+            filled += message.stanza.len() + RESULT_BYTES;
+            filled <= bytes
+        };
+        let count = page.messages.iter().take(stanzas).map(fits).take_while(|fits| *fits).count();
+        let is_cut = count < page.messages.len();
+        page.messages.truncate(count);
+        page.is_complete &= !is_cut;
+        if is_backward {
+            page.messages.reverse();
+        }
+        is_cut
     }
 
     /// Where one asks for a full JID, the other side's resource must be that one.
@@ -177,6 +204,14 @@ impl Asked {
         out.extend_from_slice(b"</forwarded></result></message>");
         out.into()
     }
+}
+
+/// Stanzas and bytes of results that the one who asks can take now.
+fn room(ctx: &Context<'_>, request: &Request) -> (usize, usize) {
+    let session = ctx.account.session(request.from.resource().unwrap_or_default());
+    let management = session.and_then(|session| session.management.as_ref());
+    let (stanzas, bytes) = management.map_or((usize::MAX, usize::MAX), |kept| kept.room());
+    (stanzas, bytes.min(PAGE_BYTES_MAX))
 }
 
 /// The form that a query may carry.
@@ -249,6 +284,10 @@ const FIELDS: &[&str] = &["with", "start", "end", "before-id", "after-id", "ids"
 const PAGE_DEFAULT: u32 = 50;
 /// Messages of a page at most.
 const PAGE_MAX: u32 = 250;
+/// Bytes of a page at most: what is sent at once must fit into a session's queue (XEP-0198).
+const PAGE_BYTES_MAX: usize = 512 << 10;
+/// What a result adds to its message, about.
+const RESULT_BYTES: usize = 512;
 
 /// What makes a message worth keeping.
 const KEPT: &[(&str, &str)] = &[
