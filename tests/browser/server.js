@@ -17,7 +17,7 @@ drain_timeout_s = 1
 listen = ["127.0.0.1:0"]
 listen_tls = []
 [xmpp]
-listen = []
+listen = ["127.0.0.1:0"]
 listen_tls = []
 [admin]
 listen = ["127.0.0.1:0"]
@@ -31,6 +31,8 @@ listing = true
 `;
 
 class Server {
+  accounts = 0;
+
   static async start() {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), "whimbrel-browser-"));
@@ -65,6 +67,21 @@ class Server {
   token() {
     const options = { cwd: this.folder, encoding: "utf8" };
     return execFileSync(program, ["media", "token", "-c", "config.toml"], options).trim();
+  }
+
+  /// Where XMPP is spoken over WebSocket.
+  get chatUrl() {
+    return this.url;
+  }
+
+  /// A new account of someone who chats.
+  account() {
+    const password = "correct horse";
+    // A range that is kept for films: Berlin 23125 000 to 999.
+    const number = `+493023125${String(this.accounts++).padStart(3, "0")}`;
+    const args = ["account", "add", number, "--password", password, "-c", "config.toml"];
+    const jid = execFileSync(program, args, { cwd: this.folder, encoding: "utf8" }).trim();
+    return { jid, password };
   }
 
   /// Runs ffmpeg, and returns the path of what it made.
