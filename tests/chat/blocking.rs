@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::stage::scenario;
 
 #[test]
-#[ignore = "presence still goes to who is blocked"]
 fn who_is_blocked_reaches_nobody_and_sees_nobody() {
     scenario(|stage| {
         let (anna, bert) = stage.friends();

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::roster::Item;
 use super::{Change, FEATURES, Feature, avatars, client_state, messages, pubsub, subscription};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
@@ -189,13 +190,15 @@ fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza
     ctx.forward(Route::new(from.clone(), to, stanza.clone()));
 }
 
-/// Tells the contacts who see the user's presence, and the user's own sessions.
+/// Tells the contacts who see the user's presence and are not blocked, and the user's own sessions.
 fn broadcast(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza) {
     let own = render(stanza, from, &ctx.account.jid);
     show(ctx, from, &own, |session| session.presence.is_some());
-    let roster = &ctx.account.state.roster;
-    let seers = roster.items().filter(|item| item.is_seen).map(|item| item.jid.clone());
-    for contact in seers.collect::<Vec<_>>() {
+    let state = &ctx.account.state;
+    let is_told = |item: &&Item| item.is_seen && !state.blocked.has(&item.jid);
+    let told: Vec<Jid> =
+        state.roster.items().filter(is_told).map(|item| item.jid.clone()).collect();
+    for contact in told {
         ctx.forward(Route::new(from.clone(), contact, stanza.clone()));
     }
 }

@@ -1,3 +1,5 @@
+//! Pushes to a push service of the tests' own.
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
