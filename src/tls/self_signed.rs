@@ -61,7 +61,9 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> Result<(), Certifica
         let mut file = options.open(&temporary)?;
         file.write_all(content)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        fs::rename(&temporary, path)?;
+        // Clients come to trust it, so it must not be another one after a power cut.
+        path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
     };
     write().map_err(|source| CertificateError::Write { path: path.to_owned(), source })
 }

@@ -72,7 +72,9 @@ pub(super) fn settle(connection: &Connection) -> rusqlite::Result<MessageId> {
              SELECT sender, id, sent_in, 1, expires, stream, handled, iif(is_unique, digest, NULL)
              FROM message WHERE id > ?1 AND sender IS NOT NULL
              UNION ALL
-             SELECT receiver, id, received_in, 0, expires, NULL, NULL, NULL
+             SELECT receiver, id, received_in, 0, expires, iif(sender IS NULL, stream, NULL),
+                 iif(sender IS NULL, handled, NULL),
+                 iif(sender IS NULL AND is_unique, digest, NULL)
              FROM message WHERE id > ?1 AND receiver IS NOT NULL
              ORDER BY 1, 2",
         )?

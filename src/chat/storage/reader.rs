@@ -187,13 +187,13 @@ fn stored_account(
     }))
 }
 
-/// Digests of what it sent, oldest first.
+/// Digests of what it wrote, oldest first.
 fn recent_origins(
     connection: &Connection,
     tail: &Tail,
     account: AccountId,
 ) -> rusqlite::Result<Vec<u64>> {
-    let is_origin = |entry: &super::tail::Entry| entry.is_outgoing && entry.is_unique;
+    let is_origin = |entry: &super::tail::Entry| entry.is_unique;
     let newest = tail.of(account).filter(is_origin).filter_map(|entry| entry.digest);
     let mut origins: Vec<u64> = newest.rev().take(RECENT_ORIGINS_MAX).collect();
     let mut query = connection.prepare_cached(

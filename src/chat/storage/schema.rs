@@ -107,7 +107,7 @@ CREATE TABLE archive (
     conversation INTEGER NOT NULL,
     is_outgoing INTEGER NOT NULL,
     expires INTEGER,
-    stream INTEGER,      -- of what it sent
+    stream INTEGER,      -- of what it wrote
     handled INTEGER,
     unique_digest INTEGER,
     PRIMARY KEY (account, id)

@@ -36,11 +36,12 @@ pub(super) struct Entry {
     pub id: MessageId,
     pub conversation: Conversation,
     pub is_outgoing: bool,
-    /// Of a message that the account sent.
+    /// Of a message that the account wrote.
     pub stream: Option<u64>,
-    /// Of a message that the account sent.
+    /// Of a message that the account wrote.
     pub handled: Option<u32>,
     pub digest: Option<u64>,
+    /// Of a message that the account wrote.
     pub is_unique: bool,
     pub expires_unix_ms: Option<u64>,
 }
@@ -79,14 +80,16 @@ impl TailRow {
         let sent = of(self.sent);
         let conversation = sent.or(of(self.received))?;
         let is_outgoing = sent.is_some();
+        // A message to oneself has a receiver only, who wrote it.
+        let is_author = is_outgoing || self.sent.is_none();
         Some(Entry {
             id: self.id,
             conversation,
             is_outgoing,
-            stream: self.stream.filter(|_| is_outgoing),
-            handled: self.handled.filter(|_| is_outgoing),
+            stream: self.stream.filter(|_| is_author),
+            handled: self.handled.filter(|_| is_author),
             digest: self.digest,
-            is_unique: self.is_unique,
+            is_unique: self.is_unique && is_author,
             expires_unix_ms: self.expires_unix_ms,
         })
     }

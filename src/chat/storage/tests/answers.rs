@@ -318,6 +318,23 @@ fn an_origin_is_unique_only_where_it_says_so() {
 }
 
 #[test]
+fn a_message_to_oneself_is_its_receivers_own() {
+    for settled in [false, true] {
+        let mut bench = Bench::with_accounts(2);
+        let mut note = message(1, 1, 1);
+        note.entries.truncate(1);
+        note.entries[0].is_outgoing = false;
+        bench.write(Write::Append(Box::new(note)));
+        if settled {
+            bench.settle();
+        }
+        assert_eq!(bench.account(1).unwrap().recent_origins, [!1]);
+        let handled = bench.ask(Query::Handled { account: account(1), stream: 1 });
+        assert_eq!(handled, Answer::Handled(Some(1)));
+    }
+}
+
+#[test]
 fn the_last_handled_stanza_of_a_stream_is_known() {
     for settled in [false, true] {
         let mut bench = Bench::with_accounts(2);
