@@ -3,7 +3,6 @@
 use crate::features::external_services::ExternalService;
 use crate::jid::Jid;
 use crate::sasl::ServerSecret;
-use crate::transaction::RECENT_ORIGINS_MAX;
 
 /// The core's settings.
 #[derive(Clone, Debug)]
@@ -21,8 +20,6 @@ pub struct Config {
     pub web_push_key: Option<Box<[u8]>>,
     /// What XEP-0215 tells of.
     pub external_services: Vec<ExternalService>,
-    /// Messages that one account's archive holds at most before senders get `resource-constraint`.
-    pub archive_messages_max: u64,
     /// Messages older than this stay in the archives even if their author retracts them.
     pub retraction_within_ms: Option<u64>,
 }
@@ -37,7 +34,6 @@ impl Config {
             upload_bytes_max: None,
             web_push_key: None,
             external_services: Vec::new(),
-            archive_messages_max: u64::MAX,
             retraction_within_ms: None,
         }
     }
@@ -51,4 +47,3 @@ pub const PARKED_MAX: usize = 256;
 pub const ROUTES_MAX: usize = 1024;
 /// An account without sessions leaves memory after this time.
 pub const IDLE_ACCOUNT_MS: u64 = 30_000;
-const _: () = assert!(RECENT_ORIGINS_MAX >= crate::stream_management::UNACKNOWLEDGED_MAX / 2);

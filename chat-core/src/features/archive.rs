@@ -22,10 +22,6 @@ pub(super) const FEATURE: Feature = Feature {
     ..Feature::named("archive")
 };
 
-/// What an account wants to be archived.
-#[derive(Debug, Default)]
-pub struct Preferences {}
-
 /// The message is part of the conversation, not of the moment (XEP-0313 5.1.1, XEP-0334).
 pub(crate) fn is_stored(stanza: &Stanza) -> bool {
     let has_type = matches!(stanza.message_type(), MessageType::Chat | MessageType::Normal);

@@ -1,4 +1,4 @@
-//! XEP-0191 Blocking Command, with the reasons of XEP-0377.
+//! XEP-0191 Blocking Command.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::transaction::Record;
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
-    server_features: &[ns::BLOCKING, ns::REPORTING],
+    server_features: &[ns::BLOCKING],
     account_features: &[ns::BLOCKING],
     load: Some(load),
     requests: &[

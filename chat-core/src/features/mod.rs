@@ -64,8 +64,6 @@ pub const FEATURES: &[Feature] = &[
 /// What the features keep of an account in memory, each its own.
 #[derive(Debug, Default)]
 pub struct State {
-    /// XEP-0313.
-    pub archive: archive::Preferences,
     /// XEP-0084.
     pub avatar: Option<avatars::Avatar>,
     /// XEP-0191.
