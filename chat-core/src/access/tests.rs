@@ -124,6 +124,12 @@ fn a_token_logs_in_once_it_was_asked_for() {
         .change(|access, _, secret, writes| access.log_in(&by_token, secret, NOW_S + 5, writes));
     assert_eq!(none, Ok(None));
     assert_eq!(bench.access.seen_unix_s(), NOW_S + 5);
+    // Once more: nothing has changed, and nothing is stored until its last visit is long ago.
+    for (now_s, writes_expected) in [(NOW_S + 6, 0), (NOW_S + 700, 1), (NOW_S + 800, 0)] {
+        let mut writes = Vec::new();
+        bench.access.log_in(&by_token, &bench.secret, now_s, &mut writes).unwrap();
+        assert_eq!(writes.len(), writes_expected, "at {now_s}");
+    }
     let unknown = login(Credential::Token { generation: 99 }, TokenWish::default());
     let refused =
         bench.change(|access, _, secret, writes| access.log_in(&unknown, secret, NOW_S, writes));
