@@ -146,6 +146,17 @@ impl Access {
         self.use_tokens(index, used, login.tokens, secret, now_unix_s, writes)
     }
 
+    /// Takes note of a session's end. One that was short changes nothing worth a write.
+    pub(crate) fn note_left(&mut self, id: &DeviceId, now_unix_s: u64, writes: &mut Vec<Write>) {
+        let Some(device) = self.devices.iter_mut().find(|device| device.id == *id) else { return };
+        if now_unix_s < device.seen_unix_s + DEVICE_SEEN_STEP_S {
+            return;
+        }
+        device.seen_unix_s = now_unix_s;
+        let (key, value) = (device.key(), device.value());
+        writes.push(self.put(&key, &value));
+    }
+
     /// Lets a device in that has proved to be its owner's, and gives it a token.
     pub fn add_device(
         &mut self,

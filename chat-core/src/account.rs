@@ -66,8 +66,9 @@ impl Account {
     pub(crate) fn wants_tick(&self) -> bool {
         let wants = |session: &Session| {
             session.stream.is_none()
-                || session.received != session.received_stored
-                || (session.is_behind && session.takes_messages())
+                || session.has_unstored()
+                || session.owes_acknowledgement()
+                || (session.is_behind && session.is_available())
         };
         self.sessions.iter().any(wants)
     }

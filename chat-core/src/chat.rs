@@ -5,9 +5,10 @@
 //! follow from a change wait until it is committed, and later outputs of that stream behind them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use smallvec::SmallVec;
@@ -16,9 +17,9 @@ use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
-use crate::features::messages;
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
+use crate::features::{handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::Stanza;
@@ -52,7 +53,7 @@ pub enum Input {
         /// Which.
         stream: StreamId,
         /// What.
-        element: Box<Stanza>,
+        element: Arc<Stanza>,
     },
     /// A stream has ended.
     Closed {
@@ -215,7 +216,7 @@ struct Stream {
 
 #[derive(Default)]
 struct Parked {
-    elements: VecDeque<Box<Stanza>>,
+    elements: VecDeque<Arc<Stanza>>,
     is_closed: Option<bool>,
 }
 
@@ -485,16 +486,19 @@ impl Chat {
             self.in_account(now, id, |ctx| {
                 ending::end_stale_sessions(ctx);
                 management::store_cursors(ctx);
+                handled::answer_late(ctx);
                 messages::catch_up_again(ctx);
             });
             self.finish(now, None);
         }
-        let (committed, questions) = (self.committed, &self.questions);
+        let committed = self.committed;
+        let asking: HashSet<AccountId> =
+            self.questions.values().map(|question| question.account).collect();
         self.accounts.retain(|id, account| {
             !account.sessions.is_empty()
                 || account.last_ticket > committed
                 || now.elapsed_ms < account.used_ms + IDLE_ACCOUNT_MS
-                || questions.values().any(|question| question.account == *id)
+                || asking.contains(id)
         });
     }
 }

@@ -1,5 +1,7 @@
 //! What a feature works with: the account whose part it is, and the effects of this input.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -69,8 +71,8 @@ pub struct Route {
     pub from: Jid,
     /// Whom it is for.
     pub to: Jid,
-    /// The stanza; its own `from` and `to` do not count.
-    pub stanza: Stanza,
+    /// The stanza; its own `from` and `to` do not count. All who get it share it.
+    pub stanza: Arc<Stanza>,
     /// The message as it is stored and sent, once it is rendered.
     pub message: Option<Outgoing>,
     /// An account that is not active is loaded for it; otherwise nobody is there to hear it.
@@ -79,8 +81,8 @@ pub struct Route {
 
 impl Route {
     /// A stanza from one JID to another.
-    pub fn new(from: Jid, to: Jid, stanza: Stanza) -> Route {
-        Route { from, to, stanza, message: None, must_arrive: false }
+    pub fn new(from: Jid, to: Jid, stanza: impl Into<Arc<Stanza>>) -> Route {
+        Route { from, to, stanza: stanza.into(), message: None, must_arrive: false }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use crate::access::DeviceId;
+use crate::features::archive::Reading;
 use crate::id::{MessageId, StreamId};
 use crate::jid::Jid;
 use crate::stream_management::Management;
@@ -35,8 +37,24 @@ pub struct Session {
     pub received: MessageId,
     /// [`Self::received`] as storage knows it.
     pub received_stored: MessageId,
+    /// Its priority is negative: what it has of what is for the whole account.
+    pub(crate) apart: Option<Box<Apart>>,
+    /// Tells it from the account's other devices by 16 bits; none where its resource was made up
+    /// for it, and will be another one the next time.
+    pub(crate) mark: Option<u16>,
     /// What features keep for a session.
     pub extra: Option<Box<Extra>>,
+}
+
+/// What a session of negative priority has of what is for the whole account.
+#[derive(Clone, Debug)]
+pub(crate) struct Apart {
+    /// As [`Session::sent`].
+    pub(crate) sent: MessageId,
+    /// As [`Session::received`].
+    pub(crate) received: MessageId,
+    /// [`Session::received`] of what is sent to the session itself, as storage knows it.
+    pub(crate) stored: MessageId,
 }
 
 /// Presence that makes a session available.
@@ -59,6 +77,10 @@ pub struct Extra {
     pub capabilities: Option<Box<str>>,
     /// XEP-0163: nodes whose events this session wants (`+notify`).
     pub interests: Vec<Box<str>>,
+    /// XEP-0388: the installation, as it names itself.
+    pub device: Option<DeviceId>,
+    /// XEP-0313: questions that wait.
+    pub(crate) reading: Reading,
     /// XEP-0386: the client software, as it names itself.
     pub software: Option<Box<str>>,
 }
@@ -80,6 +102,8 @@ impl Session {
             is_catching_up: false,
             received,
             received_stored: received,
+            apart: None,
+            mark: None,
             extra: None,
         }
     }
@@ -87,6 +111,11 @@ impl Session {
     /// The resource of its JID.
     pub fn resource(&self) -> &str {
         self.jid.resource().unwrap_or_default()
+    }
+
+    /// It is available.
+    pub fn is_available(&self) -> bool {
+        self.presence.is_some()
     }
 
     /// The presence's priority, where it gets messages that are sent to the bare JID.
@@ -104,8 +133,36 @@ impl Session {
         self.extra.get_or_insert_default()
     }
 
-    /// The device has this message and all before it.
+    /// The device has this message and all that it was sent before.
     pub fn has_received(&mut self, id: MessageId) {
         self.received = self.received.max(id);
+        if let Some(apart) = &mut self.apart {
+            apart.received = apart.received.max(id.min(apart.sent));
+        }
+    }
+
+    /// The device gets everything up to this message in another way.
+    pub(crate) fn skip_to(&mut self, id: MessageId) {
+        self.sent = self.sent.max(id);
+        if let Some(apart) = &mut self.apart {
+            apart.sent = apart.sent.max(id);
+        }
+    }
+
+    /// What its cursor is to tell: up to where it has what is for the whole account.
+    pub(crate) fn cursor(&self) -> MessageId {
+        self.apart.as_ref().map_or(self.received, |apart| apart.received)
+    }
+
+    /// It has received what storage does not know of.
+    pub(crate) fn has_unstored(&self) -> bool {
+        let apart = self.apart.as_ref();
+        self.cursor() != self.received_stored
+            || apart.is_some_and(|apart| apart.stored != self.received)
+    }
+
+    /// Its client asked what is handled, and was told less.
+    pub(crate) fn owes_acknowledgement(&self) -> bool {
+        self.stream.is_some() && self.management.as_ref().is_some_and(|kept| kept.owes_answer())
     }
 }

@@ -13,7 +13,15 @@ use crate::id::MessageId;
 #[derive(Debug)]
 pub struct Management {
     key: u64,
+    /// The client was told a resumption id, and may come back by it after a crash.
+    has_id: bool,
     handled: u32,
+    /// The count that outlasts a crash, or will with what is under way.
+    handled_stored: u32,
+    /// When it was last stored without a message, by [`crate::time::Now::elapsed_ms`].
+    stored_at_ms: Option<u64>,
+    /// The client asked, and was told less than is handled.
+    owes_answer: bool,
     acknowledged: u32,
     unacknowledged: VecDeque<Sent>,
     bytes: usize,
@@ -60,7 +68,11 @@ impl Management {
     pub fn new(key: u64, can_resume: bool) -> Management {
         Management {
             key,
+            has_id: can_resume,
             handled: 0,
+            handled_stored: 0,
+            stored_at_ms: None,
+            owes_answer: false,
             acknowledged: 0,
             unacknowledged: VecDeque::new(),
             bytes: 0,
@@ -90,6 +102,38 @@ impl Management {
     /// One more stanza of the client is handled.
     pub fn handle(&mut self) {
         self.handled = self.handled.wrapping_add(1);
+    }
+
+    /// A message that carries the count is stored with this input.
+    pub fn note_message_stored(&mut self) {
+        self.handled_stored = self.handled;
+    }
+
+    /// The count is stored by itself, with this input.
+    pub fn note_handled_stored(&mut self, now_ms: u64) {
+        self.handled_stored = self.handled;
+        self.stored_at_ms = Some(now_ms);
+    }
+
+    /// After a crash the client would not be told less than is handled now.
+    pub fn is_handled_stored(&self) -> bool {
+        !self.has_id || self.handled_stored == self.handled
+    }
+
+    /// It was not stored by itself for a while.
+    pub fn may_store_handled(&self, now_ms: u64) -> bool {
+        self.stored_at_ms.is_none_or(|stored_ms| now_ms >= stored_ms + STORE_HANDLED_EVERY_MS)
+    }
+
+    /// The `h` for the client: what stays true after a crash.
+    pub fn answer(&mut self) -> u32 {
+        self.owes_answer = !self.is_handled_stored();
+        if self.owes_answer { self.handled_stored } else { self.handled }
+    }
+
+    /// The client is to be told more, unasked.
+    pub fn owes_answer(&self) -> bool {
+        self.owes_answer
     }
 
     /// How many stanzas were sent, modulo 2^32.
@@ -152,14 +196,14 @@ impl Management {
         self.unacknowledged.iter()
     }
 
-    /// How many stanzas and bytes may be sent before the session overflows. Some are left for what
-    /// comes meanwhile.
-    pub fn room(&self) -> (usize, usize) {
-        let stanzas = (UNACKNOWLEDGED_MAX - RESERVE).saturating_sub(self.unacknowledged.len());
-        (stanzas, UNACKNOWLEDGED_BYTES_MAX.saturating_sub(self.bytes))
+    /// Acknowledging what carries a newer message than this says nothing of messages any more.
+    pub fn forget_messages_after(&mut self, newest: MessageId) {
+        for sent in &mut self.unacknowledged {
+            sent.message = sent.message.filter(|message| *message <= newest);
+        }
     }
 
-    /// Stored messages are better left in the archive until the client has acknowledged some.
+    /// What is stored is better left in the archive until the client has acknowledged some.
     pub fn is_busy(&self) -> bool {
         self.unacknowledged.len() >= BUSY_FROM || self.bytes >= UNACKNOWLEDGED_BYTES_MAX / 2
     }
@@ -184,10 +228,10 @@ const ASK_EVERY_BYTES: usize = 64 << 10;
 const BUSY_FROM: usize = UNACKNOWLEDGED_MAX / 2;
 /// Stanzas that a session keeps unacknowledged; stored messages beyond them wait in the archive.
 pub const UNACKNOWLEDGED_MAX: usize = 1024;
-/// Stanzas for which answers of many stanzas leave room.
-const RESERVE: usize = 64;
 /// Bytes that a session keeps unacknowledged.
 pub const UNACKNOWLEDGED_BYTES_MAX: usize = 1 << 20;
+/// How often a count is stored that no message carries.
+const STORE_HANDLED_EVERY_MS: u64 = 1000;
 /// A session without a stream is kept this long.
 pub const RESUME_WITHIN_MS: u64 = 10 * 60 * 1000;
 

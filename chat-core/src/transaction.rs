@@ -171,7 +171,8 @@ pub struct Origin {
     pub stream: u64,
     /// XEP-0198's `h` of that stream with this message handled.
     pub handled: u32,
-    /// A digest of the origin-id (XEP-0359), or else of the id attribute, or 0 without either.
+    /// A digest of the origin-id (XEP-0359), or else of the id attribute, or 0 without either. What
+    /// stands in [`ORIGIN_DEVICE_BITS`] is of the device that sent it.
     pub digest: u64,
     /// The digest is of an origin-id, which its sender never uses twice.
     pub is_unique: bool,
@@ -217,7 +218,7 @@ pub enum Query {
         peer: Box<str>,
         /// Sent by the account, not received.
         is_outgoing: bool,
-        /// As in [`Origin::digest`].
+        /// As in [`Origin::digest`], of whichever device: [`ORIGIN_DEVICE_BITS`] do not count.
         digest: u64,
     },
     /// XEP-0198's `h` of a stream that no longer is in memory: that of its last stored message.
@@ -361,5 +362,8 @@ pub enum StorageError {
     },
 }
 
+/// The bits of [`Origin::digest`] that tell an account's devices apart. The 47 above them tell what
+/// one device wrote to one peer; a digest of an earlier version is found by those too.
+pub const ORIGIN_DEVICE_BITS: u64 = 0xffff;
 /// Repetitions that are recognised after a crash reach this many messages back.
 pub const RECENT_ORIGINS_MAX: usize = 512;

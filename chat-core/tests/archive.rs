@@ -169,3 +169,73 @@ fn a_page_of_long_messages_is_cut_and_goes_on() {
     let (bodies, fin) = read(&mut world, &format!("{RSM}<max>50</max><before/></set>"));
     assert_eq!((bodies.len(), fin.attr("complete")), (5, None));
 }
+
+#[test]
+fn who_acknowledges_nothing_waits_for_more() {
+    let mut world = World::with(&["alice", "bob"]);
+    for number in 0..900 {
+        let body = format!("<message to='{{bob}}' type='chat'><body>{number}</body></message>");
+        world.send("alice/phone", &body);
+    }
+    let enable = "<enable xmlns='urn:xmpp:sm:3'/>";
+    world.ask("alice/phone", enable, "<enabled xmlns='urn:xmpp:sm:3'/>");
+    let mut after = String::new();
+    for number in 0..4 {
+        let query = format!(
+            "<iq type='set' id='q{number}'><query xmlns='urn:xmpp:mam:2'>\
+             {RSM}<max>250</max>{after}</set></query></iq>"
+        );
+        world.send("alice/phone", &query);
+        let (count, last) = drain(&mut world);
+        if number < 3 {
+            assert_eq!(count, 251);
+            after = format!("<after>{}</after>", last.unwrap());
+        } else {
+            // It was told to acknowledge, and nothing else.
+            assert_eq!((count, last), (0, None));
+        }
+    }
+    world.send("alice/phone", "<a xmlns='urn:xmpp:sm:3' h='700'/>");
+    let (count, last) = drain(&mut world);
+    assert_eq!((count, last.is_some()), (151, true));
+}
+
+/// Stanzas that came, and the id of the page's last message.
+fn drain(world: &mut World) -> (usize, Option<String>) {
+    let (mut count, mut last) = (0, None);
+    while let Some(got) = world.receive("alice/phone") {
+        count += usize::from(got.ns() == "jabber:client");
+        if got.name() == "iq" {
+            let set = got.child("fin", "urn:xmpp:mam:2").expect("no error");
+            let set = set.child("set", "http://jabber.org/protocol/rsm").unwrap();
+            last = set.text_of("last", "http://jabber.org/protocol/rsm").map(String::from);
+        }
+    }
+    (count, last)
+}
+
+#[test]
+fn not_all_questions_wait() {
+    let mut world = World::with(&["alice", "bob"]);
+    let enable = "<enable xmlns='urn:xmpp:sm:3'/>";
+    world.ask("alice/phone", enable, "<enabled xmlns='urn:xmpp:sm:3'/>");
+    for _ in 0..600 {
+        let moment = "<message to='{alice}'><body>x</body><no-store xmlns='urn:xmpp:hints'/>";
+        world.send("bob/phone", &format!("{moment}</message>"));
+    }
+    world.clear("alice/phone");
+    for number in 0..17 {
+        let query = format!("<iq type='set' id='q{number}'><query xmlns='urn:xmpp:mam:2'/></iq>");
+        world.send("alice/phone", &query);
+    }
+    let mut got = Vec::new();
+    while let Some(element) = world.receive("alice/phone") {
+        if element.name() == "iq" {
+            got.push((
+                element.attr("id").unwrap().to_owned(),
+                element.attr("type").map(String::from),
+            ));
+        }
+    }
+    assert_eq!(got, [("q16".to_owned(), Some("error".to_owned()))]);
+}

@@ -128,6 +128,35 @@ fn a_repetition_is_dropped() {
     assert_eq!(world.disk.archive(world.id("bob")).len(), 1);
 }
 
+#[test]
+fn devices_may_count_alike() {
+    let mut world = World::with(&["alice", "bob"]);
+    world.come("alice/laptop");
+    let counted = "<message to='{bob}' type='chat' id='1'><body>*</body>\
+                   <origin-id xmlns='urn:xmpp:sid:0' id='1'/></message>";
+    let mut bodies = Vec::new();
+    for (number, device) in ["phone", "laptop", "phone", "laptop"].into_iter().enumerate() {
+        world.send(&format!("alice/{device}"), &counted.replace('*', &number.to_string()));
+        let got = world.receive("bob/phone");
+        bodies.extend(got.and_then(|got| got.text_of("body", "jabber:client").map(String::from)));
+    }
+    assert_eq!(bodies, ["0", "1"]);
+}
+
+#[test]
+fn a_device_without_a_name_of_its_own_repeats_itself_under_another() {
+    let mut world = World::with(&["bob"]);
+    world.account("alice");
+    for _ in 0..2 {
+        // Each time the server makes up the resource.
+        world.connect_inline("alice/app", managed("app"));
+        world.send("alice/app", HELLO);
+        world.crash();
+        world.come("bob/phone");
+    }
+    assert_eq!(world.disk.archive(world.id("bob")).len(), 1);
+}
+
 fn managed(resource: &str) -> Inline {
     let enable = Some(Enable { can_resume: true });
     let bind = Bind2 { tag: Some(resource.to_owned()), enable, ..Bind2::default() };
@@ -169,6 +198,72 @@ fn after_a_crash_the_client_learns_what_was_stored() {
     assert!(children[0].is("failed", "urn:xmpp:sm:3"), "{children:?}");
     assert_eq!(children[0].attr("h"), Some("2"));
     assert!(children[1].is("bound", "urn:xmpp:bind:0"), "{children:?}");
+}
+
+const R: &str = "<r xmlns='urn:xmpp:sm:3'/>";
+
+fn h_after_crash(world: &mut World, id: &str) -> Option<String> {
+    world.crash();
+    world.commits_at_once = true;
+    let resume = Some(Resume { previous: id.to_owned(), handled: 0 });
+    let stream = world.connect_inline("alice/app", Inline { resume, ..managed("app") });
+    let failed = &world.ready[&stream].children[0];
+    assert!(failed.is("failed", "urn:xmpp:sm:3"), "{failed:?}");
+    failed.attr("h").map(str::to_owned)
+}
+
+#[test]
+fn what_was_acknowledged_stays_so_after_a_crash() {
+    let mut world = World::with(&["alice", "bob"]);
+    let stream = world.connect_inline("alice/app", managed("app"));
+    let id = resumption_id(&world, stream);
+    world.send("alice/app", "<presence/>");
+    world.send("alice/app", HELLO);
+    world.send("alice/app", "<presence><show>away</show></presence>");
+    world.commits_at_once = false;
+    world.clear("alice/app");
+    world.send("alice/app", R);
+    world.expect_nothing("alice/app");
+    world.commit();
+    world.expect("alice/app", "<a xmlns='urn:xmpp:sm:3' h='3'/>");
+    assert_eq!(h_after_crash(&mut world, &id).as_deref(), Some("3"));
+}
+
+#[test]
+fn a_client_that_asks_often_is_told_more_by_and_by() {
+    let mut world = World::with(&["alice", "bob"]);
+    let stream = world.connect_inline("alice/app", managed("app"));
+    let id = resumption_id(&world, stream);
+    let typing = "<message to='{bob}' type='chat'>\
+                  <composing xmlns='http://jabber.org/protocol/chatstates'/></message>";
+    world.commits_at_once = false;
+    for h in ["1", "1", "1"] {
+        world.send("alice/app", typing);
+        world.send("alice/app", R);
+        world.commit();
+        world.expect("alice/app", &format!("<a xmlns='urn:xmpp:sm:3' h='{h}'/>"));
+    }
+    world.pass(1);
+    world.commit();
+    world.expect("alice/app", "<a xmlns='urn:xmpp:sm:3' h='3'/>");
+    world.pass(3);
+    world.commit();
+    world.expect_nothing("alice/app");
+    assert_eq!(h_after_crash(&mut world, &id).as_deref(), Some("3"));
+}
+
+#[test]
+fn what_a_resumption_acknowledges_stays_so_after_a_crash() {
+    let mut world = World::with(&["alice", "bob"]);
+    let stream = world.connect_inline("alice/app", managed("app"));
+    let id = resumption_id(&world, stream);
+    world.send("alice/app", HELLO);
+    world.send("alice/app", "<presence/>");
+    world.disconnect("alice/app", false);
+    let resume = Resume { previous: id.clone(), handled: 0 };
+    let stream = world.connect_inline("alice/app", Inline { bind: None, resume: Some(resume) });
+    assert_eq!(world.ready[&stream].children[0].attr("h"), Some("2"));
+    assert_eq!(h_after_crash(&mut world, &id).as_deref(), Some("2"));
 }
 
 #[test]

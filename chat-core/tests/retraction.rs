@@ -38,6 +38,21 @@ fn an_author_retracts() {
 }
 
 #[test]
+fn no_crash_leaves_the_original() {
+    let mut world = World::with(&["alice", "bob"]);
+    world.send("alice/phone", HELLO);
+    world.commits_at_once = false;
+    world.send("alice/phone", RETRACT);
+    world.commit();
+    assert!(archive(&world, "bob")[0].contains("hello"), "the tombstone is not stored yet");
+    world.crash();
+    world.commits_at_once = true;
+    world.come("bob/phone");
+    world.send("bob/phone", "<message to='{alice}'><body>reply</body></message>");
+    check_retracted(&world);
+}
+
+#[test]
 fn a_message_is_retracted_by_its_stanza_id() {
     let mut world = World::with(&["alice", "bob"]);
     world.send("alice/phone", HELLO);

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -301,7 +302,7 @@ impl Connection {
             StreamOutput::Established => self.shard.established(self.id),
             StreamOutput::Element(stanza) => {
                 self.shard.metrics().stanzas_in.inc();
-                let element = Box::new(stanza);
+                let element = Arc::new(stanza);
                 self.shard.submit(Input::Element { stream: self.id, element });
             }
             StreamOutput::Close(error) => {

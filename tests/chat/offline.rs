@@ -61,7 +61,6 @@ fn what_is_only_of_the_moment_is_not_kept() {
 }
 
 #[test]
-#[ignore = "a device of negative priority gets nothing that is sent to itself either"]
 fn a_negative_priority_gets_nothing_that_is_for_the_account() {
     scenario(|stage| {
         let (anna, account) = (stage.someone(), stage.server.account());

@@ -1,5 +1,7 @@
 //! An element of a stream finds who handles it.
 
+use std::sync::Arc;
+
 use super::loading::Absent;
 use super::{Chat, Closing, login, management};
 use crate::context::{Context, Request, Route};
@@ -14,7 +16,7 @@ use crate::time::Now;
 
 impl Chat {
     /// Takes an element of a stream, in its turn.
-    pub(super) fn take_element(&mut self, now: Now, stream: StreamId, element: Box<Stanza>) {
+    pub(super) fn take_element(&mut self, now: Now, stream: StreamId, element: Arc<Stanza>) {
         if !self.queue_behind(stream, &element) {
             self.run(now, stream, element, None);
         }
@@ -25,7 +27,7 @@ impl Chat {
         &mut self,
         now: Now,
         stream: StreamId,
-        element: Box<Stanza>,
+        element: Arc<Stanza>,
         absent: Option<&Absent>,
     ) {
         let Some(own) = self.streams.get(&stream).map(|link| link.account) else { return };
@@ -57,7 +59,7 @@ impl Chat {
 }
 
 /// Handles an element in its sender's account.
-fn take(ctx: &mut Context<'_>, stream: StreamId, element: &Stanza, absent: Option<&Absent>) {
+fn take(ctx: &mut Context<'_>, stream: StreamId, element: &Arc<Stanza>, absent: Option<&Absent>) {
     let is_stanza = matches!(element.kind(), Kind::Message | Kind::Presence | Kind::Iq);
     if !is_stanza {
         return management::take_nonza(ctx, stream, element);
@@ -78,7 +80,7 @@ fn take_stanza(
     ctx: &mut Context<'_>,
     stream: StreamId,
     from: &Jid,
-    stanza: &Stanza,
+    stanza: &Arc<Stanza>,
     absent: Option<&Absent>,
 ) -> Result<(), StanzaError> {
     let is_false = |claimed: &Jid| claimed != from && *claimed != ctx.account.jid;
@@ -118,7 +120,7 @@ fn take_iq(
     ctx: &mut Context<'_>,
     from: &Jid,
     to: Option<Jid>,
-    stanza: &Stanza,
+    stanza: &Arc<Stanza>,
 ) -> Result<(), StanzaError> {
     let at = match &to {
         None => At::Own,

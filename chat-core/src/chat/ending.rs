@@ -73,7 +73,20 @@ fn detach(ctx: &mut Context<'_>, stream: StreamId, is_clean: bool) {
 pub(super) fn end_session(ctx: &mut Context<'_>, resource: &str) {
     presence::leave(ctx, resource);
     super::management::store_cursors(ctx);
+    note_seen(ctx, resource);
     ctx.account.sessions.retain(|session| session.resource() != resource);
+}
+
+/// The device was there until its stream ended.
+fn note_seen(ctx: &mut Context<'_>, resource: &str) {
+    let Some(session) = ctx.account.session(resource) else { return };
+    let since_ms = session.management.as_ref().and_then(|kept| kept.detached_since_ms);
+    let away_ms = since_ms.map_or(0, |since_ms| ctx.now.elapsed_ms.saturating_sub(since_ms));
+    let seen_unix_s = ctx.now.unix_ms.saturating_sub(away_ms) / 1000;
+    let device = session.extra.as_ref().and_then(|extra| extra.device.clone());
+    if let Some(device) = device {
+        ctx.account.access.note_left(&device, seen_unix_s, &mut ctx.effects.writes);
+    }
 }
 
 /// Ends the sessions that nobody came to resume.

@@ -1,11 +1,13 @@
 //! Accounts become active: their state is asked for, and who needs it waits in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Chat, Loading, Output, Parked};
 use crate::account::Account;
 use crate::config::{PARKED_MAX, ROUTES_MAX};
 use crate::context::Route;
+use crate::features;
 use crate::id::{QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::{Stanza, StanzaError};
@@ -29,14 +31,14 @@ pub(super) struct Absent {
 
 impl Chat {
     /// Has a stream's element wait for an account.
-    pub(super) fn park(&mut self, stream: StreamId, element: Box<Stanza>, needed: AccountId) {
+    pub(super) fn park(&mut self, stream: StreamId, element: Arc<Stanza>, needed: AccountId) {
         let Some(link) = self.streams.get_mut(&stream) else { return };
         link.parked.get_or_insert_default().elements.push_front(element);
         self.load(needed).streams.push(stream);
     }
 
     /// Has an element wait behind one that waits. Says whether it did.
-    pub(super) fn queue_behind(&mut self, stream: StreamId, element: &Stanza) -> bool {
+    pub(super) fn queue_behind(&mut self, stream: StreamId, element: &Arc<Stanza>) -> bool {
         let Some(parked) = self.streams.get_mut(&stream).and_then(|link| link.parked.as_mut())
         else {
             return false;
@@ -45,7 +47,7 @@ impl Chat {
             return true;
         }
         if parked.elements.len() < PARKED_MAX {
-            parked.elements.push_back(Box::new(element.clone()));
+            parked.elements.push_back(element.clone());
         } else {
             self.end_stream(stream, StreamErrorCondition::ResourceConstraint);
         }
@@ -105,6 +107,7 @@ impl Chat {
         };
         let absent = absent.map(|error| Absent { account: id, error });
         if absent.is_none() {
+            self.in_account(now, id, features::activate);
             self.effects.routes.extend(waiting.routes);
             self.finish(now, None);
         }

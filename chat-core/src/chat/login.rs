@@ -3,7 +3,7 @@
 use super::{Chat, Closing, Output, Stream, ending, management};
 use crate::config::SESSIONS_MAX;
 use crate::context::{Context, Effect};
-use crate::features::messages;
+use crate::features::{archive, handled, messages};
 use crate::id::StreamId;
 use crate::ns;
 use crate::sasl::{NewToken, TokenRefused};
@@ -92,7 +92,7 @@ fn bind_inline(
     let mut children = Vec::from_iter(failed);
     let Some(bind) = bind else { return Ready { children, ..Ready::default() } };
     let resource = resource_of(ctx, &bind, agent);
-    bind_resource(ctx, stream, &resource);
+    bind_resource(ctx, stream, &resource, agent.id.is_some());
     let mut bound = Element::new("bound", ns::BIND2);
     if let Some(enable) = bind.enable
         && let Some(enabled) = management::start(ctx, stream, enable.can_resume)
@@ -104,6 +104,9 @@ fn bind_inline(
     };
     session.has_carbons = bind.carbons;
     session.is_inactive = bind.is_inactive;
+    if let Some(device) = agent.id.as_deref().and_then(|id| id.parse().ok()) {
+        session.extra_mut().device = Some(device);
+    }
     children.push(bound);
     Ready { jid: Some(session.jid.clone()), children, ..Ready::default() }
 }
@@ -129,10 +132,11 @@ pub(super) fn take_before_bind(ctx: &mut Context<'_>, stream: StreamId, stanza: 
     };
     let wished = bind.child("resource", ns::BIND).map(|resource| resource.text().into_owned());
     let wished = wished.filter(|resource| !resource.is_empty());
+    let is_wished = wished.is_some();
     let resource = wished.unwrap_or_else(|| format!("{:016x}", ctx.random()));
     let mut iq = Element::new("iq", ns::CLIENT).with_attr("id", id);
     if ctx.account.jid.with_resource(&resource).is_ok() {
-        bind_resource(ctx, stream, &resource);
+        bind_resource(ctx, stream, &resource, is_wished);
         let jid = ctx.account.session_of(stream).map(|session| session.jid.to_string());
         let jid = Element::new("jid", ns::BIND).with_text(jid.unwrap_or_default());
         iq = iq.with_attr("type", "result");
@@ -145,7 +149,8 @@ pub(super) fn take_before_bind(ctx: &mut Context<'_>, stream: StreamId, stanza: 
 }
 
 /// Gives a stream the session of a resource; the one that had it before ends (RFC 6120 7.7.2.2).
-fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str) {
+/// `is_lasting`: the client will have the same resource again.
+fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str, is_lasting: bool) {
     let Ok(jid) = ctx.account.jid.with_resource(resource) else {
         return ctx.close(stream, Closing::Error(StreamErrorCondition::PolicyViolation));
     };
@@ -160,9 +165,10 @@ fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str) {
     let received = ctx.account.received_by(&resource);
     if !ctx.account.has_cursor(&resource) {
         // From now on it is a device that messages wait for.
-        management::set_cursor(ctx, resource.into(), received);
+        management::set_cursor(ctx, resource.as_str().into(), received);
     }
-    ctx.account.sessions.push(Session::new(jid, stream, received));
+    let mark = is_lasting.then(|| messages::mark_of(resource.as_bytes()));
+    ctx.account.sessions.push(Session { mark, ..Session::new(jid, stream, received) });
 }
 
 /// Ends the oldest session without a stream, or else the oldest, where an account has too many.
@@ -224,12 +230,13 @@ fn take_over(ctx: &mut Context<'_>, stream: StreamId, asked: &Resume) -> Result<
     let element = Element::new("resumed", ns::STREAM_MANAGEMENT)
         .with_attr("h", management.handled().to_string())
         .with_attr("previd", &*asked.previous);
-    session.received = session.received.max(newest.unwrap_or_default());
+    session.has_received(newest.unwrap_or_default());
     session.is_inactive = false;
     let old_stream = session.stream.replace(stream);
     if let Some(old_stream) = old_stream {
         ctx.close(old_stream, Closing::Error(StreamErrorCondition::Conflict));
     }
+    handled::store(ctx, stream);
     Ok(Resumed { element })
 }
 
@@ -250,6 +257,7 @@ fn resend(ctx: &mut Context<'_>, stream: StreamId) {
         ctx.ask_acknowledgement(stream);
     }
     messages::catch_up(ctx, &resource);
+    archive::go_on(ctx, &resource);
 }
 
 /// XEP-0198 5: the session is gone, but the client learns how far the last commit reached.
@@ -263,10 +271,16 @@ fn refuse_resumption(
     let Some(key) = key_of(&asked.previous) else { return then(ctx, failed) };
     let query = Query::Handled { account: ctx.account.id, stream: key };
     ctx.ask_for(Some(stream), query, move |ctx, answer| {
-        let failed = match answer {
-            Ok(Answer::Handled(Some(handled))) => failed.with_attr("h", handled.to_string()),
-            _ => failed,
+        let stored = match answer {
+            Ok(Answer::Handled(stored)) => stored,
+            _ => None,
         };
-        then(ctx, failed);
+        then(
+            ctx,
+            match ctx.account.state.handled.newest(key, stored) {
+                Some(handled) => failed.with_attr("h", handled.to_string()),
+                None => failed,
+            },
+        );
     });
 }

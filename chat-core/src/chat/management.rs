@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Closing;
 use crate::context::Context;
-use crate::features::{client_state, messages};
+use crate::features::{archive, client_state, handled, messages, negative_priority};
 use crate::id::{MessageId, StreamId};
 use crate::ns;
 use crate::stanza::Stanza;
@@ -17,7 +17,7 @@ use crate::xml::Element;
 pub(super) fn take_nonza(ctx: &mut Context<'_>, stream: StreamId, nonza: &Stanza) {
     match (nonza.name(), nonza.ns()) {
         ("a", ns::STREAM_MANAGEMENT) => acknowledged(ctx, stream, nonza),
-        ("r", ns::STREAM_MANAGEMENT) => acknowledge(ctx, stream),
+        ("r", ns::STREAM_MANAGEMENT) => handled::answer(ctx, stream),
         ("enable", ns::STREAM_MANAGEMENT) => enable(ctx, stream, nonza),
         ("resume", ns::STREAM_MANAGEMENT) => super::login::resume(ctx, stream, nonza),
         ("active", ns::CLIENT_STATE) => client_state::set_inactive(ctx, stream, false),
@@ -52,11 +52,13 @@ pub(super) fn start(ctx: &mut Context<'_>, stream: StreamId, can_resume: bool) -
 pub(super) fn store_cursors(ctx: &mut Context<'_>) {
     let mut moved = Vec::new();
     for session in &mut ctx.account.sessions {
-        if session.received != session.received_stored {
-            session.received_stored = session.received;
-            moved.push((Box::<str>::from(session.resource()), session.received));
+        let cursor = session.cursor();
+        if cursor != session.received_stored {
+            session.received_stored = cursor;
+            moved.push((Box::<str>::from(session.resource()), cursor));
         }
     }
+    negative_priority::store(ctx);
     for (device, received) in moved {
         set_cursor(ctx, device, received);
     }
@@ -66,9 +68,12 @@ pub(super) fn store_cursors(ctx: &mut Context<'_>) {
 pub(super) fn set_cursor(ctx: &mut Context<'_>, device: Box<str>, received: MessageId) {
     let account = ctx.account.id;
     ctx.account.set_cursor(&device, received);
+    negative_priority::forget_before(ctx, &device, Some(received));
     ctx.write(Write::SetCursor { account, device, received });
     if let Some(device) = ctx.account.surplus_cursor() {
         ctx.account.remove_cursor(&device);
+        negative_priority::forget_before(ctx, &device, None);
+        handled::forget(ctx, &device);
         ctx.write(Write::RemoveCursor { account, device });
     }
 }
@@ -86,13 +91,6 @@ pub(super) fn failed(condition: &'static str) -> Element {
         .with_child(Element::new(condition, ns::STANZA_ERRORS))
 }
 
-fn acknowledge(ctx: &mut Context<'_>, stream: StreamId) {
-    let Some(session) = ctx.account.session_of(stream) else { return };
-    let Some(management) = &session.management else { return };
-    let answer = format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", management.handled());
-    ctx.send_uncounted(stream, answer.into());
-}
-
 fn acknowledged(ctx: &mut Context<'_>, stream: StreamId, nonza: &Stanza) {
     let handled = nonza.element().attr("h").and_then(|h| h.parse().ok());
     let Some(session) = ctx.account.session_of_mut(stream) else { return };
@@ -102,11 +100,10 @@ fn acknowledged(ctx: &mut Context<'_>, stream: StreamId, nonza: &Stanza) {
     };
     match management.acknowledge(handled) {
         Ok(newest) => {
-            session.received = session.received.max(newest.unwrap_or_default());
-            if session.is_behind {
-                let resource = session.resource().to_owned();
-                messages::catch_up(ctx, &resource);
-            }
+            session.has_received(newest.unwrap_or_default());
+            let resource = session.resource().to_owned();
+            messages::catch_up(ctx, &resource);
+            archive::go_on(ctx, &resource);
         }
         Err(too_high) => ctx.close(stream, closing(too_high)),
     }

@@ -1,5 +1,7 @@
 //! XEP-0313 Message Archive Management: which messages are kept, and how they are read.
 
+use std::collections::VecDeque;
+
 use super::data_form::{self, Form};
 use super::result_set::{self, Page};
 use super::{Action, At, Feature, Iq, Reply, Row};
@@ -9,7 +11,8 @@ use crate::id::MessageId;
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{MessageType, Stanza, StanzaError};
-use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StoredMessage};
+use crate::stream_management::UNACKNOWLEDGED_BYTES_MAX;
+use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StorageError, StoredMessage};
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
@@ -37,23 +40,90 @@ fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = Asked::parse(&iq.payload)?;
     let query = asked.query(ctx)?;
     let newest = ctx.account.newest;
-    if let Some(session) = ctx.account.session_mut(iq.resource())
-        && session.presence.is_none()
-        && asked.reaches_end()
-    {
+    let Some(session) = ctx.account.session_mut(iq.resource()) else { return Ok(Reply::Later) };
+    if session.presence.is_none() && asked.reaches_end() {
         // A client that reads the archive before it is available has its own way to catch up;
         // only what comes after its last question is replayed to it.
-        session.sent = session.sent.max(newest);
+        session.skip_to(newest);
     }
-    let request = iq.request.clone();
-    ctx.ask_in_session(iq.resource(), Query::Archive(query), move |ctx, answer| match answer {
-        Ok(Answer::Archive(page)) => asked.answer(ctx, &request, page),
-        _ => ctx.answer(&request, Err(StanzaError::internal_server_error())),
-    });
+    session.extra_mut().reading.add(Question { request: iq.request.clone(), asked, query })?;
+    go_on(ctx, iq.resource());
     Ok(Reply::Later)
 }
 
+/// A session's questions to the archive. They are answered one behind the other, and wait while the
+/// client has much to acknowledge: it is read as fast as it takes in, and what it is sent has room
+/// among what is kept for a resumption.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    waiting: VecDeque<Question>,
+    is_asking: bool,
+}
+
+#[derive(Debug)]
+struct Question {
+    request: Request,
+    asked: Asked,
+    query: ArchiveQuery,
+}
+
+impl Reading {
+    fn add(&mut self, question: Question) -> Result<(), StanzaError> {
+        if self.waiting.len() == QUESTIONS_MAX {
+            return Err(StanzaError::resource_constraint());
+        }
+        self.waiting.push_back(question);
+        Ok(())
+    }
+}
+
+/// Answers a session's next question, if it can take that in.
+pub(crate) fn go_on(ctx: &mut Context<'_>, resource: &str) {
+    let now_unix_ms = ctx.now.unix_ms;
+    let Some(session) = ctx.account.session_mut(resource) else { return };
+    let (is_busy, stream) = (session.is_busy(), session.stream);
+    let Some(reading) = session.extra.as_mut().map(|extra| &mut extra.reading) else { return };
+    if reading.is_asking || reading.waiting.is_empty() {
+        return;
+    }
+    if is_busy {
+        if let Some(stream) = stream {
+            ctx.ask_acknowledgement(stream);
+        }
+        return;
+    }
+    let Some(question) = reading.waiting.pop_front() else { return };
+    reading.is_asking = true;
+    let query = Query::Archive(ArchiveQuery { now_unix_ms, ..question.query.clone() });
+    let name = resource.to_owned();
+    ctx.ask_in_session(resource, query, move |ctx, answer| {
+        take_page(ctx, &name, question, answer);
+        go_on(ctx, &name);
+    });
+}
+
+fn take_page(
+    ctx: &mut Context<'_>,
+    resource: &str,
+    question: Question,
+    answer: Result<Answer, StorageError>,
+) {
+    let Some(session) = ctx.account.session_mut(resource) else { return };
+    let is_busy = session.is_busy();
+    let reading = &mut session.extra_mut().reading;
+    reading.is_asking = false;
+    if is_busy {
+        // Something else was sent meanwhile.
+        return reading.waiting.push_front(question);
+    }
+    match answer {
+        Ok(Answer::Archive(page)) => question.asked.answer(ctx, &question.request, page),
+        _ => ctx.answer(&question.request, Err(StanzaError::internal_server_error())),
+    }
+}
+
 /// What a client asks for.
+#[derive(Debug)]
 struct Asked {
     query_id: Option<String>,
     with: Option<Jid>,
@@ -124,10 +194,7 @@ impl Asked {
         if asked > page.messages.len() && page.is_complete {
             return ctx.answer(request, Err(StanzaError::item_not_found()));
         }
-        if self.cut(&mut page, room(ctx, request)) && page.messages.is_empty() {
-            // The client is to acknowledge what it was sent first.
-            return ctx.answer(request, Err(StanzaError::resource_constraint()));
-        }
+        self.cut(&mut page);
         let id = |message: Option<&StoredMessage>| message.map(|message| message.id.to_string());
         // The page's ends name what was looked at, so that the client gets on where none of it
         // concerned it.
@@ -148,25 +215,23 @@ impl Asked {
         ctx.answer(request, Ok(Some(fin)));
     }
 
-    /// Takes from a page what there is no room for, at its far end. Says whether that was anything.
-    fn cut(&self, page: &mut ArchivePage, (stanzas, bytes): (usize, usize)) -> bool {
+    /// Takes from a page what is too much at once, at its far end. One message is never too much.
+    fn cut(&self, page: &mut ArchivePage) {
         let is_backward = self.page.before.is_some();
         if is_backward {
             page.messages.reverse();
         }
         let mut filled = 0;
-        let fits = |message: &StoredMessage| {
+        let fits = |message: &&StoredMessage| {
             filled += message.stanza.len() + RESULT_BYTES;
-            filled <= bytes
+            filled <= PAGE_BYTES_MAX
         };
-        let count = page.messages.iter().take(stanzas).map(fits).take_while(|fits| *fits).count();
-        let is_cut = count < page.messages.len();
+        let count = page.messages.iter().take_while(fits).count().max(1);
+        page.is_complete &= count >= page.messages.len();
         page.messages.truncate(count);
-        page.is_complete &= !is_cut;
         if is_backward {
             page.messages.reverse();
         }
-        is_cut
     }
 
     /// Where one asks for a full JID, the other side's resource must be that one.
@@ -200,14 +265,6 @@ impl Asked {
         out.extend_from_slice(b"</forwarded></result></message>");
         out.into()
     }
-}
-
-/// Stanzas and bytes of results that the one who asks can take now.
-fn room(ctx: &Context<'_>, request: &Request) -> (usize, usize) {
-    let session = ctx.account.session(request.from.resource().unwrap_or_default());
-    let management = session.and_then(|session| session.management.as_ref());
-    let (stanzas, bytes) = management.map_or((usize::MAX, usize::MAX), |kept| kept.room());
-    (stanzas, bytes.min(PAGE_BYTES_MAX))
 }
 
 /// The form that a query may carry.
@@ -276,12 +333,15 @@ fn moment(text: &str) -> Result<u64, StanzaError> {
 
 /// The fields that a query may filter by.
 const FIELDS: &[&str] = &["with", "start", "end", "before-id", "after-id", "ids"];
+/// Questions of one session that wait.
+const QUESTIONS_MAX: usize = 16;
 /// Messages of a page where the client does not say.
 const PAGE_DEFAULT: u32 = 50;
 /// Messages of a page at most.
 const PAGE_MAX: u32 = 250;
-/// Bytes of a page at most: what is sent at once must fit into a session's queue (XEP-0198).
-const PAGE_BYTES_MAX: usize = 512 << 10;
+/// Bytes of a page at most: what is sent at once must fit into a session's queue (XEP-0198), which
+/// is half empty then.
+const PAGE_BYTES_MAX: usize = UNACKNOWLEDGED_BYTES_MAX / 2;
 /// What a result adds to its message, about.
 const RESULT_BYTES: usize = 512;
 

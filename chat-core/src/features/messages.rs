@@ -4,11 +4,13 @@
 //! entry for each side. A session that is behind gets stored messages from the archive alone, in
 //! order; it has caught up when the archive holds none that it was not sent.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smallvec::smallvec;
 
 use super::carbons::{self, Side};
-use super::{FEATURES, Feature, Flow, MessageIn, MessageOut, archive};
+use super::{FEATURES, Feature, Flow, MessageIn, MessageOut, archive, negative_priority};
 use crate::context::{Context, Outgoing, Route};
 use crate::id::MessageId;
 use crate::jid::Jid;
@@ -16,8 +18,8 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Child, MessageType, Rewrite, Stanza, StanzaError, append_to_rendered};
 use crate::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, NewMessage, Origin, Query, StoredMessage,
-    Write,
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, NewMessage, ORIGIN_DEVICE_BITS, Origin, Query,
+    StoredMessage, Write,
 };
 use crate::xml::Element;
 
@@ -32,7 +34,7 @@ pub(crate) fn send(
     ctx: &mut Context<'_>,
     from: &Jid,
     to: Option<Jid>,
-    stanza: &Stanza,
+    stanza: &Arc<Stanza>,
 ) -> Result<(), StanzaError> {
     let to = to.unwrap_or_else(|| ctx.account.jid.clone());
     if to.domain() != ctx.config.domain.domain() {
@@ -53,6 +55,9 @@ pub(crate) fn send(
     }
     let bytes = render(ctx, from, &to, stanza);
     let id = is_stored.then(|| store(ctx, &to, &bytes, origin, expires_unix_ms));
+    if id.is_some() {
+        note_handled(ctx, from);
+    }
     let is_to_self = ctx.account.jid.is_bare_of(&to);
     if carbons::are_due(stanza) && !is_to_self {
         send_copies(ctx, from, &bytes, id);
@@ -117,7 +122,7 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
     let newest = ctx.account.newest;
     let now_unix_ms = ctx.now.unix_ms;
     let Some(session) = ctx.account.session_mut(resource) else { return };
-    let may_go_on = session.takes_messages() && !session.is_busy();
+    let may_go_on = session.is_available() && !session.is_busy();
     if !session.is_behind || session.is_catching_up || !may_go_on {
         return;
     }
@@ -126,11 +131,12 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
         return;
     }
     session.is_catching_up = true;
+    let after = session.sent;
     let query = Query::Archive(ArchiveQuery {
         account,
         peer: None,
         incoming_only: true,
-        after: Some(session.sent),
+        after: Some(after),
         before: None,
         ids: None,
         from_end: false,
@@ -143,7 +149,11 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
         let Some(session) = ctx.account.session_mut(&name) else { return };
         session.is_catching_up = false;
         let Ok(Answer::Archive(page)) = answer else { return };
-        replay(ctx, &name, page, newest);
+        match session.sent == after {
+            true => replay(ctx, &name, page, newest),
+            // It goes on from elsewhere: its priority changed, or its client read the archive.
+            false => catch_up(ctx, &name),
+        }
     });
 }
 
@@ -158,9 +168,12 @@ pub(crate) fn catch_up_again(ctx: &mut Context<'_>) {
 
 fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: MessageId) {
     for message in &page.messages {
+        let session = ctx.account.session(resource);
         // The rest of the page is asked for again when the client has acknowledged some.
-        if ctx.account.session(resource).is_none_or(Session::is_busy) {
-            return;
+        let Some(session) = session.filter(|session| !session.is_busy()) else { return };
+        if !negative_priority::takes(ctx, session, message) {
+            pass_over(ctx, resource, message.id);
+            continue;
         }
         let bytes = delayed(message, &ctx.account.jid, ctx.config.domain.as_str());
         ctx.send(resource, bytes, Some(message.id));
@@ -170,6 +183,12 @@ fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: Mess
         session.sent = session.sent.max(newest);
     }
     catch_up(ctx, resource);
+}
+
+fn pass_over(ctx: &mut Context<'_>, resource: &str, id: MessageId) {
+    if let Some(session) = ctx.account.session_mut(resource) {
+        session.sent = session.sent.max(id);
+    }
 }
 
 /// A stored message as a client gets it: with its id, and with XEP-0203's stamp where it is late.
@@ -201,23 +220,38 @@ fn render(ctx: &Context<'_>, from: &Jid, to: &Jid, stanza: &Stanza) -> Bytes {
 
 /// A digest of what names a message for its sender: origin-id, or else the id attribute.
 pub(crate) fn origin_digest(text: &str) -> u64 {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest.as_ref()[..8]);
     // Storage keeps signed numbers, and 0 means none.
-    (u64::from_be_bytes(first) >> 1).max(1)
+    (first_of_digest(text.as_bytes()) >> 1).max(1)
 }
 
+/// Tells things of one account apart: [`ORIGIN_DEVICE_BITS`] of a digest.
+pub(crate) fn mark_of(bytes: &[u8]) -> u16 {
+    (first_of_digest(bytes) & ORIGIN_DEVICE_BITS) as u16
+}
+
+fn first_of_digest(bytes: &[u8]) -> u64 {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_ref()[..8]);
+    u64::from_be_bytes(first)
+}
+
+/// What a repetition is known by: the origin-id and the device, for two devices may count their
+/// messages alike. A device whose resource we made up comes back under another one; of those, the
+/// same origin-id on the same content is a repetition.
 fn origin(ctx: &Context<'_>, from: &Jid, stanza: &Stanza) -> Origin {
     let origin_id = stanza.child("origin-id", ns::STANZA_ID);
     let unique = origin_id.as_ref().and_then(|element| element.attr("id"));
     let text = unique.or_else(|| stanza.id());
     let session = ctx.account.session(from.resource().unwrap_or_default());
     let management = session.and_then(|session| session.management.as_ref());
+    let mark = session.and_then(|session| session.mark);
+    let mark = || u64::from(mark.unwrap_or_else(|| mark_of(stanza.inner())));
+    let digest = |text| ((origin_digest(text) & !ORIGIN_DEVICE_BITS) | mark()).max(1);
     Origin {
         stream: management.map_or(0, |management| management.key()),
         handled: management.map_or(0, |management| management.handled()),
-        digest: text.map_or(0, origin_digest),
+        digest: text.map_or(0, digest),
         is_unique: unique.is_some(),
     }
 }
@@ -242,6 +276,14 @@ fn store(
         entries: smallvec![own],
     })));
     id
+}
+
+/// The message carries how much of its stream is handled.
+fn note_handled(ctx: &mut Context<'_>, from: &Jid) {
+    let session = ctx.account.session_mut(from.resource().unwrap_or_default());
+    if let Some(management) = session.and_then(|session| session.management.as_mut()) {
+        management.note_message_stored();
+    }
 }
 
 fn enter_archive(ctx: &mut Context<'_>, id: MessageId, from: &Jid) {

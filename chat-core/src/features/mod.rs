@@ -19,13 +19,15 @@ mod delete_for_me;
 pub mod discovery;
 pub(crate) mod ephemeral;
 pub mod external_services;
+pub mod handled;
 pub mod messages;
+pub mod negative_priority;
 pub mod ping;
 pub mod presence;
 pub mod private_storage;
 pub mod pubsub;
 mod result_set;
-mod retraction;
+pub mod retraction;
 pub mod roster;
 pub mod session;
 pub mod subscription;
@@ -46,6 +48,8 @@ pub const FEATURES: &[Feature] = &[
     carbons::FEATURE,
     client_state::FEATURE,
     messages::FEATURE,
+    negative_priority::FEATURE,
+    handled::FEATURE,
     discovery::FEATURE,
     ping::FEATURE,
     session::FEATURE,
@@ -68,12 +72,18 @@ pub struct State {
     pub avatar: Option<avatars::Avatar>,
     /// XEP-0191.
     pub blocked: blocking::Blocked,
+    /// RFC 6121 4.7.2.3.
+    pub direct: negative_priority::Direct,
+    /// XEP-0198.
+    pub handled: handled::Handled,
     /// Look-ups by number.
     pub lookup: contact_lookup::Lookup,
     /// XEP-0163.
     pub nodes: pubsub::Nodes,
     /// RFC 8030.
     pub pushes: web_push::Subscriptions,
+    /// XEP-0424.
+    pub retractions: retraction::Unfinished,
     /// RFC 6121 2.
     pub roster: roster::Roster,
 }
@@ -84,6 +94,8 @@ pub struct Feature {
     pub name: &'static str,
     /// Reads one of its records when an account becomes active.
     pub load: Option<fn(&mut State, &str, &Element)>,
+    /// Goes on, once the account's state is read, with what was under way when it was last left.
+    pub activated: Option<fn(&mut Context<'_>)>,
     /// What service discovery says of the server (XEP-0030).
     pub server_features: &'static [&'static str],
     /// What service discovery says of an account.
@@ -104,6 +116,7 @@ impl Feature {
         Feature {
             name,
             load: None,
+            activated: None,
             server_features: &[],
             account_features: &[],
             requests: &[],
@@ -231,6 +244,13 @@ pub(crate) fn load(state: &mut State, record: &Record) {
     let Some(read) = owner.and_then(|feature| feature.load) else { return };
     if let Ok(value) = Element::parse(&record.value, "") {
         read(state, &record.key, &value);
+    }
+}
+
+/// An account has become active.
+pub(crate) fn activate(ctx: &mut Context<'_>) {
+    for go_on in FEATURES.iter().filter_map(|feature| feature.activated) {
+        go_on(ctx);
     }
 }
 

@@ -3,10 +3,15 @@
 //! A contact whose account is not active has no session that could hear; what it misses it learns
 //! by its probe when it comes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::roster::Item;
-use super::{Change, FEATURES, Feature, avatars, client_state, messages, pubsub, subscription};
+use super::{
+    Change, FEATURES, Feature, avatars, client_state, messages, negative_priority, pubsub,
+    subscription,
+};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
@@ -21,7 +26,7 @@ pub(crate) fn send(
     ctx: &mut Context<'_>,
     from: &Jid,
     to: Option<Jid>,
-    stanza: &Stanza,
+    stanza: &Arc<Stanza>,
 ) -> Result<(), StanzaError> {
     let kind = stanza.presence_type().ok_or_else(StanzaError::bad_request)?;
     let resource = from.resource().unwrap_or_default();
@@ -90,7 +95,7 @@ pub(crate) fn hide_from(ctx: &mut Context<'_>, contact: &Jid) {
 pub(crate) fn refresh(ctx: &mut Context<'_>) {
     let shown: Vec<_> = ctx.account.available().filter_map(presence_of).collect();
     for (from, stanza) in shown {
-        let Some(stanza) = avatars::with_hash(ctx, &stanza) else { continue };
+        let Some(stanza) = avatars::with_hash(ctx, &stanza).map(Arc::new) else { continue };
         let session = ctx.account.session_mut(from.resource().unwrap_or_default());
         if let Some(presence) = session.and_then(|session| session.presence.as_mut()) {
             presence.stanza = render(&stanza, &from, &from.bare());
@@ -124,14 +129,14 @@ pub(crate) fn show(
     }
 }
 
-fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), StanzaError> {
+fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Arc<Stanza>) -> Result<(), StanzaError> {
     let priority = match stanza.child("priority", ns::CLIENT) {
         None => 0,
         Some(priority) => {
             priority.text().trim().parse::<i8>().map_err(|_| StanzaError::bad_request())?
         }
     };
-    let with_avatar = avatars::with_hash(ctx, stanza);
+    let with_avatar = avatars::with_hash(ctx, stanza).map(Arc::new);
     let stanza = with_avatar.as_ref().unwrap_or(stanza);
     let Some(session) = ctx.account.session_mut(resource) else { return Ok(()) };
     let from = session.jid.clone();
@@ -141,26 +146,20 @@ fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Stanza) -> Result<(), St
     if change == Change::Came {
         learn(ctx, resource, &from);
     }
-    // Below zero, what is for all of the account's sessions passes it by.
-    session_stays_behind(ctx, resource, priority);
+    match priority < 0 {
+        true => negative_priority::begin(ctx, resource),
+        false => negative_priority::end(ctx, resource),
+    }
     broadcast(ctx, &from, stanza);
     tell(ctx, resource, change);
     if change == Change::Came {
         subscription::show_requests(ctx, resource);
     }
-    if priority >= 0 {
-        messages::catch_up(ctx, resource);
-    }
+    messages::catch_up(ctx, resource);
     Ok(())
 }
 
-fn session_stays_behind(ctx: &mut Context<'_>, resource: &str, priority: i8) {
-    if let Some(session) = ctx.account.session_mut(resource) {
-        session.is_behind |= priority < 0;
-    }
-}
-
-fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Stanza>) {
+fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Arc<Stanza>>) {
     let Some(session) = ctx.account.session_mut(resource) else { return };
     let directed = session.extra.as_mut().map(|extra| std::mem::take(&mut extra.directed));
     let was_available = session.presence.take().is_some();
@@ -177,7 +176,7 @@ fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Stanza>) {
 }
 
 /// RFC 6121 4.6: presence for somebody in particular.
-fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza: &Stanza) {
+fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza: &Arc<Stanza>) {
     let is_subscribed = ctx.account.state.roster.is_seen_by(&to);
     if let Some(session) = ctx.account.session_mut(from.resource().unwrap_or_default()) {
         let directed = &mut session.extra_mut().directed;
@@ -191,7 +190,7 @@ fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza
 }
 
 /// Tells the contacts who see the user's presence and are not blocked, and the user's own sessions.
-fn broadcast(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza) {
+fn broadcast(ctx: &mut Context<'_>, from: &Jid, stanza: &Arc<Stanza>) {
     let own = render(stanza, from, &ctx.account.jid);
     show(ctx, from, &own, |session| session.presence.is_some());
     let state = &ctx.account.state;
@@ -213,7 +212,7 @@ fn learn(ctx: &mut Context<'_>, resource: &str, from: &Jid) {
     let roster = &ctx.account.state.roster;
     let seen = roster.items().filter(|item| item.sees).map(|item| item.jid.clone());
     let probe = Element::new("presence", ns::CLIENT).with_attr("type", "probe");
-    let probe = Stanza::from_element(&probe);
+    let probe = Arc::new(Stanza::from_element(&probe));
     for contact in seen.collect::<Vec<_>>() {
         ctx.forward(Route::new(from.clone(), contact, probe.clone()));
     }
@@ -241,9 +240,9 @@ fn presence_of(session: &Session) -> Option<(Jid, Stanza)> {
     Some((session.jid.clone(), stanza))
 }
 
-fn unavailable() -> Stanza {
+fn unavailable() -> Arc<Stanza> {
     let gone = Element::new("presence", ns::CLIENT).with_attr("type", "unavailable");
-    Stanza::from_element(&gone)
+    Arc::new(Stanza::from_element(&gone))
 }
 
 /// Entities that one session sends presence to beside the roster.

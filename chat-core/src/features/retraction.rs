@@ -1,10 +1,12 @@
 //! XEP-0424 Message Retraction: what an author takes back leaves the archives of both sides.
 //!
 //! The retraction is stored and delivered like any message, so that devices that were away learn
-//! of it in its place. When it is durable, a tombstone takes the place of what it retracts.
+//! of it in its place. When it is durable, a tombstone takes the place of what it retracts. Until
+//! then a record says that it is due: written with the retraction, removed with the tombstone, and
+//! gone through when the account becomes active, so that no crash leaves the original.
 
 use super::messages::origin_digest;
-use super::{Feature, Flow, MessageOut};
+use super::{Feature, Flow, MessageOut, State};
 use crate::context::Context;
 use crate::date_time;
 use crate::id::MessageId;
@@ -14,18 +16,31 @@ use crate::transaction::{Answer, ArchiveQuery, Query, StorageError, StoredMessag
 use crate::xml::{Element, Limits};
 
 pub(super) const FEATURE: Feature = Feature {
+    load: Some(load),
+    activated: Some(finish_all),
     server_features: &[ns::MESSAGE_RETRACT, ns::MESSAGE_RETRACT_TOMBSTONE],
     account_features: &[ns::MESSAGE_RETRACT, ns::MESSAGE_RETRACT_TOMBSTONE],
     message_out: Some(see),
-    ..Feature::named("retraction")
+    ..Feature::named(NAME)
 };
 
+/// Retractions whose tombstone is not known to be stored, as the account was loaded.
+#[derive(Debug, Default)]
+pub struct Unfinished(Vec<Retraction>);
+
 /// A retraction under way to the message that it names.
+#[derive(Debug)]
 struct Retraction {
+    /// Of its record.
+    key: Box<str>,
     /// The name by which clients know the message: its origin-id, its id attribute, its stanza-id.
     named: String,
     /// The id attribute of the retraction.
     own_id: Option<String>,
+    /// The other side's bare JID.
+    peer: Box<str>,
+    /// When it was sent, in milliseconds since 1970.
+    at_unix_ms: u64,
 }
 
 fn see(ctx: &mut Context<'_>, out: &mut MessageOut<'_>) -> Result<Flow, StanzaError> {
@@ -36,29 +51,72 @@ fn see(ctx: &mut Context<'_>, out: &mut MessageOut<'_>) -> Result<Flow, StanzaEr
     };
     let named = retract.attr("id").filter(|named| !named.is_empty());
     let named = named.ok_or_else(StanzaError::bad_request)?;
-    // Only what the account itself sent in this conversation is looked at: nobody retracts what
-    // others wrote.
-    let query = Query::MessageByOrigin {
-        account: ctx.account.id,
+    let retraction = Retraction {
+        key: format!("{:016x}", ctx.random()).into(),
+        named,
+        own_id: out.stanza.id().map(str::to_owned),
         peer: out.to.bare_str().into(),
-        is_outgoing: !ctx.account.jid.is_bare_of(out.to),
-        digest: origin_digest(&named),
+        at_unix_ms: ctx.now.unix_ms,
     };
-    let retraction = Retraction { named, own_id: out.stanza.id().map(str::to_owned) };
-    let peer = out.to.bare_str().into();
-    ctx.ask(query, move |ctx, answer| match found(answer) {
-        Some(message) => retraction.apply(ctx, &message),
-        None => retraction.look_by_stanza_id(ctx, peer),
-    });
+    ctx.put(NAME, &retraction.key, &retraction.to_element());
+    retraction.finish(ctx);
     Ok(Flow::Pass)
 }
 
+fn load(state: &mut State, key: &str, value: &Element) {
+    state.retractions.0.extend(Retraction::read(key, value));
+}
+
+fn finish_all(ctx: &mut Context<'_>) {
+    for retraction in std::mem::take(&mut ctx.account.state.retractions.0) {
+        retraction.finish(ctx);
+    }
+}
+
 impl Retraction {
-    fn look_by_stanza_id(self, ctx: &mut Context<'_>, peer: Box<str>) {
-        let Some(id) = MessageId::parse(&self.named) else { return };
+    fn to_element(&self) -> Element {
+        let element = Element::new("retraction", NS)
+            .with_attr("named", &*self.named)
+            .with_attr("peer", &*self.peer)
+            .with_attr("at", self.at_unix_ms.to_string());
+        match &self.own_id {
+            Some(id) => element.with_attr("id", &**id),
+            None => element,
+        }
+    }
+
+    fn read(key: &str, value: &Element) -> Option<Retraction> {
+        Some(Retraction {
+            key: key.into(),
+            named: value.attr("named")?.to_owned(),
+            own_id: value.attr("id").map(str::to_owned),
+            peer: value.attr("peer")?.into(),
+            at_unix_ms: value.attr("at")?.parse().ok()?,
+        })
+    }
+
+    /// Looks for the message, and puts a tombstone in its place. Only what the account itself sent
+    /// in this conversation is looked at: nobody retracts what others wrote.
+    fn finish(self, ctx: &mut Context<'_>) {
+        let query = Query::MessageByOrigin {
+            account: ctx.account.id,
+            peer: self.peer.clone(),
+            is_outgoing: *self.peer != *ctx.account.jid.as_str(),
+            digest: origin_digest(&self.named),
+        };
+        ctx.ask(query, move |ctx, answer| match found(answer) {
+            Ok(Some(message)) => self.apply(ctx, &message),
+            Ok(None) => self.look_by_stanza_id(ctx),
+            // It is still due, and tried again when the account is next loaded.
+            Err(_) => {}
+        });
+    }
+
+    fn look_by_stanza_id(self, ctx: &mut Context<'_>) {
+        let Some(id) = MessageId::parse(&self.named) else { return self.is_done(ctx) };
         let query = ArchiveQuery {
             account: ctx.account.id,
-            peer: Some(peer),
+            peer: Some(self.peer.clone()),
             incoming_only: false,
             after: None,
             before: None,
@@ -68,29 +126,35 @@ impl Retraction {
             count: false,
             now_unix_ms: ctx.now.unix_ms,
         };
-        ctx.ask(Query::Archive(query), move |ctx, answer| {
-            if let Some(message) = found(answer) {
-                self.apply(ctx, &message);
-            }
+        ctx.ask(Query::Archive(query), move |ctx, answer| match found(answer) {
+            Ok(Some(message)) => self.apply(ctx, &message),
+            Ok(None) => self.is_done(ctx),
+            Err(_) => {}
         });
     }
 
     /// Puts a tombstone in the message's place, if the account wrote it and may still retract it.
     fn apply(&self, ctx: &mut Context<'_>, message: &StoredMessage) {
+        self.is_done(ctx);
         let Ok(stanza) = Stanza::parse(message.stanza.clone(), &Limits::STORED) else { return };
         let is_author = stanza.from().is_some_and(|from| ctx.account.jid.is_bare_of(from));
-        let age_ms = ctx.now.unix_ms.saturating_sub(message.id.unix_ms());
+        let age_ms = self.at_unix_ms.saturating_sub(message.id.unix_ms());
         let is_late = ctx.config.retraction_within_ms.is_some_and(|within_ms| age_ms > within_ms);
         let is_tombstone = stanza.has("retracted", ns::MESSAGE_RETRACT);
         let is_retraction = stanza.has("retract", ns::MESSAGE_RETRACT);
         if is_author && !is_late && !is_tombstone && !is_retraction {
-            let stanza = self.tombstone(ctx, &stanza).to_bytes(ns::CLIENT);
+            let stanza = self.tombstone(&stanza).to_bytes(ns::CLIENT);
             ctx.write(Write::ReplaceMessage { id: message.id, stanza });
         }
     }
 
+    /// Nothing is due any more.
+    fn is_done(&self, ctx: &mut Context<'_>) {
+        ctx.remove(NAME, &self.key);
+    }
+
     /// What stands in the message's place: who wrote to whom, by which name, and when it went.
-    fn tombstone(&self, ctx: &Context<'_>, stanza: &Stanza) -> Element {
+    fn tombstone(&self, stanza: &Stanza) -> Element {
         let mut tombstone = Element::new("message", ns::CLIENT);
         for name in ["type", "id", "from", "to"] {
             if let Some(value) = stanza.attr(name) {
@@ -98,7 +162,7 @@ impl Retraction {
             }
         }
         let mut retracted = Element::new("retracted", ns::MESSAGE_RETRACT)
-            .with_attr("stamp", date_time::format(ctx.now.unix_ms));
+            .with_attr("stamp", date_time::format(self.at_unix_ms));
         if let Some(id) = &self.own_id {
             retracted.set_attr("id", &**id);
         }
@@ -110,7 +174,13 @@ impl Retraction {
     }
 }
 
-fn found(answer: Result<Answer, StorageError>) -> Option<StoredMessage> {
-    let Ok(Answer::Archive(page)) = answer else { return None };
-    page.messages.into_iter().next()
+fn found(answer: Result<Answer, StorageError>) -> Result<Option<StoredMessage>, StorageError> {
+    Ok(match answer? {
+        Answer::Archive(page) => page.messages.into_iter().next(),
+        _ => None,
+    })
 }
+
+const NAME: &str = "retraction";
+/// Of records only; it never travels.
+const NS: &str = "urn:whimbrel:retraction:0";

@@ -1,5 +1,7 @@
 //! RFC 6121 3 and its appendix A: who may see whose presence.
 
+use std::sync::Arc;
+
 use super::roster::{self, Item};
 use super::{Feature, presence, pubsub};
 use crate::context::{Context, Route};
@@ -15,7 +17,7 @@ pub(crate) fn send(
     ctx: &mut Context<'_>,
     kind: PresenceType,
     contact: &Jid,
-    stanza: &Stanza,
+    stanza: &Arc<Stanza>,
 ) -> Result<(), StanzaError> {
     let contact = contact.bare();
     if contact == ctx.account.jid {
@@ -147,7 +149,7 @@ fn approve(ctx: &mut Context<'_>, contact: &Jid) -> Result<(), StanzaError> {
 }
 
 /// Passes a client's stanza on in the account's name (RFC 6121 3.1.2).
-fn pass_on(ctx: &mut Context<'_>, contact: &Jid, stanza: &Stanza) {
+fn pass_on(ctx: &mut Context<'_>, contact: &Jid, stanza: &Arc<Stanza>) {
     let mut route = Route::new(ctx.account.jid.clone(), contact.clone(), stanza.clone());
     route.must_arrive = true;
     ctx.forward(route);
@@ -156,7 +158,7 @@ fn pass_on(ctx: &mut Context<'_>, contact: &Jid, stanza: &Stanza) {
 /// Sends a stanza of this type in the account's name.
 fn answer(ctx: &mut Context<'_>, contact: &Jid, kind: &'static str) {
     let presence = Element::new("presence", ns::CLIENT).with_attr("type", kind);
-    let stanza = Stanza::from_element(&presence);
+    let stanza = Arc::new(Stanza::from_element(&presence));
     pass_on(ctx, contact, &stanza);
 }
 

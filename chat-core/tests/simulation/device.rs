@@ -1,7 +1,7 @@
 //! A client as it should be: it keeps what it has sent until that is acknowledged, resumes, sends
 //! again under the same origin-id, and knows a stored message by its stanza-id.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chat_core::id::{MessageId, StreamId};
 use chat_core::jid::Jid;
@@ -54,6 +54,10 @@ pub struct Device {
     /// Stored messages in the order in which they came first, with their names.
     pub got: Vec<(MessageId, String)>,
     names: BTreeMap<String, MessageId>,
+    /// Its priority was negative once: what was sent to itself may come before the rest.
+    pub was_negative: bool,
+    /// Messages that came to itself.
+    pub direct: BTreeSet<MessageId>,
     /// It came for the first time when this was the newest message.
     pub since: Option<MessageId>,
 }
@@ -78,6 +82,8 @@ impl Device {
             acknowledged: Vec::new(),
             got: Vec::new(),
             names: BTreeMap::new(),
+            was_negative: false,
+            direct: BTreeSet::new(),
             since: None,
         }
     }
@@ -183,7 +189,9 @@ impl Device {
         self.is_reading = false;
         if self.reads_archive {
             self.is_reading = true;
-            self.read_to = self.got.last().map(|(id, _)| *id);
+            // Messages may have passed it by, behind which it has got others.
+            let is_gapless = !self.was_negative;
+            self.read_to = self.got.last().map(|(id, _)| *id).filter(|_| is_gapless);
             self.read_archive();
         } else {
             self.show();
@@ -205,10 +213,7 @@ impl Device {
     fn take_acknowledgement(&mut self, h: u32) {
         let Some(management) = &mut self.management else { return };
         let count = h.wrapping_sub(management.acknowledged) as usize;
-        if count > u32::MAX as usize / 2 {
-            // After a crash the server knows of stored messages only, and may count less.
-            return;
-        }
+        assert!(count <= u32::MAX as usize / 2, "{h} takes back what was acknowledged");
         assert!(count <= management.unacknowledged.len(), "{h} is more than was sent");
         management.acknowledged = h;
         let names = management.unacknowledged.drain(..count).filter_map(|sent| sent.name);
@@ -270,6 +275,9 @@ impl Device {
         if let Some(known) = self.names.insert(name.clone(), id) {
             assert_eq!(known, id, "{} got {name} under two ids", self.own);
             return;
+        }
+        if to.is_some_and(|to| to.resource().is_some()) {
+            self.direct.insert(id);
         }
         self.got.push((id, name));
     }

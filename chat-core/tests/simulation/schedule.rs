@@ -1,6 +1,7 @@
 //! One schedule: a server, its storage, its network and its clients, driven by a seed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_core::chat::{Chat, Command, Input, Output};
@@ -31,6 +32,8 @@ pub struct Schedule {
     pub devices: Vec<Device>,
     /// Messages that were sent: name, sender's device, receiver's account.
     sent: BTreeMap<String, (usize, usize)>,
+    /// Messages that take another one back: their names, and what they name.
+    retractions: Vec<(String, String)>,
     next_stream: u64,
     is_troubled: bool,
     closed: Vec<StreamId>,
@@ -54,6 +57,7 @@ impl Schedule {
             accounts,
             devices: Vec::new(),
             sent: BTreeMap::new(),
+            retractions: Vec::new(),
             next_stream: 1,
             is_troubled: true,
             closed: Vec::new(),
@@ -170,6 +174,7 @@ impl Schedule {
         let inside = match self.random.below(40) {
             0..4 if !self.sent.is_empty() => {
                 let retracted = self.random.below(self.sent.len());
+                self.retractions.push((name.clone(), format!("m{retracted}")));
                 format!("<retract xmlns='urn:xmpp:message-retract:1' id='m{retracted}'/>")
             }
             4..10 => format!("<received xmlns='urn:xmpp:receipts' id='{name}'/>"),
@@ -216,6 +221,7 @@ impl Schedule {
         };
         self.devices[device].send(presence.to_owned(), None);
         self.devices[device].is_shown = presence == "<presence/>";
+        self.devices[device].was_negative |= presence.contains("<priority>-");
     }
 
     fn connect(&mut self, device: usize) {
@@ -249,7 +255,7 @@ impl Schedule {
             let Some(stream) = self.devices[device].stream else { return };
             let Some(xml) = self.devices[device].uplink.pop_front() else { return };
             let element = Stanza::parse(Bytes::from(xml), &Limits::default()).unwrap();
-            self.input(Input::Element { stream, element: Box::new(element) });
+            self.input(Input::Element { stream, element: Arc::new(element) });
         }
     }
 
@@ -457,17 +463,44 @@ impl Schedule {
         for (number, device) in self.devices.iter().enumerate() {
             let since = device.since.unwrap_or_default();
             let got = device.got.iter().filter(|(id, _)| *id > since);
-            let got: Vec<_> = got.cloned().collect();
+            let mut got: Vec<_> = got.cloned().collect();
+            if device.was_negative {
+                let rest = got.iter().filter(|(id, _)| !device.direct.contains(id));
+                assert!(rest.is_sorted(), "device {number} has got the rest in order: {got:?}");
+                got.sort();
+            }
             assert_eq!(got, self.due(device), "device {number} has what its archive has");
         }
         for account in 0..self.accounts.len() {
             self.check_archive(account);
         }
+        self.check_retractions();
         for (name, (device, receiver)) in &self.sent {
             for account in [self.devices[*device].account, *receiver] {
                 let count = self.archived(account).iter().filter(|(_, n)| n == name).count();
                 assert_eq!(count, 1, "{name} in archive {account}");
             }
+        }
+    }
+
+    /// What its author took back is in no archive.
+    fn check_retractions(&self) {
+        for (retraction, named) in &self.retractions {
+            let ((device, to), (of, of_to)) = (self.sent[retraction], self.sent[named]);
+            let author = self.devices[device].account;
+            let is_retraction = self.retractions.iter().any(|(other, _)| other == named);
+            if is_retraction || (author, to) != (self.devices[of].account, of_to) {
+                continue;
+            }
+            let archive = self.disk.archive(self.accounts[author]);
+            let of = |name: &str| {
+                let is_it =
+                    |(_, xml): &&(MessageId, String)| xml.contains(&format!(" id='{name}' "));
+                archive.iter().find(is_it).expect("all that was sent is there")
+            };
+            let ((id, xml), (by, _)) = (of(named), of(retraction));
+            let is_gone = xml.contains("<retracted ");
+            assert!(is_gone || id > by, "{named} is there in spite of {retraction}: {xml}");
         }
     }
 

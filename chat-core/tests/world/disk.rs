@@ -6,8 +6,9 @@ use bytes::Bytes;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use chat_core::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, Origin, Query,
-    RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount, StoredMessage, Transaction, Write,
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, ORIGIN_DEVICE_BITS, Origin,
+    Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount, StoredMessage, Transaction,
+    Write,
 };
 
 /// All that is durable.
@@ -154,7 +155,9 @@ impl Disk {
                     let (_, message, entry) = *message;
                     entry.peer == *peer
                         && entry.is_outgoing == *is_outgoing
-                        && message.origin.is_some_and(|origin| origin.digest == *digest)
+                        && message.origin.is_some_and(|origin| {
+                            (origin.digest ^ digest) & !ORIGIN_DEVICE_BITS == 0
+                        })
                 };
                 let all: Vec<_> = self.entries(*account).collect();
                 let found = all.iter().rev().find(is_asked).map(shown);

@@ -8,6 +8,7 @@ pub mod examples;
 mod pattern;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_core::chat::{Chat, Closing, Command, Input, Output};
@@ -156,7 +157,7 @@ impl World {
         let xml = self.filled(xml);
         let element = Stanza::parse(Bytes::from(xml), &Limits::default()).unwrap();
         let stream = self.streams[name];
-        self.input(Input::Element { stream, element: Box::new(element) });
+        self.input(Input::Element { stream, element: Arc::new(element) });
     }
 
     /// The next thing that a client receives holds at least this.

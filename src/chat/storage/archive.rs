@@ -2,7 +2,7 @@
 
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{ArchivePage, ArchiveQuery, StoredMessage};
+use chat_core::transaction::{ArchivePage, ArchiveQuery, ORIGIN_DEVICE_BITS, StoredMessage};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -44,8 +44,8 @@ pub(super) fn by_origin(
     };
     let until = leaving_until(connection, account, conversation)?;
     let fits = |entry: &Entry| {
-        (entry.conversation, entry.is_outgoing, entry.digest)
-            == (conversation, is_outgoing, Some(digest))
+        (entry.conversation, entry.is_outgoing) == (conversation, is_outgoing)
+            && is_of_origin(entry.digest, digest)
     };
     let id = match tail.of(account).rev().find(fits) {
         Some(entry) => Some(entry.id),
@@ -69,6 +69,11 @@ fn leaving_until(
     Ok(until.map_or(MessageId::FIRST, |Message(until)| until))
 }
 
+/// It has this name, whichever device gave it.
+fn is_of_origin(stored: Option<u64>, digest: u64) -> bool {
+    stored.is_some_and(|stored| (stored ^ digest) & !ORIGIN_DEVICE_BITS == 0)
+}
+
 fn listed_by_origin(
     connection: &Connection,
     conversation: Conversation,
@@ -81,9 +86,8 @@ fn listed_by_origin(
     )?;
     let mut rows = query.query(params![conversation, ORIGINS_LOOKED_AT_MAX])?;
     while let Some(row) = rows.next()? {
-        if row.get::<_, Option<Bits>>(2)? == Some(Bits(digest))
-            && row.get::<_, bool>(1)? == is_outgoing
-        {
+        let stored = row.get::<_, Option<Bits>>(2)?.map(|Bits(digest)| digest);
+        if is_of_origin(stored, digest) && row.get::<_, bool>(1)? == is_outgoing {
             return row.get(0).map(|Message(id)| Some(id));
         }
     }

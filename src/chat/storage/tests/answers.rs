@@ -358,17 +358,19 @@ fn a_message_is_found_by_its_origin() {
         let mut bench = Bench::with_accounts(3);
         for (number, (from, to)) in (1..).zip([(1, 2), (1, 2), (2, 1), (1, 3), (1, 2), (3, 1)]) {
             let mut message = message(number, from, to);
-            message.origin.as_mut().unwrap().digest = 7 + u64::from(number == 2);
+            // Each from another device.
+            let name = 7 + u64::from(number == 2);
+            message.origin.as_mut().unwrap().digest = name << 16 | number;
             bench.write(Write::Append(Box::new(message)));
             if number == settled {
                 bench.settle();
             }
         }
-        let mut check = |of: u64, with, is_outgoing, digest, expected: &[u64]| {
-            let (account, peer) = (account(of), jid(with));
+        let mut check = |of: u64, with, is_outgoing, name: u64, expected: &[u64]| {
+            let (account, peer, digest) = (account(of), jid(with), name << 16);
             let query = Query::MessageByOrigin { account, peer, is_outgoing, digest };
             let Answer::Archive(page) = bench.ask(query) else { panic!() };
-            assert_eq!(numbers(&page), expected, "{of} {with} {is_outgoing} {digest}");
+            assert_eq!(numbers(&page), expected, "{of} {with} {is_outgoing} {name}");
         };
         check(1, 2, true, 7, &[5]);
         check(1, 2, true, 8, &[2]);

@@ -1,0 +1,53 @@
+//! XEP-0484 and XEP-0388: devices that have tokens, and when they were last there.
+
+mod world;
+
+use chat_core::access::Access;
+use chat_core::chat::Input;
+use chat_core::id::StreamId;
+use chat_core::sasl::{
+    Credential, CredentialIndex, Mechanism, ServerSecret, TokenMechanism, TokenWish,
+};
+use chat_core::stream::{Bind2, Inline, Login, SessionRequest, UserAgent};
+use chat_core::transaction::{Answer, Query};
+use world::World;
+
+const STREAM: StreamId = StreamId(1000);
+
+/// Alice's phone logs in, and asks for a token.
+fn with_device() -> World {
+    let mut config = world::config();
+    config.server_secret = Some(ServerSecret::new(&[1; 32]));
+    let mut world = World::configured(config);
+    let account = world.account("alice");
+    let agent = UserAgent { id: Some("phone-1".to_owned()), ..UserAgent::default() };
+    let login = Login {
+        account,
+        credential: Credential::Password(CredentialIndex(0)),
+        mechanism: Mechanism::Plain,
+        user_agent: Some(agent),
+        tokens: TokenWish { request: Some(TokenMechanism::Unbound), ..TokenWish::default() },
+        request: SessionRequest::Inline(Inline { bind: Some(Bind2::default()), resume: None }),
+    };
+    world.input(Input::Login { stream: STREAM, login: Box::new(login) });
+    world
+}
+
+fn seen_unix_s(world: &World) -> u64 {
+    let account = world.id("alice");
+    let Ok(Answer::Account(Some(stored))) = world.disk.answer(&Query::Account(account)) else {
+        panic!("alice is stored");
+    };
+    Access::load(account, &stored.records).devices()[0].seen_unix_s
+}
+
+#[test]
+fn a_device_was_there_until_its_session_ended() {
+    let mut world = with_device();
+    let came_s = seen_unix_s(&world);
+    assert_eq!(came_s, world.now.unix_ms / 1000);
+    world.pass(3600);
+    assert_eq!(seen_unix_s(&world), came_s);
+    world.input(Input::Closed { stream: STREAM, is_clean: true });
+    assert_eq!(seen_unix_s(&world), came_s + 3600);
+}
