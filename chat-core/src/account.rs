@@ -68,6 +68,7 @@ impl Account {
             session.stream.is_none()
                 || session.has_unstored()
                 || session.owes_acknowledgement()
+                || session.extra.as_ref().is_some_and(|extra| extra.reading.is_waiting())
                 || (session.is_behind && session.is_available())
         };
         self.sessions.iter().any(wants)

@@ -17,9 +17,10 @@ use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
+use crate::features::number_change::{self, NumberChange};
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
-use crate::features::{handled, messages};
+use crate::features::{archive, handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stanza::Stanza;
@@ -100,6 +101,13 @@ pub enum Command {
         writes: Vec<Write>,
         /// End the account's streams.
         log_out: bool,
+    },
+    /// An account is told of a contact's new number. It is loaded for that.
+    TellNumber {
+        /// Whom.
+        account: AccountId,
+        /// What.
+        change: Box<NumberChange>,
     },
     /// A push service no longer knows a subscription.
     EndPush {
@@ -226,6 +234,7 @@ struct Loading {
     logins: Vec<(StreamId, Box<Login>)>,
     streams: Vec<StreamId>,
     routes: Vec<Route>,
+    commands: Vec<(u64, Command)>,
 }
 
 /// A transaction under way, and whose state it changed.
@@ -443,6 +452,9 @@ impl Chat {
     fn carry_out(&mut self, now: Now, id: u64, command: Command) {
         let (account, writes, log_out) = match command {
             Command::Write { account, writes, log_out } => (account, writes, log_out),
+            Command::TellNumber { account, change } => {
+                return self.tell_number(now, id, account, change);
+            }
             Command::EndPush { account, endpoint } => {
                 return self.end_push(now, id, account, &endpoint);
             }
@@ -458,6 +470,14 @@ impl Chat {
         self.finish(now, Some(id));
         if log_out {
             self.drop_account(account);
+        }
+    }
+
+    fn tell_number(&mut self, now: Now, id: u64, account: AccountId, change: Box<NumberChange>) {
+        let told = self.in_account(now, account, |ctx| number_change::receive(ctx, &change));
+        match told {
+            Some(()) => self.finish(now, Some(id)),
+            None => self.await_account(account, id, Command::TellNumber { account, change }),
         }
     }
 
@@ -487,6 +507,7 @@ impl Chat {
                 ending::end_stale_sessions(ctx);
                 management::store_cursors(ctx);
                 handled::answer_late(ctx);
+                archive::ask_again(ctx);
                 messages::catch_up_again(ctx);
             });
             self.finish(now, None);

@@ -163,6 +163,11 @@ impl Management {
         Kept::Ask
     }
 
+    /// Something was sent since the client was asked for an acknowledgement.
+    pub fn is_unasked(&self) -> bool {
+        self.asked_at != self.sent()
+    }
+
     /// The client is asked for an acknowledgement.
     pub fn note_asked(&mut self) {
         self.asked_at = self.sent();

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_core::access;
 use chat_core::chat::{Command, Input};
-use chat_core::transaction::{Answer, Query, StorageError};
+use chat_core::transaction::{Answer, ArchivePage, Query, StorageError};
 use hashbrown::HashMap;
 use tokio::sync::mpsc;
 
-use super::accounts::{Found, Order, Reply};
+use super::accounts::{Found, Order, Reply, export};
 use super::core_queue::CoreQueue;
 use super::storage::Storage;
 
@@ -77,11 +77,27 @@ pub async fn serve(
                 };
                 let _ = tokio::task::spawn_blocking(ask).await;
             }
+            Order::Archive { account, after, reply } => {
+                let query = Query::Archive(export::page(account, after));
+                let ask = move || {
+                    storage.ask(query, |answer| {
+                        let _ = reply.send(answer.map(|answer| match answer {
+                            Answer::Archive(page) => page,
+                            _ => ArchivePage::default(),
+                        }));
+                    });
+                };
+                let _ = tokio::task::spawn_blocking(ask).await;
+            }
             Order::List { after, accounts_max, reply } => {
                 let list = move || storage.read(move |reader| reader.accounts(after, accounts_max));
                 if let Ok(listed) = tokio::task::spawn_blocking(list).await {
                     let _ = reply.send(listed);
                 }
+            }
+            Order::TellNumber { account, change, reply } => {
+                let id = commands.begin(reply);
+                core.push(Input::Command { id, command: Command::TellNumber { account, change } });
             }
             Order::Write { account, writes, log_out, reply } => {
                 let id = commands.begin(reply);

@@ -3,10 +3,12 @@
 //!
 //! RFC 9110: 8.8 validators, 9 methods, 13 conditional requests, 14 ranges, 15 status codes.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::mpsc;
 
 use super::conditional::{Verdict, evaluate, if_range_holds};
 use super::range::{ByteRange, Ranges};
@@ -42,6 +44,13 @@ pub enum Content {
     Part(Source, ByteRange),
     /// `multipart/byteranges` (RFC 9110 14.6): pieces one after the other.
     Pieces(Vec<Piece>),
+    /// Made while it is sent, and of unknown length; by the full lane alone. An error cuts it.
+    Streamed {
+        /// Its beginning.
+        first: Bytes,
+        /// What follows.
+        more: mpsc::Receiver<io::Result<Bytes>>,
+    },
 }
 
 /// A piece of a multipart answer.
@@ -239,10 +248,11 @@ impl Piece {
 }
 
 impl Content {
-    /// Bytes that follow the head.
+    /// Bytes that follow the head, as far as is known.
     pub fn len(&self) -> u64 {
         match self {
             Self::None => 0,
+            Self::Streamed { first, .. } => first.len() as u64,
             Self::Part(_, range) => range.len,
             Self::Pieces(pieces) => pieces.iter().map(Piece::len).sum(),
         }
@@ -257,6 +267,7 @@ impl Content {
     pub fn suits_fast_lane(&self) -> bool {
         match self {
             Self::None => true,
+            Self::Streamed { .. } => false,
             Self::Part(source, _) => source.suits_fast_lane(),
             Self::Pieces(pieces) => pieces.iter().all(|piece| match piece {
                 Piece::Text(_) => true,
@@ -388,7 +399,7 @@ mod tests {
             Source::File(_) | Source::Remote(_) => panic!("the tests' sources are in memory"),
         };
         match &answer.content {
-            Content::None => String::new(),
+            Content::None | Content::Streamed { .. } => String::new(),
             Content::Part(source, range) => slice(source, range),
             Content::Pieces(pieces) => pieces
                 .iter()

@@ -3,6 +3,7 @@
 //! The edge reads such a request whole and passes it on as a message; whoever holds the other end
 //! of [`ApiDoor::requests`] answers it. Neither knows the other.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,8 +51,10 @@ pub struct ApiAnswer {
     pub status: u16,
     /// Header fields.
     pub fields: HeaderMap,
-    /// The content.
+    /// The content, or its beginning.
     pub content: Bytes,
+    /// What follows on the beginning. An error cuts the answer.
+    pub more: Option<mpsc::Receiver<io::Result<Bytes>>>,
 }
 
 /// Where requests go.
@@ -154,7 +157,11 @@ impl Refusal {
 }
 
 fn whole(answer: ApiAnswer) -> Answer {
-    let ApiAnswer { status, mut fields, content } = answer;
+    let ApiAnswer { status, mut fields, content, more } = answer;
+    if let Some(more) = more {
+        let content = Content::Streamed { first: content, more };
+        return Answer { status, fields: Fields::Own(fields), content };
+    }
     if status != 204 {
         fields.insert(header::CONTENT_LENGTH, HeaderValue::from(content.len()));
     }

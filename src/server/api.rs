@@ -40,7 +40,7 @@ async fn answer(api: &Api, request: ApiRequest) {
         peer: request.peer.ip(),
         is_tls: request.is_tls,
     };
-    let Response { status, fields, content } = api.answer(asked).await;
+    let Response { status, fields, content, more } = api.answer(asked).await;
     // Who has gone needs no answer.
-    let _ = request.reply.send(ApiAnswer { status: status.as_u16(), fields, content });
+    let _ = request.reply.send(ApiAnswer { status: status.as_u16(), fields, content, more });
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Chat, Loading, Output, Parked};
+use super::{Chat, Command, Loading, Output, Parked};
 use crate::account::Account;
 use crate::config::{PARKED_MAX, ROUTES_MAX};
 use crate::context::Route;
@@ -59,6 +59,12 @@ impl Chat {
         self.load(login.account).logins.push((stream, login));
     }
 
+    /// Has a command wait for its account.
+    pub(super) fn await_account(&mut self, account: AccountId, id: u64, command: Command) {
+        self.touched.clear();
+        self.load(account).commands.push((id, command));
+    }
+
     /// Has a stanza wait for its account.
     pub(super) fn route_when_loaded(
         &mut self,
@@ -110,6 +116,15 @@ impl Chat {
             self.in_account(now, id, features::activate);
             self.effects.routes.extend(waiting.routes);
             self.finish(now, None);
+        }
+        for (id, command) in waiting.commands {
+            match &absent {
+                None => self.carry_out(now, id, command),
+                Some(absent) => {
+                    let result = Err(StorageError::NoAccount { account: absent.account });
+                    self.ready.push_back(Output::Done { id, result });
+                }
+            }
         }
         let (logins, streams) = (waiting.logins.into(), waiting.streams.into());
         self.arrived.push_back(Arrived { absent, logins, streams });

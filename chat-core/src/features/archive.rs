@@ -7,9 +7,10 @@ use super::result_set::{self, Page};
 use super::{Action, At, Feature, Iq, Reply, Row};
 use crate::context::{Context, Request};
 use crate::date_time;
-use crate::id::MessageId;
+use crate::id::{MessageId, StreamId};
 use crate::jid::Jid;
 use crate::ns;
+use crate::session::Session;
 use crate::stanza::{MessageType, Stanza, StanzaError};
 use crate::stream_management::UNACKNOWLEDGED_BYTES_MAX;
 use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StorageError, StoredMessage};
@@ -68,6 +69,11 @@ struct Question {
 }
 
 impl Reading {
+    /// A question waits for an acknowledgement.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.is_asking && !self.waiting.is_empty()
+    }
+
     fn add(&mut self, question: Question) -> Result<(), StanzaError> {
         if self.waiting.len() == QUESTIONS_MAX {
             return Err(StanzaError::resource_constraint());
@@ -87,7 +93,8 @@ pub(crate) fn go_on(ctx: &mut Context<'_>, resource: &str) {
         return;
     }
     if is_busy {
-        if let Some(stream) = stream {
+        let management = session.management.as_ref();
+        if let Some(stream) = stream.filter(|_| management.is_some_and(|kept| kept.is_unasked())) {
             ctx.ask_acknowledgement(stream);
         }
         return;
@@ -100,6 +107,17 @@ pub(crate) fn go_on(ctx: &mut Context<'_>, resource: &str) {
         take_page(ctx, &name, question, answer);
         go_on(ctx, &name);
     });
+}
+
+/// Asks those again whose questions wait for an acknowledgement: they may have given one before
+/// they had handled all.
+pub(crate) fn ask_again(ctx: &mut Context<'_>) {
+    let waits = |session: &&Session| session.extra.as_ref().is_some_and(|e| e.reading.is_waiting());
+    let streams: Vec<StreamId> =
+        ctx.account.sessions.iter().filter(waits).filter_map(|session| session.stream).collect();
+    for stream in streams {
+        ctx.ask_acknowledgement(stream);
+    }
 }
 
 fn take_page(

@@ -88,6 +88,24 @@ pub(crate) fn note_to_self(ctx: &mut Context<'_>, payload: Element) {
     ctx.forward(Route { message, ..Route::new(own.clone(), own, note) });
 }
 
+/// Stores a message that the server has from another account for this one, and delivers it. It is
+/// in this account's archive alone.
+pub(crate) fn tell(ctx: &mut Context<'_>, from: Jid, stanza: Stanza) {
+    let own = ctx.account.jid.clone();
+    let bytes = render(ctx, &from, &own, &stanza);
+    let id = ctx.next_message_id();
+    ctx.write(Write::Append(Box::new(NewMessage {
+        id,
+        stanza: bytes.clone(),
+        origin: None,
+        expires_unix_ms: None,
+        // The one that has it enters it as it arrives.
+        entries: smallvec![],
+    })));
+    let message = Some(Outgoing { bytes, id: Some(id) });
+    ctx.forward(Route { message, ..Route::new(from, own, stanza) });
+}
+
 /// A message arrives for the account.
 pub(crate) fn receive(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
     let rendered;

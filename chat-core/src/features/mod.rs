@@ -22,6 +22,7 @@ pub mod external_services;
 pub mod handled;
 pub mod messages;
 pub mod negative_priority;
+pub mod number_change;
 pub mod ping;
 pub mod presence;
 pub mod private_storage;
@@ -50,6 +51,7 @@ pub const FEATURES: &[Feature] = &[
     messages::FEATURE,
     negative_priority::FEATURE,
     handled::FEATURE,
+    number_change::FEATURE,
     discovery::FEATURE,
     ping::FEATURE,
     session::FEATURE,

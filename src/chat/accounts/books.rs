@@ -1,9 +1,11 @@
 //! Accounts as commands read and write them: in a running server, or on the data under its lock.
 
 use chat_core::access::FEATURE;
+use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{Answer, Query, StorageError, StoredAccount, Write};
+use chat_core::transaction::{Answer, ArchivePage, Query, StorageError, StoredAccount, Write};
 
+use super::export;
 use super::ledger::Found;
 use crate::chat::storage::{ListedAccount, Offline};
 
@@ -20,6 +22,16 @@ pub trait Books {
     /// # Errors
     /// The storage's.
     fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError>;
+
+    /// The page of an account's archive behind `after`.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn archive(
+        &mut self,
+        account: AccountId,
+        after: Option<MessageId>,
+    ) -> Result<ArchivePage, StorageError>;
 
     /// At most `accounts_max` accounts behind `after`, in the order of their ids.
     ///
@@ -57,6 +69,18 @@ impl Books for Offline {
         match self.reader().answer(&Query::Account(account))? {
             Answer::Account(stored) => Ok(stored),
             _ => Ok(None),
+        }
+    }
+
+    fn archive(
+        &mut self,
+        account: AccountId,
+        after: Option<MessageId>,
+    ) -> Result<ArchivePage, StorageError> {
+        let query = Query::Archive(export::page(account, after));
+        match self.reader().answer(&query)? {
+            Answer::Archive(page) => Ok(page),
+            _ => Ok(ArchivePage::default()),
         }
     }
 

@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use chat_core::access::{Access, FEATURE, random_password};
 use chat_core::jid::AccountId;
 use chat_core::sasl::PasswordError;
-use chat_core::transaction::{StorageError, Write};
+use chat_core::transaction::{ArchivePage, StorageError, Write};
 use chat_core::verification::{NumberError, PhoneNumber, Region};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+use super::export::ExportText;
 use super::{Books, Found, NoRandom, random_bytes};
 
 /// What is to be done. `user` is a number, or an account's id or JID.
@@ -131,7 +132,7 @@ impl Desk {
             AccountCommand::Number { user, number } => {
                 line(self.set_number(books, user, number.as_deref())?);
             }
-            AccountCommand::Export { user } => line(self.export(books, user)?),
+            AccountCommand::Export { user } => self.export(books, user, line)?,
         }
         Ok(())
     }
@@ -205,7 +206,12 @@ impl Desk {
     }
 
     /// Without what opens the account: an export is often left lying about.
-    fn export(&self, books: &mut dyn Books, user: &str) -> Result<String, AccountCommandError> {
+    fn export(
+        &self,
+        books: &mut dyn Books,
+        user: &str,
+        line: &mut dyn FnMut(String),
+    ) -> Result<(), AccountCommandError> {
         let account = self.find(books, user)?.account;
         let no_account = || AccountCommandError::NoAccount { user: user.to_owned() };
         let stored = books.load(account)?.ok_or_else(no_account)?;
@@ -225,7 +231,21 @@ impl Desk {
             "created": stored.created_unix_ms / 1000,
             "records": records,
         });
-        Ok(format!("{export:#}"))
+        let mut text = ExportText::default();
+        line(text.begin(&format!("{export:#}")));
+        let mut after = None;
+        loop {
+            let ArchivePage { messages, is_complete, .. } = books.archive(account, after)?;
+            after = messages.last().map(|message| message.id).or(after);
+            for message in messages.chunks(1) {
+                line(text.messages(message).replacen('\n', "", 1));
+            }
+            if is_complete || messages.is_empty() {
+                break;
+            }
+        }
+        line(text.end().trim_start().to_owned());
+        Ok(())
     }
 
     /// By a JID, an id, or a number as people write it.
@@ -319,6 +339,8 @@ mod tests {
         let user = "555 010 0124".to_owned();
         let export = bench.run(AccountCommand::Export { user: user.clone() }).unwrap().concat();
         assert!(export.contains("+15550100124") && !export.contains("SCRAM"), "{export}");
+        let export: serde_json::Value = serde_json::from_str(&export).unwrap();
+        assert_eq!(export["messages"], serde_json::json!([]));
         let made = bench.run(AccountCommand::Password { user: user.clone(), password: None });
         assert_eq!(made.unwrap()[0].len(), 23);
         bench.run(AccountCommand::Remove { user: user.clone() }).unwrap();

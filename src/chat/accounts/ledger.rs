@@ -3,8 +3,10 @@
 //! Each order is answered by whoever holds the other end: the core's thread while the server runs,
 //! so that what is in memory stays what is on disk, or a command on the data under its lock.
 
+use chat_core::features::number_change::NumberChange;
+use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{Record, StorageError, StoredAccount, Write};
+use chat_core::transaction::{ArchivePage, Record, StorageError, StoredAccount, Write};
 use tokio::sync::{mpsc, oneshot};
 
 use super::books::Books;
@@ -30,6 +32,15 @@ pub enum Order {
         /// Takes it.
         reply: Reply<Option<Box<StoredAccount>>>,
     },
+    /// A page of an account's archive.
+    Archive {
+        /// Whose.
+        account: AccountId,
+        /// Behind this message.
+        after: Option<MessageId>,
+        /// Takes it.
+        reply: Reply<ArchivePage>,
+    },
     /// Accounts, by a page.
     List {
         /// Behind this one.
@@ -38,6 +49,15 @@ pub enum Order {
         accounts_max: u32,
         /// Takes them, in the order of their ids.
         reply: Reply<Vec<ListedAccount>>,
+    },
+    /// An account is told of a contact's new number; on disk when it is answered.
+    TellNumber {
+        /// Whom.
+        account: AccountId,
+        /// What.
+        change: Box<NumberChange>,
+        /// Takes what became of it.
+        reply: Reply<()>,
     },
     /// Writes of one account, together or not at all, on disk when it is answered.
     Write {
@@ -98,6 +118,31 @@ impl Ledger {
         self.order(|reply| Order::Load { account, reply }).await
     }
 
+    /// See [`Order::Archive`].
+    ///
+    /// # Errors
+    /// The storage's.
+    pub async fn archive(
+        &self,
+        account: AccountId,
+        after: Option<MessageId>,
+    ) -> Result<ArchivePage, StorageError> {
+        self.order(|reply| Order::Archive { account, after, reply }).await
+    }
+
+    /// See [`Order::TellNumber`].
+    ///
+    /// # Errors
+    /// The storage's; the account may be gone.
+    pub async fn tell_number(
+        &self,
+        account: AccountId,
+        change: NumberChange,
+    ) -> Result<(), StorageError> {
+        let change = Box::new(change);
+        self.order(|reply| Order::TellNumber { account, change, reply }).await
+    }
+
     /// See [`Order::Write`].
     ///
     /// # Errors
@@ -135,6 +180,14 @@ impl Books for Ledger {
 
     fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError> {
         self.order_blocking(|reply| Order::Load { account, reply })
+    }
+
+    fn archive(
+        &mut self,
+        account: AccountId,
+        after: Option<MessageId>,
+    ) -> Result<ArchivePage, StorageError> {
+        self.order_blocking(|reply| Order::Archive { account, after, reply })
     }
 
     fn list(

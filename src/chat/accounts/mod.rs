@@ -3,6 +3,7 @@
 mod books;
 pub mod command;
 mod error;
+pub mod export;
 mod ledger;
 mod owner;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use chat_core::access::{Access, DeviceId};
-use chat_core::jid::AccountId;
+use chat_core::jid::{AccountId, Jid};
 use chat_core::sasl::{NewToken, ServerSecret, TokenMechanism};
 use chat_core::time::Now;
 use chat_core::transaction::Write;
@@ -126,6 +127,12 @@ impl Accounts {
     /// An account's bare JID.
     pub fn jid(&self, account: AccountId) -> String {
         format!("{account}@{}", self.shared.domain)
+    }
+
+    fn jid_of(&self, account: AccountId) -> Jid {
+        let domain = Jid::parse(&self.shared.domain).expect("the configuration's domain is one");
+        Jid::from_parts(Some(&account.to_string()), domain.domain(), None)
+            .expect("an id is a lawful local part")
     }
 
     /// Sends a code to a number. Whether it has an account makes no difference.

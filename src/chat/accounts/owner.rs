@@ -1,11 +1,13 @@
 //! What an account's owner may do with it, once a device's token has shown who it is.
 
 use chat_core::access::{Access, AppPassword, Device};
+use chat_core::features::number_change::{self, NumberChange};
 use chat_core::jid::AccountId;
-use chat_core::transaction::{StoredAccount, Write};
+use chat_core::transaction::{StorageError, StoredAccount, Write};
 use chat_core::verification::{NumberError, PhoneNumber, Registrar};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
+use super::export::ArchiveReader;
 use super::{AccountError, Accounts, Found, OwnedClaim, panicked};
 
 /// An account's owner, by one of its devices.
@@ -60,6 +62,33 @@ impl Owner {
         let number_text = Some(number.to_string().into());
         self.write(vec![Write::SetNumber { account, number: number_text }], false).await?;
         Ok(number)
+    }
+
+    /// Tells the contacts who see the owner's presence that this is his number now. Says how many
+    /// were told.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`]; some may have been told.
+    pub async fn tell_contacts(&self, new: PhoneNumber) -> Result<usize, AccountError> {
+        let stored = self.export().await?;
+        let from = self.accounts.jid_of(self.account);
+        let old = self.number.clone();
+        let change = NumberChange { old, new: new.to_string().into(), from };
+        let mut told = 0;
+        let mut under_way = JoinSet::new();
+        for contact in number_change::told(&stored.records, &change.from) {
+            if under_way.len() == TOLD_AT_ONCE
+                && let Some(done) = under_way.join_next().await
+            {
+                told += count_told(done)?;
+            }
+            let (ledger, change) = (self.accounts.shared.ledger.clone(), change.clone());
+            under_way.spawn(async move { ledger.tell_number(contact, change).await });
+        }
+        while let Some(done) = under_way.join_next().await {
+            told += count_told(done)?;
+        }
+        Ok(told)
     }
 
     /// Sets the PIN, or removes it.
@@ -135,6 +164,11 @@ impl Owner {
         self.accounts.with_registrar(issue).await
     }
 
+    /// Reads the account's archive.
+    pub fn archive(&self) -> ArchiveReader {
+        ArchiveReader::new(self.accounts.shared.ledger.clone(), self.account)
+    }
+
     /// All that is kept of the account, its archive aside.
     ///
     /// # Errors
@@ -165,3 +199,15 @@ impl Owner {
         Ok(self.accounts.shared.ledger.write(self.account, writes, log_out).await?)
     }
 }
+
+/// A contact may have deleted its account.
+fn count_told(done: Result<Result<(), StorageError>, JoinError>) -> Result<usize, AccountError> {
+    match done.map_err(|_| AccountError::Storage(panicked()))? {
+        Ok(()) => Ok(1),
+        Err(StorageError::NoAccount { .. }) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Contacts that are told at a time, so that they share commits.
+const TOLD_AT_ONCE: usize = 32;

@@ -42,6 +42,8 @@ pub(super) struct NumberForm {
     pub number: String,
     pub code: String,
     pub pin: Option<String>,
+    #[serde(default)]
+    pub tell_contacts: bool,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +89,8 @@ pub(super) struct AccountView {
 #[derive(Serialize)]
 pub(super) struct NumberView {
     pub number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<usize>,
 }
 
 #[derive(Serialize)]

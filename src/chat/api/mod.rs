@@ -1,26 +1,36 @@
 //! The account API for apps: JSON over HTTP. See `docs/protocol/accounts.md`.
 //!
-//! It knows no socket: a request comes whole, and its answer is given whole.
+//! It knows no socket: a request comes whole, and its answer is given whole, or, where it is long,
+//! in pieces.
 
 mod forms;
 mod problem;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::forms::{
     AccountView, AppPasswordView, CodeForm, CodeSent, DeviceView, ExportView, LinkView, NameForm,
     NumberForm, NumberView, PinForm, RegisteredView, RegistrationForm, ShownAppPassword,
 };
 pub use self::problem::Problem;
+use super::accounts::export::{ArchiveReader, ExportText};
 use super::accounts::{Accounts, Owner};
+
+/// Exports that are read from the archives at a time.
+const EXPORTS_MAX: usize = 4;
+/// Pieces of an export that wait for their reader.
+const EXPORT_PIECES_MAX: usize = 2;
 
 /// A request, read whole.
 #[derive(Debug)]
@@ -46,14 +56,17 @@ pub struct Response {
     pub status: StatusCode,
     /// The header fields.
     pub fields: HeaderMap,
-    /// The content.
+    /// The content, or its beginning.
     pub content: Bytes,
+    /// What follows on the beginning, where the content is long. An error cuts the answer.
+    pub more: Option<mpsc::Receiver<io::Result<Bytes>>>,
 }
 
 /// Answers requests.
 #[derive(Clone)]
 pub struct Api {
     accounts: Accounts,
+    exports: Arc<Semaphore>,
 }
 
 /// What an answer says, or why there is none.
@@ -62,7 +75,7 @@ type Answer = Result<Response, Problem>;
 impl Api {
     /// An API to these accounts.
     pub fn new(accounts: Accounts) -> Self {
-        Self { accounts }
+        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
     }
 
     /// Answers a request.
@@ -141,10 +154,14 @@ impl Api {
 
     async fn change_number(&self, request: &Request) -> Answer {
         let owner = self.owner(request).await?;
-        let NumberForm { number, code, pin } = form(request)?;
+        let NumberForm { number, code, pin, tell_contacts } = form(request)?;
         let claim = forms::claim(&self.accounts, &number, code, pin)?;
-        let number = owner.change_number(claim).await?.to_string();
-        json(StatusCode::OK, &NumberView { number })
+        let number = owner.change_number(claim).await?;
+        let told = match tell_contacts {
+            true => Some(owner.tell_contacts(number).await?),
+            false => None,
+        };
+        json(StatusCode::OK, &NumberView { number: number.to_string(), told })
     }
 
     async fn add_app_password(&self, request: &Request) -> Answer {
@@ -156,8 +173,15 @@ impl Api {
 
     async fn export(&self, request: &Request) -> Answer {
         let owner = self.owner(request).await?;
+        let turn = self.exports.clone().try_acquire_owned().map_err(|_| Problem::Busy)?;
         let stored = owner.export().await?;
-        json(StatusCode::OK, &ExportView::of(&self.accounts, &owner, &stored))
+        let mut response = json(StatusCode::OK, &ExportView::of(&self.accounts, &owner, &stored))?;
+        let text = ExportText::default();
+        response.content = text.begin(&String::from_utf8_lossy(&response.content)).into();
+        let (pieces, more) = mpsc::channel(EXPORT_PIECES_MAX);
+        response.more = Some(more);
+        tokio::spawn(stream_archive(owner.archive(), text, turn, pieces));
+        Ok(response)
     }
 
     /// RFC 6750 2.1.
@@ -168,6 +192,32 @@ impl Api {
         let (_, token) = bearer.ok_or(Problem::TokenNeeded)?;
         Ok(self.accounts.owner(token.trim()).await?)
     }
+}
+
+/// Sends what an export still lacks, as fast as it is read.
+async fn stream_archive(
+    mut archive: ArchiveReader,
+    mut text: ExportText,
+    _turn: OwnedSemaphorePermit,
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+) {
+    loop {
+        let piece = match archive.next().await {
+            Ok(Some(messages)) if messages.is_empty() => continue,
+            Ok(Some(messages)) => Ok(text.messages(&messages).into()),
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(%error, "an export was cut");
+                Err(io::Error::other(error))
+            }
+        };
+        let is_cut = piece.is_err();
+        if pieces.send(piece).await.is_err() || is_cut {
+            return;
+        }
+    }
+    // Who has gone needs no end.
+    let _ = pieces.send(Ok(Bytes::from_static(text.end().as_bytes()))).await;
 }
 
 /// Codes and tokens travel by TLS, or do not leave the machine.
@@ -202,13 +252,13 @@ fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let content = serde_json::to_vec(value).map_err(|_| Problem::Failed)?;
     let mut fields = HeaderMap::new();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(Response { status, fields, content: content.into() })
+    Ok(Response { status, fields, content: content.into(), more: None })
 }
 
 fn done(outcome: Result<(), super::accounts::AccountError>) -> Answer {
     outcome?;
     let (status, fields) = (StatusCode::NO_CONTENT, HeaderMap::new());
-    Ok(Response { status, fields, content: Bytes::new() })
+    Ok(Response { status, fields, content: Bytes::new(), more: None })
 }
 
 fn challenge(fields: &mut HeaderMap, value: &'static str) {

@@ -34,6 +34,8 @@ pub enum Problem {
     TokenNeeded,
     /// It was not done.
     Account(AccountError),
+    /// Others are served now.
+    Busy,
     /// The server is at fault.
     Failed,
 }
@@ -88,11 +90,12 @@ impl Problem {
             }
             _ => {}
         }
-        Response { status, fields, content: content.into() }
+        Response { status, fields, content: content.into(), more: None }
     }
 
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again in a while"),
             Self::NotPrivate => (StatusCode::FORBIDDEN, "not-private", "Use HTTPS"),
             Self::NoSuchPath => (StatusCode::NOT_FOUND, "not-found", "Nothing is here"),
             Self::MethodNotAllowed { .. } => {

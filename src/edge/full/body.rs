@@ -11,6 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use media_store::RemoteObject;
+use tokio::sync::mpsc;
 
 use super::disk::{Disk, blocking, read_cached};
 use super::shard::InFlight;
@@ -23,6 +24,7 @@ use crate::edge::resource::{FileSource, Source};
 pub struct Outgoing {
     part: Part,
     more: VecDeque<Piece>,
+    streamed: Option<mpsc::Receiver<io::Result<Bytes>>>,
     unsent_bytes: u64,
     record: Option<Record>,
     request: InFlight,
@@ -47,12 +49,13 @@ impl Outgoing {
     /// The content of an answer to `request`.
     pub fn new(content: Content, record: Option<Record>, request: InFlight) -> Self {
         let unsent_bytes = content.len();
-        let (part, more) = match content {
-            Content::None => (Part::Nothing, VecDeque::new()),
-            Content::Part(source, range) => (Part::new(source, range), VecDeque::new()),
-            Content::Pieces(pieces) => (Part::Nothing, pieces.into()),
+        let (part, more, streamed) = match content {
+            Content::None => (Part::Nothing, VecDeque::new(), None),
+            Content::Part(source, range) => (Part::new(source, range), VecDeque::new(), None),
+            Content::Pieces(pieces) => (Part::Nothing, pieces.into(), None),
+            Content::Streamed { first, more } => (Part::Memory(first), VecDeque::new(), Some(more)),
         };
-        Self { part, more, unsent_bytes, record, request }
+        Self { part, more, streamed, unsent_bytes, record, request }
     }
 
     /// The next bytes; `None` at the end.
@@ -62,7 +65,15 @@ impl Outgoing {
         loop {
             match &mut self.part {
                 Part::Nothing => match self.more.pop_front() {
-                    None => return Poll::Ready(Ok(None)),
+                    None => {
+                        let Some(streamed) = &mut self.streamed else {
+                            return Poll::Ready(Ok(None));
+                        };
+                        match ready!(streamed.poll_recv(context)).transpose()? {
+                            Some(bytes) => self.part = Part::Memory(bytes),
+                            None => self.streamed = None,
+                        }
+                    }
                     Some(Piece::Text(text)) => self.part = Part::Memory(text),
                     Some(Piece::Part(source, range)) => self.part = Part::new(source, range),
                 },
@@ -171,11 +182,14 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.part, Part::Nothing) && self.more.is_empty()
+        matches!(self.part, Part::Nothing) && self.more.is_empty() && self.streamed.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.unsent_bytes)
+        match self.streamed {
+            Some(_) => SizeHint::default(),
+            None => SizeHint::with_exact(self.unsent_bytes),
+        }
     }
 }
 

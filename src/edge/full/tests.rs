@@ -136,9 +136,20 @@ fn echo(mut requests: mpsc::Receiver<ApiRequest>) {
         if path == "/api/drop" {
             continue;
         }
+        if path == "/api/long" || path == "/api/cut" {
+            let (pieces, more) = mpsc::channel(2);
+            pieces.blocking_send(Ok(Bytes::from_static(b"second"))).unwrap();
+            if path == "/api/cut" {
+                pieces.blocking_send(Err(std::io::ErrorKind::Other.into())).unwrap();
+            }
+            let (content, fields) = (Bytes::from_static(b"first "), HeaderMap::new());
+            let _ = reply.send(ApiAnswer { status: 200, fields, content, more: Some(more) });
+            continue;
+        }
         let told = format!("{method} {path} {query:?} {} {is_tls} ", peer.ip());
         let content = [told.as_bytes(), &content].concat().into();
-        let _ = reply.send(ApiAnswer { status: 201, fields: HeaderMap::new(), content });
+        let _ =
+            reply.send(ApiAnswer { status: 201, fields: HeaderMap::new(), content, more: None });
     }
 }
 
@@ -166,6 +177,26 @@ fn api_requests_are_passed_on_whole() {
 }
 
 #[test]
+fn long_answers_are_sent_as_they_are_made() {
+    for engine in engines() {
+        let (requests, passed) = mpsc::channel(1);
+        let lane =
+            Lane::start_with(engine, HttpConfig::default(), Some(ApiDoor { requests }), None);
+        std::thread::spawn(move || echo(passed));
+        let get = |path: &str| {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            lane.answers(&head, "")
+        };
+        let whole = get("/api/long");
+        assert!(whole.contains("\r\ntransfer-encoding: chunked\r\n"), "{whole}");
+        assert!(whole.contains("first ") && whole.contains("second"), "{whole}");
+        assert!(whole.ends_with("\r\n0\r\n\r\n"), "{whole}");
+        let cut = get("/api/cut");
+        assert!(!cut.ends_with("\r\n0\r\n\r\n"), "{cut}");
+    }
+}
+
+#[test]
 fn api_requests_beyond_the_queue_are_told_to_come_again() {
     let (requests, mut passed) = mpsc::channel(1);
     let lane =
@@ -177,7 +208,8 @@ fn api_requests_beyond_the_queue_are_told_to_come_again() {
     }
     assert_eq!(statuses(&lane.answers(ask, "")), ["503"]);
     let ApiRequest { reply, .. } = passed.blocking_recv().unwrap();
-    let answer = ApiAnswer { status: 204, fields: HeaderMap::new(), content: Bytes::new() };
+    let answer =
+        ApiAnswer { status: 204, fields: HeaderMap::new(), content: Bytes::new(), more: None };
     reply.send(answer).unwrap();
     let mut told = String::new();
     first.read_to_string(&mut told).unwrap();

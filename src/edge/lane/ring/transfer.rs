@@ -97,7 +97,8 @@ impl Transfer {
     /// Adds an answer's content behind its head, which stands in `plain`.
     pub fn push_content(&mut self, answer: Answer) {
         match answer.content {
-            Content::None => {}
+            // `Content::suits_fast_lane` has kept a streamed one away.
+            Content::None | Content::Streamed { .. } => {}
             Content::Part(Source::Memory(bytes), range) if range.len <= COPIED_BYTES_MAX => {
                 self.plain.extend_from_slice(&slice(&bytes, range));
             }
