@@ -10,6 +10,7 @@ use bytes::Bytes;
 use smallvec::smallvec;
 
 use super::carbons::{self, Side};
+use super::displayed_sync::Marked;
 use super::{FEATURES, Feature, Flow, MessageIn, MessageOut, archive, negative_priority};
 use crate::context::{Context, Outgoing, Route};
 use crate::id::MessageId;
@@ -40,6 +41,8 @@ pub(crate) fn send(
     if to.domain() != ctx.config.domain.domain() {
         return Err(StanzaError::remote_server_not_found());
     }
+    let marked = Marked::take(stanza)?;
+    let stanza = marked.as_ref().map_or(stanza, |marked| &marked.message);
     let is_stored = archive::is_stored(stanza);
     let mut out = MessageOut { from, to: &to, stanza, is_stored, expires_unix_ms: None };
     for look in FEATURES.iter().filter_map(|feature| feature.message_out) {
@@ -52,6 +55,9 @@ pub(crate) fn send(
     if is_stored && origin.is_unique && ctx.account.note_origin(origin.digest) {
         // The client did not hear that we have it, and sent it again.
         return Ok(());
+    }
+    if let Some(marked) = &marked {
+        marked.publish(ctx, &to)?;
     }
     let bytes = render(ctx, from, &to, stanza);
     let id = is_stored.then(|| store(ctx, &to, &bytes, origin, expires_unix_ms));

@@ -17,6 +17,7 @@ pub mod contact_lookup;
 mod data_form;
 mod delete_for_me;
 pub mod discovery;
+mod displayed_sync;
 pub(crate) mod ephemeral;
 pub mod external_services;
 pub mod handled;
@@ -48,6 +49,7 @@ pub const FEATURES: &[Feature] = &[
     delete_for_me::FEATURE,
     carbons::FEATURE,
     client_state::FEATURE,
+    displayed_sync::FEATURE,
     messages::FEATURE,
     negative_priority::FEATURE,
     handled::FEATURE,
