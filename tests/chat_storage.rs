@@ -277,6 +277,7 @@ fn messages_of(chats: &mut Offline, number: u64) -> Vec<u64> {
         account: account(number),
         peer: None,
         incoming_only: false,
+        with_hidden: true,
         after: None,
         before: None,
         ids: None,

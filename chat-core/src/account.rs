@@ -103,8 +103,17 @@ impl Account {
     /// nobody has received yet come to whoever comes first (XEP-0160).
     pub fn received_by(&self, resource: &str) -> MessageId {
         let own = self.cursors.iter().find(|(device, _)| **device == *resource);
-        let any = || self.cursors.iter().map(|(_, received)| *received).max();
-        own.map(|(_, received)| *received).or_else(any).unwrap_or_default()
+        own.map_or_else(|| self.received_by_any(), |(_, received)| *received)
+    }
+
+    /// What every device has received.
+    pub fn received_by_all(&self) -> MessageId {
+        self.cursors.iter().map(|(_, received)| *received).min().unwrap_or_default()
+    }
+
+    /// What any device has received.
+    pub fn received_by_any(&self) -> MessageId {
+        self.cursors.iter().map(|(_, received)| *received).max().unwrap_or_default()
     }
 
     /// The device is known.

@@ -41,6 +41,11 @@ impl MessageId {
         MessageId(self.0.saturating_sub(1))
     }
 
+    /// The id right behind this one.
+    pub const fn following(self) -> MessageId {
+        MessageId(self.0.saturating_add(1))
+    }
+
     /// When the message was accepted, in milliseconds since 1970.
     pub const fn unix_ms(self) -> u64 {
         self.0 >> COUNTER_BITS

@@ -29,6 +29,8 @@ pub struct Session {
     pub management: Option<Box<Management>>,
     /// The newest stored message that was sent to it.
     pub sent: MessageId,
+    /// Its client has read the archive up to this message; hidden ones were not in it.
+    pub has_read: MessageId,
     /// Stored messages newer than [`Self::sent`] reach it from the archive, not as they come.
     pub is_behind: bool,
     /// A page of the archive has been asked for, to catch up.
@@ -98,6 +100,7 @@ impl Session {
             is_inactive: false,
             management: None,
             sent: received,
+            has_read: MessageId::FIRST,
             is_behind: true,
             is_catching_up: false,
             received,

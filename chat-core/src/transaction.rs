@@ -183,7 +183,7 @@ pub struct Origin {
 pub struct ArchiveEntry {
     /// Whose archive.
     pub account: AccountId,
-    /// The other side's bare JID.
+    /// The other side's bare JID, or [`HIDDEN_PEER`].
     pub peer: Box<str>,
     /// Sent by the account, not received.
     pub is_outgoing: bool,
@@ -253,6 +253,8 @@ pub struct ArchiveQuery {
     pub peer: Option<Box<str>>,
     /// Only messages received, not sent.
     pub incoming_only: bool,
+    /// Messages of [`HIDDEN_PEER`] too.
+    pub with_hidden: bool,
     /// Only messages newer than this one.
     pub after: Option<MessageId>,
     /// Only messages older than this one.
@@ -365,5 +367,8 @@ pub enum StorageError {
 /// The bits of [`Origin::digest`] that tell an account's devices apart. The 47 above them tell what
 /// one device wrote to one peer; a digest of an earlier version is found by those too.
 pub const ORIGIN_DEVICE_BITS: u64 = 0xffff;
+/// In the peer's place: the message waits for the account's devices, and is no part of what its
+/// archive shows (XEP-0441).
+pub const HIDDEN_PEER: &str = "";
 /// Repetitions that are recognised after a crash reach this many messages back.
 pub const RECENT_ORIGINS_MAX: usize = 512;

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::Closing;
 use crate::context::Context;
-use crate::features::{archive, client_state, handled, messages, negative_priority};
+use crate::features::{
+    archive, archive_preferences, client_state, handled, messages, negative_priority,
+};
 use crate::id::{MessageId, StreamId};
 use crate::ns;
 use crate::stanza::Stanza;
@@ -59,9 +61,13 @@ pub(super) fn store_cursors(ctx: &mut Context<'_>) {
         }
     }
     negative_priority::store(ctx);
+    if moved.is_empty() {
+        return;
+    }
     for (device, received) in moved {
         set_cursor(ctx, device, received);
     }
+    archive_preferences::sweep(ctx);
 }
 
 /// Stores what a device has received; where that makes too many devices, the oldest is forgotten.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::archive_preferences;
 use super::data_form::{self, Form};
 use super::result_set::{self, Page};
 use super::{Action, At, Feature, Iq, Reply, Row};
@@ -41,11 +42,15 @@ fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = Asked::parse(&iq.payload)?;
     let query = asked.query(ctx)?;
     let newest = ctx.account.newest;
+    let may_hide = archive_preferences::may_hide(ctx);
     let Some(session) = ctx.account.session_mut(iq.resource()) else { return Ok(Reply::Later) };
     if session.presence.is_none() && asked.reaches_end() {
         // A client that reads the archive before it is available has its own way to catch up;
-        // only what comes after its last question is replayed to it.
-        session.skip_to(newest);
+        // only what comes after its last question is replayed to it, and what it is not shown.
+        match may_hide {
+            true => session.has_read = newest,
+            false => session.skip_to(newest),
+        }
     }
     session.extra_mut().reading.add(Question { request: iq.request.clone(), asked, query })?;
     go_on(ctx, iq.resource());
@@ -197,6 +202,7 @@ impl Asked {
             account: ctx.account.id,
             peer: self.with.as_ref().map(|with| with.bare_str().into()),
             incoming_only: false,
+            with_hidden: false,
             after: [self.after_id, page_after, start].into_iter().flatten().max(),
             before,
             ids: self.ids.clone(),
@@ -324,6 +330,7 @@ fn ends(ctx: &Context<'_>, from_end: bool) -> ArchiveQuery {
         account: ctx.account.id,
         peer: None,
         incoming_only: false,
+        with_hidden: false,
         after: None,
         before: None,
         ids: None,

@@ -11,7 +11,9 @@ use smallvec::smallvec;
 
 use super::carbons::{self, Side};
 use super::displayed_sync::Marked;
-use super::{FEATURES, Feature, Flow, MessageIn, MessageOut, archive, negative_priority};
+use super::{
+    FEATURES, Feature, Flow, MessageIn, MessageOut, archive, archive_preferences, negative_priority,
+};
 use crate::context::{Context, Outgoing, Route};
 use crate::id::MessageId;
 use crate::jid::Jid;
@@ -19,8 +21,8 @@ use crate::ns;
 use crate::session::Session;
 use crate::stanza::{Child, MessageType, Rewrite, Stanza, StanzaError, append_to_rendered};
 use crate::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, NewMessage, ORIGIN_DEVICE_BITS, Origin, Query,
-    StoredMessage, Write,
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, HIDDEN_PEER, NewMessage, ORIGIN_DEVICE_BITS,
+    Origin, Query, StoredMessage, Write,
 };
 use crate::xml::Element;
 
@@ -156,12 +158,15 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
     }
     session.is_catching_up = true;
     let after = session.sent;
+    // What the client has read itself comes no second time, but for what it was not shown.
+    let read = Some(session.has_read).filter(|read| after < *read);
     let query = Query::Archive(ArchiveQuery {
         account,
-        peer: None,
+        peer: read.map(|_| HIDDEN_PEER.into()),
         incoming_only: true,
+        with_hidden: true,
         after: Some(after),
-        before: None,
+        before: read.map(MessageId::following),
         ids: None,
         from_end: false,
         messages_max: CATCH_UP_PAGE,
@@ -174,7 +179,7 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
         session.is_catching_up = false;
         let Ok(Answer::Archive(page)) = answer else { return };
         match session.sent == after {
-            true => replay(ctx, &name, page, newest),
+            true => replay(ctx, &name, page, read.unwrap_or(newest)),
             // It goes on from elsewhere: its priority changed, or its client read the archive.
             false => catch_up(ctx, &name),
         }
@@ -190,7 +195,7 @@ pub(crate) fn catch_up_again(ctx: &mut Context<'_>) {
     }
 }
 
-fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: MessageId) {
+fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, until: MessageId) {
     for message in &page.messages {
         let session = ctx.account.session(resource);
         // The rest of the page is asked for again when the client has acknowledged some.
@@ -204,7 +209,7 @@ fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, newest: Mess
     }
     let Some(session) = ctx.account.session_mut(resource) else { return };
     if page.is_complete {
-        session.sent = session.sent.max(newest);
+        session.sent = session.sent.max(until);
     }
     catch_up(ctx, resource);
 }
@@ -288,7 +293,7 @@ fn store(
     expires_unix_ms: Option<u64>,
 ) -> MessageId {
     let id = ctx.next_message_id();
-    let peer = to.bare_str().into();
+    let peer = archive_preferences::peer_of(ctx, to);
     let is_to_self = ctx.account.jid.is_bare_of(to);
     let own = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: !is_to_self };
     ctx.account.newest = id;
@@ -314,7 +319,7 @@ fn enter_archive(ctx: &mut Context<'_>, id: MessageId, from: &Jid) {
     if ctx.account.jid.is_bare_of(from) {
         return;
     }
-    let peer = from.bare_str().into();
+    let peer = archive_preferences::peer_of(ctx, from);
     let entry = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: false };
     ctx.account.newest = ctx.account.newest.max(id);
     if let Some(message) = ctx.new_message(id) {

@@ -7,6 +7,7 @@ use crate::transaction::Record;
 use crate::xml::Element;
 
 pub mod archive;
+pub mod archive_preferences;
 pub mod avatars;
 pub mod blocking;
 mod bookmarks;
@@ -44,6 +45,7 @@ pub const FEATURES: &[Feature] = &[
     subscription::FEATURE,
     presence::FEATURE,
     archive::FEATURE,
+    archive_preferences::FEATURE,
     ephemeral::FEATURE,
     retraction::FEATURE,
     delete_for_me::FEATURE,
@@ -72,6 +74,8 @@ pub const FEATURES: &[Feature] = &[
 /// What the features keep of an account in memory, each its own.
 #[derive(Debug, Default)]
 pub struct State {
+    /// XEP-0441.
+    pub archive_preferences: archive_preferences::Preferences,
     /// XEP-0084.
     pub avatar: Option<avatars::Avatar>,
     /// XEP-0191.

@@ -6,13 +6,15 @@
 //! gone through when the account becomes active, so that no crash leaves the original.
 
 use super::messages::origin_digest;
-use super::{Feature, Flow, MessageOut, State};
+use super::{Feature, Flow, MessageOut, State, archive_preferences};
 use crate::context::Context;
 use crate::date_time;
 use crate::id::MessageId;
 use crate::ns;
 use crate::stanza::{MessageType, Stanza, StanzaError};
-use crate::transaction::{Answer, ArchiveQuery, Query, StorageError, StoredMessage, Write};
+use crate::transaction::{
+    Answer, ArchiveQuery, HIDDEN_PEER, Query, StorageError, StoredMessage, Write,
+};
 use crate::xml::{Element, Limits};
 
 pub(super) const FEATURE: Feature = Feature {
@@ -98,18 +100,38 @@ impl Retraction {
     /// Looks for the message, and puts a tombstone in its place. Only what the account itself sent
     /// in this conversation is looked at: nobody retracts what others wrote.
     fn finish(self, ctx: &mut Context<'_>) {
-        let query = Query::MessageByOrigin {
-            account: ctx.account.id,
-            peer: self.peer.clone(),
-            is_outgoing: *self.peer != *ctx.account.jid.as_str(),
-            digest: origin_digest(&self.named),
-        };
+        let query = self.by_origin(ctx, &self.peer);
         ctx.ask(query, move |ctx, answer| match found(answer) {
             Ok(Some(message)) => self.apply(ctx, &message),
+            Ok(None) if archive_preferences::may_hide(ctx) => self.look_among_hidden(ctx),
             Ok(None) => self.look_by_stanza_id(ctx),
             // It is still due, and tried again when the account is next loaded.
             Err(_) => {}
         });
+    }
+
+    /// XEP-0441: the message may have been kept out of the archive.
+    fn look_among_hidden(self, ctx: &mut Context<'_>) {
+        let query = self.by_origin(ctx, HIDDEN_PEER);
+        ctx.ask(query, move |ctx, answer| match found(answer) {
+            Ok(Some(message)) if self.is_of_conversation(&message) => self.apply(ctx, &message),
+            Ok(_) => self.look_by_stanza_id(ctx),
+            Err(_) => {}
+        });
+    }
+
+    fn is_of_conversation(&self, message: &StoredMessage) -> bool {
+        let stanza = Stanza::parse(message.stanza.clone(), &Limits::STORED);
+        stanza.is_ok_and(|stanza| stanza.to().is_some_and(|to| to.bare_str() == &*self.peer))
+    }
+
+    fn by_origin(&self, ctx: &Context<'_>, peer: &str) -> Query {
+        Query::MessageByOrigin {
+            account: ctx.account.id,
+            peer: peer.into(),
+            is_outgoing: *self.peer != *ctx.account.jid.as_str(),
+            digest: origin_digest(&self.named),
+        }
     }
 
     fn look_by_stanza_id(self, ctx: &mut Context<'_>) {
@@ -118,6 +140,7 @@ impl Retraction {
             account: ctx.account.id,
             peer: Some(self.peer.clone()),
             incoming_only: false,
+            with_hidden: false,
             after: None,
             before: None,
             ids: Some(vec![id]),

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use chat_core::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, ORIGIN_DEVICE_BITS, Origin,
-    Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount, StoredMessage, Transaction,
-    Write,
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, HIDDEN_PEER, Item, NewMessage,
+    ORIGIN_DEVICE_BITS, Origin, Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount,
+    StoredMessage, Transaction, Write,
 };
 
 /// All that is durable.
@@ -228,6 +228,7 @@ impl Disk {
             .filter(|(id, message, entry)| {
                 query.peer.as_ref().is_none_or(|peer| entry.peer == *peer)
                     && !(query.incoming_only && entry.is_outgoing)
+                    && (query.with_hidden || *entry.peer != *HIDDEN_PEER)
                     && query.ids.as_ref().is_none_or(|ids| ids.contains(id))
                     && message.expires_unix_ms.is_none_or(|expires| expires > query.now_unix_ms)
             })

@@ -19,6 +19,7 @@ pub fn page(account: AccountId, after: Option<MessageId>) -> ArchiveQuery {
         account,
         peer: None,
         incoming_only: false,
+        with_hidden: true,
         after,
         before: None,
         ids: None,

@@ -2,7 +2,9 @@
 
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{ArchivePage, ArchiveQuery, ORIGIN_DEVICE_BITS, StoredMessage};
+use chat_core::transaction::{
+    ArchivePage, ArchiveQuery, HIDDEN_PEER, ORIGIN_DEVICE_BITS, StoredMessage,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -120,6 +122,8 @@ struct Search<'a> {
     conversation: Option<Conversation>,
     after: MessageId,
     before: MessageId,
+    /// The one whose messages are left out.
+    hidden: Option<Conversation>,
     /// Conversations that are being removed, and up to where.
     leaving: Vec<(Conversation, MessageId)>,
 }
@@ -137,6 +141,10 @@ impl<'a> Search<'a> {
                 conversation => conversation,
             },
         };
+        let hidden = match query.with_hidden || conversation.is_some() {
+            true => None,
+            false => conversations::find(connection, query.account, HIDDEN_PEER)?,
+        };
         let leaving = connection
             .prepare_cached("SELECT conversation, until FROM leaving WHERE account = ?1")?
             .query_map([Account(query.account)], |row| {
@@ -146,6 +154,7 @@ impl<'a> Search<'a> {
         Ok(Some(Self {
             query,
             conversation,
+            hidden,
             after: query.after.unwrap_or(MessageId::FIRST),
             before: query.before.unwrap_or(MessageId::from_u64(u64::MAX)),
             leaving,
@@ -275,6 +284,10 @@ impl<'a> Search<'a> {
                   AND leaving.conversation = archive.conversation AND archive.id <= until)",
             );
         }
+        if let Some(hidden) = self.hidden {
+            values.push(Value::Integer(hidden));
+            sql.push_str(&format!(" AND conversation <> ?{}", values.len()));
+        }
         (sql, values)
     }
 
@@ -294,6 +307,7 @@ impl<'a> Search<'a> {
         self.after < entry.id
             && entry.id < self.before
             && self.conversation.is_none_or(|conversation| conversation == entry.conversation)
+            && self.hidden != Some(entry.conversation)
             && !(self.query.incoming_only && entry.is_outgoing)
             && entry.expires_unix_ms.is_none_or(|expires| expires > self.query.now_unix_ms)
             && !is_leaving

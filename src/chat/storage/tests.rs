@@ -12,8 +12,8 @@ use bytes::Bytes;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use chat_core::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, Item, NewMessage, Origin, Query, StorageError,
-    StoredAccount, Write,
+    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, HIDDEN_PEER, Item, NewMessage, Origin, Query,
+    StorageError, StoredAccount, Write,
 };
 use tempfile::TempDir;
 
@@ -158,6 +158,7 @@ fn everything(number: u64) -> ArchiveQuery {
         account: account(number),
         peer: None,
         incoming_only: false,
+        with_hidden: false,
         after: None,
         before: None,
         ids: None,

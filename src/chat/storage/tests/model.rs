@@ -385,6 +385,7 @@ fn query_of(question: &Question, model: &Model) -> ArchiveQuery {
         account: account(question.account),
         peer: question.peer.map(jid),
         incoming_only: question.incoming_only,
+        with_hidden: true,
         after: question.after.map(|back| id(model.back(back))),
         before: question.before.map(|back| id(model.back(back))),
         ids: question

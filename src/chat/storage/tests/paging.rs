@@ -115,3 +115,33 @@ fn counts_are_of_all_that_match() {
     assert_eq!(of(everything(2)), Some(5));
     assert_eq!(of(everything(3)), Some(5));
 }
+
+#[test]
+fn what_preferences_hide_is_replayed_and_not_shown() {
+    for settled in [false, true] {
+        let mut bench = Bench::with_accounts(2);
+        for number in 1..=4 {
+            let mut hidden = message(number, 2, 1);
+            if number % 2 == 0 {
+                hidden.entries[1].peer = HIDDEN_PEER.into();
+            }
+            bench.write(Write::Append(Box::new(hidden)));
+        }
+        if settled {
+            bench.settle();
+        }
+        let shown = ArchiveQuery { count: true, ..everything(1) };
+        let page = bench.page(shown.clone());
+        assert_eq!((numbers(&page), page.count), (vec![1, 3], Some(2)));
+        let ids = Some(vec![id(1), id(2)]);
+        assert_eq!(numbers(&bench.page(ArchiveQuery { ids, ..shown.clone() })), [1]);
+        let all = ArchiveQuery { with_hidden: true, ..everything(1) };
+        assert_eq!(numbers(&bench.page(all.clone())), [1, 2, 3, 4]);
+        let hidden = ArchiveQuery { peer: Some(HIDDEN_PEER.into()), ..all.clone() };
+        assert_eq!(numbers(&bench.page(hidden)), [2, 4]);
+        assert_eq!(numbers(&bench.page(everything(2))), [1, 2, 3, 4]);
+        let (account, peer) = (account(1), HIDDEN_PEER.into());
+        bench.write(Write::RemoveConversation { account, peer, until: id(2) });
+        assert_eq!(numbers(&bench.page(all)), [1, 3, 4]);
+    }
+}
