@@ -1,13 +1,16 @@
 //! XEP-0060 16.4.4: what a node is set to.
 
+use std::collections::BTreeSet;
+
 use crate::features::data_form::{self, Form};
+use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::StanzaError;
 use crate::xml::Element;
 
-use super::{ITEMS_MAX, NAME_BYTES_MAX};
+use super::{Affiliations, ITEMS_MAX, NAME_BYTES_MAX, subscriptions};
 
-/// How a node behaves.
+/// How a node behaves, and who has a part in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     /// What it is called.
@@ -32,6 +35,10 @@ pub struct Configuration {
     pub notifies_delete: bool,
     /// Another configuration is told of.
     pub notifies_configuration: bool,
+    /// Who may read it beside those of the access model, and who may not.
+    pub affiliations: Affiliations,
+    /// Who has asked to be told (XEP-0060 6.1).
+    pub subscribers: BTreeSet<Jid>,
     is_private: bool,
 }
 
@@ -44,7 +51,7 @@ pub enum AccessModel {
     Presence,
     /// Contacts in certain groups.
     Roster,
-    /// The account alone.
+    /// The account and members.
     Whitelist,
 }
 
@@ -80,6 +87,8 @@ impl Configuration {
             notifies_retract: true,
             notifies_delete: false,
             notifies_configuration: false,
+            affiliations: Affiliations::default(),
+            subscribers: BTreeSet::new(),
             is_private,
         }
     }
@@ -96,6 +105,27 @@ impl Configuration {
         }
         let may_show = self.access == AccessModel::Whitelist || !self.is_private;
         if may_show { Ok(()) } else { Err(StanzaError::not_acceptable()) }
+    }
+
+    /// Others than the account may read it, if its owner wants them to.
+    pub(super) fn may_be_shown(&self) -> bool {
+        !self.is_private
+    }
+
+    /// As it is stored: the form, and behind its fields who has a part in the node.
+    pub(super) fn to_record(&self) -> Element {
+        self.to_form("submit", ns::PUBSUB_NODE_CONFIG)
+            .with_children(self.affiliations.to_elements())
+            .with_children(subscriptions::to_elements(self))
+    }
+
+    /// Reads the record of a node.
+    pub(super) fn of_record(node: &str, record: &Element) -> Option<Configuration> {
+        let mut configuration = Configuration::of(node);
+        configuration.apply(&Form::read(record, ns::PUBSUB_NODE_CONFIG).ok()?).ok()?;
+        configuration.affiliations = Affiliations::read(record);
+        configuration.subscribers = subscriptions::read(record).collect();
+        Some(configuration)
     }
 
     fn set(&mut self, name: &str, value: &str, values: &[String]) -> Result<(), StanzaError> {

@@ -27,13 +27,18 @@ pub(super) fn tell(ctx: &mut Context<'_>, node: &str, what: &Element) {
     let configuration = ctx.account.state.nodes.get(node);
     let Some(configuration) = configuration.filter(|found| found.notifies) else { return };
     let own = ctx.account.jid.clone();
+    let is_told = |jid: &Jid| {
+        may_read(ctx.account, configuration, jid).is_ok() && !ctx.account.state.blocked.has(jid)
+    };
+    let subscribers = configuration.subscribers.iter().filter(|jid| is_told(jid));
+    let subscribers: Vec<Jid> = subscribers.cloned().collect();
     let roster = ctx.account.state.roster.items().filter(|contact| contact.is_seen);
-    let readers = roster.filter(|contact| {
-        may_read(ctx.account, configuration, &contact.jid).is_ok()
-            && !ctx.account.state.blocked.has(&contact.jid)
-    });
-    let readers: Vec<Jid> = readers.map(|contact| contact.jid.clone()).collect();
+    let roster = roster.map(|contact| &contact.jid).filter(|contact| is_told(contact));
+    let readers: Vec<Jid> = roster.filter(|it| !subscribers.contains(it)).cloned().collect();
     let event = message(&own, what);
+    for subscriber in subscribers {
+        ctx.route(own.clone(), subscriber, &for_subscriber(event.clone()));
+    }
     ctx.send_to_each(
         |session| wants(session, node),
         None,
@@ -137,21 +142,46 @@ fn send_last(ctx: &mut Context<'_>, to: &Jid, interests: &[Box<str>]) {
     }
 }
 
+/// Somebody has subscribed, and is sent the last item (XEP-0060 6.1.7).
+pub(super) fn send_last_to_subscriber(ctx: &mut Context<'_>, node: &str, to: &Jid) {
+    let (account, node, to) = (ctx.account.id, Box::<str>::from(node), to.clone());
+    let query = Query::Items { account, node: node.clone(), ids: None, items_max: 1 };
+    ctx.ask(query, move |ctx, answer| {
+        let Ok(Answer::Items(items)) = answer else { return };
+        if let Some(item) = items.first() {
+            let event = for_subscriber(last_item(ctx, &node, item));
+            ctx.route(ctx.account.jid.clone(), to, &event);
+        }
+    });
+}
+
+/// For who has asked for the node, and need not have named it in `+notify`: a headline would be
+/// taken by [`take_event`].
+fn for_subscriber(mut event: Element) -> Element {
+    event.remove_attr("type");
+    event
+}
+
 fn send_item(ctx: &mut Context<'_>, to: &Jid, node: &str, item: &Item) {
     let own = ctx.account.jid.clone();
-    let items = Element::new("items", ns::PUBSUB_EVENT)
-        .with_attr("node", node)
-        .with_child(item_element(item, ns::PUBSUB_EVENT, true));
-    let delay = Element::new("delay", ns::DELAY)
-        .with_attr("from", own.as_str())
-        .with_attr("stamp", date_time::format(item.published_unix_ms));
-    let event = message(&own, &items).with_child(delay);
+    let event = last_item(ctx, node, item);
     if own.is_bare_of(to) {
         let event = event.with_attr("to", to.as_str());
         ctx.send_element(to.resource().unwrap_or_default(), &event);
     } else {
         ctx.route(own, to.clone(), &event);
     }
+}
+
+fn last_item(ctx: &Context<'_>, node: &str, item: &Item) -> Element {
+    let own = &ctx.account.jid;
+    let items = Element::new("items", ns::PUBSUB_EVENT)
+        .with_attr("node", node)
+        .with_child(item_element(item, ns::PUBSUB_EVENT, true));
+    let delay = Element::new("delay", ns::DELAY)
+        .with_attr("from", own.as_str())
+        .with_attr("stamp", date_time::format(item.published_unix_ms));
+    message(own, &items).with_child(delay)
 }
 
 fn message(own: &Jid, what: &Element) -> Element {

@@ -1,6 +1,6 @@
 //! XEP-0060 6.5: reading a node's items.
 
-use super::{AccessModel, Configuration, node_named, with_reason};
+use super::{AccessModel, Affiliation, Configuration, node_named, with_reason};
 use crate::account::Account;
 use crate::context::{Context, Request};
 use crate::features::result_set::{self, Page};
@@ -42,6 +42,11 @@ pub(crate) fn may_read(
 ) -> Result<(), StanzaError> {
     if account.jid.is_bare_of(reader) {
         return Ok(());
+    }
+    match configuration.affiliations.of(reader) {
+        Some(Affiliation::Member) => return Ok(()),
+        Some(Affiliation::Outcast) => return Err(StanzaError::forbidden()),
+        None => {}
     }
     let roster = &account.state.roster;
     let refused = match configuration.access {

@@ -1,21 +1,25 @@
 //! XEP-0060 Publish-Subscribe on an account's own address, as XEP-0163 (PEP) and XEP-0223 have it:
 //! the account alone publishes, and contacts are told without having to subscribe to a node.
+//! Others may subscribe, if the node may be read by them.
 
+mod affiliations;
 mod configuration;
 mod events;
 mod items;
 mod nodes;
 mod owner;
 mod publish;
+mod subscriptions;
 
+pub use affiliations::{AFFILIATIONS_MAX, Affiliation, Affiliations};
 pub use configuration::{AccessModel, Configuration, LastItem};
 pub(crate) use events::{ask_contact, ask_for_last, take_probe};
 pub(crate) use items::{may_read, payload_of};
 pub use nodes::Nodes;
 pub(crate) use nodes::{create, is_public_to, item_ids, node_info, node_items};
 pub(crate) use publish::{put, retract_item};
+pub use subscriptions::SUBSCRIBERS_MAX;
 
-use super::data_form::Form;
 use super::{Action, At, Feature, Iq, Reply, Row, State};
 use crate::context::Context;
 use crate::ns;
@@ -40,17 +44,24 @@ pub(super) const FEATURE: Feature = Feature {
         "http://jabber.org/protocol/pubsub#filtered-notifications",
         "http://jabber.org/protocol/pubsub#item-ids",
         "http://jabber.org/protocol/pubsub#last-published",
+        "http://jabber.org/protocol/pubsub#member-affiliation",
         "http://jabber.org/protocol/pubsub#meta-data",
+        "http://jabber.org/protocol/pubsub#modify-affiliations",
         "http://jabber.org/protocol/pubsub#multi-items",
+        "http://jabber.org/protocol/pubsub#outcast-affiliation",
         "http://jabber.org/protocol/pubsub#persistent-items",
         "http://jabber.org/protocol/pubsub#presence-notifications",
         "http://jabber.org/protocol/pubsub#presence-subscribe",
         "http://jabber.org/protocol/pubsub#publish",
+        "http://jabber.org/protocol/pubsub#pubsub-on-a-jid",
         ns::PUBSUB_PUBLISH_OPTIONS,
         "http://jabber.org/protocol/pubsub#purge-nodes",
         "http://jabber.org/protocol/pubsub#retract-items",
+        "http://jabber.org/protocol/pubsub#retrieve-affiliations",
         "http://jabber.org/protocol/pubsub#retrieve-default",
         "http://jabber.org/protocol/pubsub#retrieve-items",
+        "http://jabber.org/protocol/pubsub#retrieve-subscriptions",
+        "http://jabber.org/protocol/pubsub#subscribe",
         ns::RSM,
     ],
     load: Some(load),
@@ -78,7 +89,8 @@ fn get(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = verb(iq)?;
     match asked.name() {
         "items" => items::read(ctx, iq, asked),
-        "subscriptions" | "affiliations" => Err(unsupported("retrieve-subscriptions")),
+        "subscriptions" => subscriptions::list_of(ctx, iq, asked),
+        "affiliations" => affiliations::list_of(ctx, iq, asked),
         _ => Err(StanzaError::bad_request()),
     }
 }
@@ -89,15 +101,20 @@ fn set(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         "publish" => publish::publish(ctx, iq, asked),
         "retract" => publish::retract(ctx, iq, asked),
         "create" => owner::create_node(ctx, iq, asked),
-        "subscribe" | "unsubscribe" | "options" => Err(unsupported("subscribe")),
+        "subscribe" => subscriptions::subscribe(ctx, iq, asked),
+        "unsubscribe" => subscriptions::unsubscribe(ctx, iq, asked),
+        "options" => Err(subscriptions::no_options()),
         _ => Err(StanzaError::bad_request()),
     }
 }
 
-/// XEP-0163 2: only the account itself publishes, and contacts are subscribed by their presence.
-fn set_of_other(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    match verb(iq)?.name() {
-        "subscribe" | "unsubscribe" | "options" => Err(unsupported("subscribe")),
+/// XEP-0163 2: only the account itself publishes.
+fn set_of_other(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    let asked = verb(iq)?;
+    match asked.name() {
+        "subscribe" => subscriptions::subscribe(ctx, iq, asked),
+        "unsubscribe" => subscriptions::unsubscribe(ctx, iq, asked),
+        "options" => Err(subscriptions::no_options()),
         _ => Err(StanzaError::forbidden()),
     }
 }
@@ -108,7 +125,7 @@ fn owner_get(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         "configure" => owner::show_configuration(ctx, asked),
         "default" => owner::show_defaults(),
         "subscriptions" => Err(unsupported("manage-subscriptions")),
-        "affiliations" => Err(unsupported("modify-affiliations")),
+        "affiliations" => affiliations::show(ctx, asked),
         _ => Err(StanzaError::bad_request()),
     }
 }
@@ -120,7 +137,7 @@ fn owner_set(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         "delete" => owner::delete(ctx, asked),
         "purge" => owner::purge(ctx, asked),
         "subscriptions" => Err(unsupported("manage-subscriptions")),
-        "affiliations" => Err(unsupported("modify-affiliations")),
+        "affiliations" => affiliations::change(ctx, asked),
         _ => Err(StanzaError::bad_request()),
     }
 }
@@ -151,10 +168,7 @@ fn unsupported(feature: &'static str) -> StanzaError {
 }
 
 fn load(state: &mut State, node: &str, value: &Element) {
-    let mut configuration = Configuration::of(node);
-    if let Ok(form) = Form::read(value, ns::PUBSUB_NODE_CONFIG)
-        && configuration.apply(&form).is_ok()
-    {
+    if let Some(configuration) = Configuration::of_record(node, value) {
         state.nodes.insert(node, configuration);
     }
 }

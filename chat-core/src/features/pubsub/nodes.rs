@@ -55,7 +55,7 @@ pub(crate) fn create(
     if nodes.get(name).is_none() && nodes.nodes.len() == NODES_MAX {
         return Err(with_reason(StanzaError::resource_constraint(), "max-nodes-exceeded"));
     }
-    ctx.put(NAME, name, &configuration.to_form("submit", ns::PUBSUB_NODE_CONFIG));
+    ctx.put(NAME, name, &configuration.to_record());
     ctx.account.state.nodes.insert(name, configuration);
     Ok(())
 }
