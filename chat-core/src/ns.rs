@@ -151,6 +151,10 @@ namespaces! {
     CARBONS = "urn:xmpp:carbons:2";
     /// XEP-0280 Message Carbons: the recommended rules of what is copied.
     CARBONS_RULES = "urn:xmpp:carbons:rules:0";
+    /// XEP-0292 vCard4 Over XMPP, and RFC 6351.
+    VCARD4 = "urn:ietf:params:xml:ns:vcard-4.0";
+    /// XEP-0292 vCard4 Over XMPP: the node's name.
+    VCARD4_NODE = "urn:xmpp:vcard4";
     /// XEP-0297 Stanza Forwarding.
     FORWARD = "urn:xmpp:forward:0";
     /// XEP-0300 Use of Cryptographic Hash Functions in XMPP.

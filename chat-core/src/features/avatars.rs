@@ -7,8 +7,9 @@ use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
 
 use super::pubsub::{self, AccessModel, Configuration};
-use super::{Action, At, Feature, Iq, Reply, Row, State, presence};
+use super::{Action, At, Feature, Iq, Reply, Row, State, presence, vcard4};
 use crate::context::{Context, Request};
+use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Rewrite, Stanza, StanzaError};
 use crate::transaction::{Answer, Item, Query, Write};
@@ -74,40 +75,60 @@ pub(crate) fn with_hash(ctx: &Context<'_>, stanza: &Stanza) -> Option<Stanza> {
 
 /// Answers with the vCard, its photo put in.
 fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    let avatar = ctx.account.state.avatar.clone();
-    let sees = pubsub::is_public_to(ctx.account, ns::AVATAR_DATA, &iq.request.from);
-    let avatar = avatar.filter(|_| sees);
     let request = iq.request.clone();
     ctx.ask(items(ctx, VCARD_NODE, None), move |ctx, answer| {
         let Ok(Answer::Items(items)) = answer else {
             return ctx.answer(&request, Err(StanzaError::internal_server_error()));
         };
-        let vcard = items.first().and_then(pubsub::payload_of);
-        match avatar {
-            Some(avatar) => add_photo(ctx, request, vcard, avatar),
-            None if vcard.is_none() && !ctx.account.jid.is_bare_of(&request.from) => {
-                ctx.answer(&request, Err(StanzaError::item_not_found()));
-            }
-            None => ctx.answer(&request, Ok(Some(vcard.unwrap_or_else(empty)))),
-        }
+        add_photo(ctx, request, items.first().and_then(pubsub::payload_of));
     });
     Ok(Reply::Later)
 }
 
-fn add_photo(ctx: &mut Context<'_>, request: Request, vcard: Option<Element>, avatar: Avatar) {
-    let query = items(ctx, ns::AVATAR_DATA, Some(avatar.id.clone()));
-    ctx.ask(query, move |ctx, answer| {
-        let mut vcard = vcard.unwrap_or_else(empty);
-        if let Ok(Answer::Items(items)) = answer
-            && let Some(data) = items.first().and_then(pubsub::payload_of)
-        {
+fn add_photo(ctx: &mut Context<'_>, request: Request, vcard: Option<Element>) {
+    let reader = request.from.clone();
+    ask_image(ctx, &reader, move |ctx, image| {
+        if vcard.is_none() && image.is_none() && !ctx.account.jid.is_bare_of(&request.from) {
+            return ctx.answer(&request, Err(StanzaError::item_not_found()));
+        }
+        let mut vcard = vcard.unwrap_or_else(|| Element::new("vCard", ns::VCARD));
+        if let Some(image) = image {
             let text = |name, text: &str| Element::new(name, ns::VCARD).with_text(text);
             let photo = Element::new("PHOTO", ns::VCARD)
-                .with_child(text("TYPE", &avatar.media_type))
-                .with_child(text("BINVAL", &data.text()));
+                .with_child(text("TYPE", &image.media_type))
+                .with_child(text("BINVAL", &image.base64));
             vcard.push(photo);
         }
         ctx.answer(&request, Ok(Some(vcard)));
+    });
+}
+
+/// The image of an avatar.
+pub(super) struct Image {
+    /// As its owner declared it.
+    pub(super) media_type: Box<str>,
+    /// As it lies in the data node.
+    pub(super) base64: String,
+}
+
+/// Asks for the avatar's image, as far as it is there and this reader may see it.
+pub(super) fn ask_image(
+    ctx: &mut Context<'_>,
+    reader: &Jid,
+    then: impl FnOnce(&mut Context<'_>, Option<Image>) + Send + 'static,
+) {
+    let sees = pubsub::is_public_to(ctx.account, ns::AVATAR_DATA, reader);
+    let Some(avatar) = ctx.account.state.avatar.clone().filter(|_| sees) else {
+        return then(ctx, None);
+    };
+    ctx.ask(items(ctx, ns::AVATAR_DATA, Some(avatar.id)), move |ctx, answer| {
+        let data = match answer {
+            Ok(Answer::Items(items)) => items.first().and_then(pubsub::payload_of),
+            _ => None,
+        };
+        let base64 = data.map(|data| data.text().into_owned());
+        let media_type = avatar.media_type;
+        then(ctx, base64.map(|base64| Image { media_type, base64 }));
     });
 }
 
@@ -119,6 +140,7 @@ fn write(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     if payload.len() > VCARD_BYTES_MAX {
         return Err(StanzaError::not_acceptable());
     }
+    vcard4::follow(ctx, &vcard)?;
     match iq.payload.child("PHOTO", ns::VCARD).and_then(|photo| photo.text_of("BINVAL", ns::VCARD))
     {
         Some(image) => take_photo(ctx, &iq.payload, &image)?,
@@ -161,7 +183,8 @@ fn take_photo(ctx: &mut Context<'_>, vcard: &Element, image: &str) -> Result<(),
     pubsub::put(ctx, ns::AVATAR_METADATA, &avatar.id, &metadata)
 }
 
-fn put_vcard(ctx: &mut Context<'_>, payload: Bytes) {
+/// Keeps a vCard without its photo.
+pub(super) fn put_vcard(ctx: &mut Context<'_>, payload: Bytes) {
     let item = Item {
         id: CURRENT.into(),
         publisher: ctx.account.jid.as_str().into(),
@@ -172,13 +195,14 @@ fn put_vcard(ctx: &mut Context<'_>, payload: Bytes) {
     ctx.write(Write::PutItem { account, node: VCARD_NODE.into(), item, items_max: 1 });
 }
 
+/// Forgets the vCard.
+pub(super) fn remove_vcard(ctx: &mut Context<'_>) {
+    ctx.write(Write::RemoveItems { account: ctx.account.id, node: VCARD_NODE.into() });
+}
+
 fn items(ctx: &Context<'_>, node: &str, id: Option<Box<str>>) -> Query {
     let ids = id.map(|id| vec![id]);
     Query::Items { account: ctx.account.id, node: node.into(), ids, items_max: 1 }
-}
-
-fn empty() -> Element {
-    Element::new("vCard", ns::VCARD)
 }
 
 /// The image of a metadata item that lies in the data node: the PNG, or else the first one.

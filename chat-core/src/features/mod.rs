@@ -35,6 +35,7 @@ pub mod roster;
 pub mod session;
 pub mod subscription;
 pub mod upload_slots;
+mod vcard4;
 pub mod version;
 pub mod web_push;
 
@@ -63,6 +64,7 @@ pub const FEATURES: &[Feature] = &[
     capabilities::FEATURE,
     pubsub::FEATURE,
     avatars::FEATURE,
+    vcard4::FEATURE,
     bookmarks::FEATURE,
     private_storage::FEATURE,
     upload_slots::FEATURE,

@@ -68,11 +68,14 @@ pub enum LastItem {
 
 impl Configuration {
     /// The defaults for a node of this name: those of XEP-0163 2, and for what is nobody else's
-    /// business those of XEP-0223 and XEP-0402.
+    /// business those of XEP-0223 and XEP-0402. A vCard is everybody's, and who hears that it changed
+    /// comes for it (XEP-0292 3).
     pub fn of(node: &str) -> Configuration {
         let is_private = PRIVATE_NODES.contains(&node);
+        let is_vcard = node == ns::VCARD4_NODE;
         let (access, items_max, last_item) = match is_private {
             true => (AccessModel::Whitelist, ITEMS_MAX, LastItem::Never),
+            false if is_vcard => (AccessModel::Open, 1, LastItem::OnPresence),
             false => (AccessModel::Presence, 1, LastItem::OnPresence),
         };
         Configuration {
@@ -83,7 +86,7 @@ impl Configuration {
             persists: true,
             last_item,
             notifies: true,
-            delivers_payloads: true,
+            delivers_payloads: !is_vcard,
             notifies_retract: true,
             notifies_delete: false,
             notifies_configuration: false,

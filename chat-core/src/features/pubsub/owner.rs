@@ -1,9 +1,10 @@
 //! XEP-0060 8: making, configuring, emptying and removing nodes.
 
+use super::publish::changed;
 use super::{Configuration, NAME, create, events, node_named};
 use crate::context::Context;
 use crate::features::data_form::Form;
-use crate::features::{Iq, Reply, avatars};
+use crate::features::{Iq, Reply};
 use crate::ns;
 use crate::stanza::StanzaError;
 use crate::transaction::Write;
@@ -73,7 +74,7 @@ pub(super) fn delete(ctx: &mut Context<'_>, asked: &Element) -> Result<Reply, St
     ctx.write(Write::RemoveItems { account: ctx.account.id, node: node.into() });
     ctx.remove(NAME, node);
     ctx.account.state.nodes.remove(node);
-    avatars::published(ctx, node, None);
+    changed(ctx, node, None);
     Ok(Reply::Result(None))
 }
 
@@ -85,7 +86,7 @@ pub(super) fn purge(ctx: &mut Context<'_>, asked: &Element) -> Result<Reply, Sta
         events::tell(ctx, node, &purged);
     }
     ctx.write(Write::RemoveItems { account: ctx.account.id, node: node.into() });
-    avatars::published(ctx, node, None);
+    changed(ctx, node, None);
     Ok(Reply::Result(None))
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::context::Context;
 use crate::features::data_form::Form;
-use crate::features::{Iq, Reply, avatars};
+use crate::features::{Iq, Reply, avatars, vcard4};
 use crate::ns;
 use crate::stanza::StanzaError;
 use crate::transaction::{Answer, Item, Query, Write};
@@ -101,7 +101,7 @@ pub(crate) fn put(
     }
     let (items_max, persists) = (configuration.items_max, configuration.persists);
     events::tell_published(ctx, node, &item);
-    avatars::published(ctx, node, Some(payload));
+    changed(ctx, node, Some(payload));
     if persists {
         let (account, node) = (ctx.account.id, node.into());
         ctx.write(Write::PutItem { account, node, item, items_max });
@@ -119,7 +119,13 @@ pub(crate) fn retract_item(ctx: &mut Context<'_>, node: &str, id: &str, is_told:
         let items = Element::new("items", ns::PUBSUB_EVENT).with_attr("node", node);
         events::tell(ctx, node, &items.with_child(retracted));
     }
-    avatars::published(ctx, node, None);
+    changed(ctx, node, None);
+}
+
+/// Tells the features that follow a node: an item was published, or, without a payload, taken away.
+pub(super) fn changed(ctx: &mut Context<'_>, node: &str, payload: Option<&Element>) {
+    avatars::published(ctx, node, payload);
+    vcard4::published(ctx, node, payload);
 }
 
 /// XEP-0060 7.1.5: what the publisher takes for granted of the node holds, or is made to hold where
