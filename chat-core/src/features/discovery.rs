@@ -1,7 +1,7 @@
 //! XEP-0030 Service Discovery, with XEP-0128 and XEP-0157: what the server and an account can do.
 
 use super::{
-    Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, external_services, pubsub,
+    Action, At, FEATURES, Feature, Iq, Reply, Row, data_form, external_services, pubsub, push,
     upload_slots, web_push,
 };
 use crate::context::Context;
@@ -40,6 +40,7 @@ fn server_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         .with_children(features(|feature| feature.server_features));
     upload_slots::describe(ctx, &mut query);
     external_services::describe(ctx, &mut query);
+    push::describe_service(ctx, &mut query);
     if !ctx.config.abuse_contacts.is_empty() {
         let mut field = data_form::empty_field("abuse-addresses", "list-multi");
         for address in &ctx.config.abuse_contacts {
@@ -60,6 +61,7 @@ fn account_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         .with_child(identity("account", "registered", ""))
         .with_child(identity("pubsub", "pep", ""))
         .with_children(features(|feature| feature.account_features));
+    push::describe(ctx, &mut query);
     web_push::describe(ctx, &mut query);
     Ok(Reply::Result(Some(query)))
 }

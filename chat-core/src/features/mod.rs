@@ -29,6 +29,7 @@ pub mod ping;
 pub mod presence;
 pub mod private_storage;
 pub mod pubsub;
+mod push;
 mod result_set;
 pub mod retraction;
 pub mod roster;
@@ -70,6 +71,7 @@ pub const FEATURES: &[Feature] = &[
     upload_slots::FEATURE,
     external_services::FEATURE,
     contact_lookup::FEATURE,
+    push::FEATURE,
     web_push::FEATURE,
 ];
 

@@ -46,6 +46,8 @@ pub struct Subscription {
     pub secret: Box<[u8]>,
     /// When it was made, in milliseconds since 1970.
     pub since_unix_ms: u64,
+    /// It is to be told (XEP-0357).
+    pub is_enabled: bool,
 }
 
 /// Something that a browser is to be told.
@@ -81,9 +83,29 @@ pub(crate) fn end(ctx: &mut Context<'_>, endpoint: &str) {
     ctx.write(removal(ctx.account.id, endpoint));
 }
 
+/// Browsers can be told.
+pub(super) fn is_offered(ctx: &Context<'_>) -> bool {
+    ctx.config.web_push_key.is_some()
+}
+
+/// Turns the subscription of a node on or off, or all of them. Says how many that were.
+pub(super) fn switch(ctx: &mut Context<'_>, node: Option<&str>, is_enabled: bool) -> usize {
+    let mut switched = Vec::new();
+    for (key, subscription) in &mut ctx.account.state.pushes.by_key {
+        if node.is_none_or(|node| *node == **key) {
+            subscription.is_enabled = is_enabled;
+            switched.push((key.clone(), subscription.to_element()));
+        }
+    }
+    for (key, record) in &switched {
+        ctx.put(NAME, key, record);
+    }
+    switched.len()
+}
+
 /// Says in an account's description that browsers can be told, if they can.
 pub(super) fn describe(ctx: &Context<'_>, query: &mut Element) {
-    if ctx.config.web_push_key.is_some() {
+    if is_offered(ctx) {
         query.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", NS));
     }
 }
@@ -100,9 +122,9 @@ fn look(ctx: &mut Context<'_>, message: &mut MessageIn<'_>) -> Result<Flow, Stan
         return Ok(Flow::Pass);
     };
     let account = ctx.account.id;
-    let subscriptions: Vec<Subscription> =
-        ctx.account.state.pushes.by_key.values().cloned().collect();
-    for subscription in subscriptions {
+    let subscriptions = ctx.account.state.pushes.by_key.values();
+    let subscriptions = subscriptions.filter(|subscription| subscription.is_enabled);
+    for subscription in subscriptions.cloned().collect::<Vec<_>>() {
         let sender = message.from.bare_str().into();
         ctx.outward(Outward::Push(Box::new(Push { account, subscription, kind, sender })));
     }
@@ -133,7 +155,7 @@ fn show_key(ctx: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
 }
 
 fn subscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    if ctx.config.web_push_key.is_none() {
+    if !is_offered(ctx) {
         return Err(StanzaError::service_unavailable());
     }
     let mut subscription =
@@ -141,6 +163,8 @@ fn subscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     subscription.since_unix_ms = ctx.now.unix_ms;
     let key = key_of(&subscription.endpoint);
     let known = &ctx.account.state.pushes.by_key;
+    // Who renews a subscription that is off has not asked for it to be on.
+    subscription.is_enabled = known.get(&key).is_none_or(|known| known.is_enabled);
     if !known.contains_key(&key) && known.len() == SUBSCRIPTIONS_MAX {
         // Browsers change their endpoints and do not say which one is gone.
         let oldest = known.values().min_by_key(|known| known.since_unix_ms);
@@ -149,8 +173,11 @@ fn subscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         }
     }
     ctx.put(NAME, &key, &subscription.to_element());
+    let subscribed = Element::new("subscribed", NS)
+        .with_attr("jid", ctx.config.domain.as_str())
+        .with_attr("node", &*key);
     ctx.account.state.pushes.by_key.insert(key, subscription);
-    Ok(Reply::Result(None))
+    Ok(Reply::Result(Some(subscribed)))
 }
 
 fn unsubscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
@@ -174,6 +201,7 @@ impl Subscription {
             public_key: public_key.into(),
             secret: secret.into(),
             since_unix_ms: since.unwrap_or_default(),
+            is_enabled: element.attr("enabled") != Some("false"),
         })
     }
 
@@ -183,6 +211,7 @@ impl Subscription {
             .with_attr("p256dh", BASE64URL_NOPAD.encode(&self.public_key))
             .with_attr("auth", BASE64URL_NOPAD.encode(&self.secret))
             .with_attr("since", self.since_unix_ms.to_string())
+            .with_attr("enabled", self.is_enabled.to_string())
     }
 }
 

@@ -33,6 +33,7 @@ fn subscription(endpoint: &str) -> Subscription {
         .into(),
         secret: bytes("BTBZMqHH6r4Tts7J_aSIgg").into(),
         since_unix_ms: 0,
+        is_enabled: true,
     }
 }
 
