@@ -5,6 +5,7 @@
 
 pub mod app_password;
 pub mod device;
+pub mod entrance;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::xml::Element;
 
 pub use app_password::{AppPassword, random_password};
 pub use device::{Device, DeviceId, DeviceIdError};
+pub use entrance::{Entrance, Shown};
 
 /// The owner of the records, for [`Record::feature`].
 pub const FEATURE: &str = "access";
@@ -133,7 +135,7 @@ impl Access {
         let id = agent.and_then(|agent| agent.id.as_deref());
         let id = id.and_then(|id| id.parse::<DeviceId>().ok());
         let Some(id) = id.filter(|_| used.is_some() || login.tokens != TokenWish::default()) else {
-            self.note_seen(now_unix_s, writes);
+            self.note_seen(&login.credential, now_unix_s, writes);
             return Ok(None);
         };
         if let Some(generation) = used
@@ -142,7 +144,11 @@ impl Access {
             return Err(TokenRefused::Replaced { generation });
         }
         let name = agent.and_then(|agent| agent.device.clone().or(agent.software.clone()));
+        let shown = self.shown(&login.credential);
         let index = self.device_at(id, name.unwrap_or_default(), now_unix_s, writes);
+        if shown.is_some() {
+            self.devices[index].shown = shown;
+        }
         self.use_tokens(index, used, login.tokens, secret, now_unix_s, writes)
     }
 
@@ -170,6 +176,7 @@ impl Access {
         let index = self.device_at(id, device::name_of(name), now_unix_s, writes);
         // Whoever had the device before has no part in it any more.
         self.devices[index].tokens.revoke();
+        self.devices[index].shown = None;
         let wish = TokenWish { request: Some(mechanism), ..TokenWish::default() };
         self.use_tokens(index, None, wish, secret, now_unix_s, writes).ok().flatten()
     }
@@ -195,6 +202,7 @@ impl Access {
         writes: &mut Vec<Write>,
     ) -> Result<(), PasswordError> {
         let keys = PasswordKeys::derive(password, self.salt(random, writes))?;
+        self.forget_shown(&Shown::Password, writes);
         writes.push(self.put("password", &value("password").with_text(keys.to_string())));
         self.password = Some(keys);
         Ok(())
@@ -203,6 +211,7 @@ impl Access {
     /// Removes the password: devices and app passwords stay.
     pub fn remove_password(&mut self, writes: &mut Vec<Write>) {
         if self.password.take().is_some() {
+            self.forget_shown(&Shown::Password, writes);
             writes.push(self.removal("password"));
         }
     }
@@ -235,6 +244,7 @@ impl Access {
         };
         let revoked = self.app_passwords.remove(at);
         writes.push(self.removal(&revoked.key()));
+        self.forget_shown(&Shown::AppPassword(revoked.id), writes);
         true
     }
 
@@ -332,8 +342,27 @@ impl Access {
         Ok(token)
     }
 
+    /// What devices once showed opens nothing any more.
+    fn forget_shown(&mut self, shown: &Shown, writes: &mut Vec<Write>) {
+        let holds = |device: &&mut Device| device.shown.as_ref() == Some(shown);
+        let mut changed = Vec::new();
+        for device in self.devices.iter_mut().filter(holds) {
+            device.shown = None;
+            changed.push((device.key(), device.value()));
+        }
+        writes.extend(changed.iter().map(|(key, value)| self.put(key, value)));
+    }
+
     /// A log-in without a device's token; once a day is exact enough.
-    fn note_seen(&mut self, now_unix_s: u64, writes: &mut Vec<Write>) {
+    fn note_seen(&mut self, credential: &Credential, now_unix_s: u64, writes: &mut Vec<Write>) {
+        if let Some(Shown::AppPassword(id)) = self.shown(credential)
+            && let Some(used) = self.app_passwords.iter_mut().find(|one| one.id == id)
+            && now_unix_s.saturating_sub(used.seen_unix_s) >= SEEN_STEP_S
+        {
+            used.seen_unix_s = now_unix_s;
+            let (key, value) = (used.key(), used.value());
+            writes.push(self.put(&key, &value));
+        }
         if now_unix_s.saturating_sub(self.seen_unix_s) >= SEEN_STEP_S {
             self.seen_unix_s = now_unix_s;
             writes.push(self.put("seen", &value("seen").with_text(now_unix_s.to_string())));

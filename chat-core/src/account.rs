@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::access::Access;
+use crate::access::{Access, Entrance};
 use crate::features::{self, State};
 use crate::id::{MessageId, StreamId, Ticket};
 use crate::jid::{AccountId, Jid};
@@ -28,6 +28,8 @@ pub struct Account {
     pub state: State,
     /// The newest message in its archive.
     pub newest: MessageId,
+    /// What streams have logged in by that have no session yet.
+    arriving: Vec<(StreamId, Entrance)>,
     cursors: Vec<(Box<str>, MessageId)>,
     recent_origins: VecDeque<u64>,
     /// The last transaction that carries a change of this account.
@@ -54,6 +56,7 @@ impl Account {
             access: Access::load(id, &stored.records),
             state,
             newest: stored.newest,
+            arriving: Vec::new(),
             cursors: stored.cursors,
             recent_origins: stored.recent_origins.into(),
             last_ticket: Ticket::default(),
@@ -92,6 +95,17 @@ impl Account {
     /// The session of a resource, to be changed.
     pub fn session_mut(&mut self, resource: &str) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.resource() == resource)
+    }
+
+    /// Notes what a stream has logged in by, for its session.
+    pub(crate) fn note_entrance(&mut self, stream: StreamId, entrance: Entrance) {
+        self.arriving.push((stream, entrance));
+    }
+
+    /// What a stream has logged in by, once.
+    pub(crate) fn take_entrance(&mut self, stream: StreamId) -> Option<Entrance> {
+        let at = self.arriving.iter().position(|(arriving, _)| *arriving == stream)?;
+        Some(self.arriving.swap_remove(at).1)
     }
 
     /// Sessions that have sent presence and not gone.

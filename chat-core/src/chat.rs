@@ -38,6 +38,8 @@ mod management;
 mod routing;
 
 pub(crate) use dispatch::refuse;
+pub(crate) use ending::end_session;
+pub(crate) use management::forget_device;
 
 /// What the core is told.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::access::DeviceId;
+use crate::access::{DeviceId, Entrance};
 use crate::features::archive::Reading;
 use crate::id::{MessageId, StreamId};
 use crate::jid::Jid;
@@ -17,6 +17,8 @@ pub struct Session {
     pub stream: Option<StreamId>,
     /// The stream that bound it, which tells it from another session of the same resource.
     pub bound_by: StreamId,
+    /// What it was opened by.
+    pub entrance: Entrance,
     /// What it last said of itself; none before initial presence and after unavailable presence.
     pub presence: Option<Availability>,
     /// Its roster is kept up to date: it has asked for it (RFC 6121 2.2).
@@ -94,6 +96,7 @@ impl Session {
             jid,
             stream: Some(stream),
             bound_by: stream,
+            entrance: Entrance::default(),
             presence: None,
             is_interested: false,
             has_carbons: false,

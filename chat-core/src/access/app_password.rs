@@ -16,6 +16,8 @@ pub struct AppPassword {
     pub name: String,
     /// When it was made, in seconds since 1970.
     pub created_unix_s: u64,
+    /// When it was last used, to about a day, in seconds since 1970; 0 if never.
+    pub seen_unix_s: u64,
     pub(super) keys: PasswordKeys,
 }
 
@@ -30,7 +32,7 @@ impl AppPassword {
         let id = text(random, ID_CHARS).into();
         let shown = random_password(random);
         let keys = PasswordKeys::derive(&shown, salt).expect("it is short and plain");
-        (Self { id, name, created_unix_s: now_unix_s, keys }, shown)
+        (Self { id, name, created_unix_s: now_unix_s, seen_unix_s: 0, keys }, shown)
     }
 
     pub(super) fn read(id: &str, value: &Element) -> Option<Self> {
@@ -38,6 +40,7 @@ impl AppPassword {
             id: id.into(),
             name: value.attr("name").unwrap_or_default().to_owned(),
             created_unix_s: value.attr("created")?.parse().ok()?,
+            seen_unix_s: value.attr("seen").and_then(|seen| seen.parse().ok()).unwrap_or_default(),
             keys: value.text().parse().ok()?,
         })
     }
@@ -46,6 +49,7 @@ impl AppPassword {
         value("app-password")
             .with_attr("name", &*self.name)
             .with_attr("created", self.created_unix_s.to_string())
+            .with_attr("seen", self.seen_unix_s.to_string())
             .with_text(self.keys.to_string())
     }
 

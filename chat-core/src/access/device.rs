@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::value;
+use super::{Shown, value};
 use crate::sasl::{DeviceTokens, TokenHolder};
 use crate::xml::Element;
 
@@ -20,6 +20,8 @@ pub struct Device {
     pub seen_unix_s: u64,
     /// Its tokens.
     pub tokens: DeviceTokens,
+    /// What it showed to get them, where it was not let in by another device or a code.
+    pub shown: Option<Shown>,
 }
 
 /// Names an installation: letters, digits and hyphens, 64 at most, best a UUID. Lower case.
@@ -57,7 +59,7 @@ impl fmt::Display for DeviceId {
 impl Device {
     pub(super) fn new(id: DeviceId, name: String, now_unix_s: u64) -> Self {
         let tokens = DeviceTokens::default();
-        Self { id, name, created_unix_s: now_unix_s, seen_unix_s: now_unix_s, tokens }
+        Self { id, name, created_unix_s: now_unix_s, seen_unix_s: now_unix_s, tokens, shown: None }
     }
 
     pub(super) fn read(id: &str, value: &Element) -> Option<Self> {
@@ -68,15 +70,19 @@ impl Device {
             created_unix_s: number("created")?,
             seen_unix_s: number("seen")?,
             tokens: value.text().parse().ok()?,
+            shown: value.attr("shown").and_then(Shown::parse),
         })
     }
 
     pub(super) fn value(&self) -> Element {
-        value("device")
+        let mut value = value("device")
             .with_attr("name", &*self.name)
             .with_attr("created", self.created_unix_s.to_string())
-            .with_attr("seen", self.seen_unix_s.to_string())
-            .with_text(self.tokens.to_string())
+            .with_attr("seen", self.seen_unix_s.to_string());
+        if let Some(shown) = &self.shown {
+            value.set_attr("shown", shown.to_text());
+        }
+        value.with_text(self.tokens.to_string())
     }
 
     pub(super) fn key(&self) -> String {

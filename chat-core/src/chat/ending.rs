@@ -56,6 +56,7 @@ impl Chat {
 /// Takes the stream from its session, which waits to be resumed if it can.
 fn detach(ctx: &mut Context<'_>, stream: StreamId, is_clean: bool) {
     let elapsed_ms = ctx.now.elapsed_ms;
+    ctx.account.take_entrance(stream);
     let Some(session) = ctx.account.session_of_mut(stream) else { return };
     match &mut session.management {
         Some(management) if management.can_resume() && !is_clean => {
@@ -70,7 +71,7 @@ fn detach(ctx: &mut Context<'_>, stream: StreamId, is_clean: bool) {
 }
 
 /// Ends a session for good: others see it go, and what it has received is stored.
-pub(super) fn end_session(ctx: &mut Context<'_>, resource: &str) {
+pub(crate) fn end_session(ctx: &mut Context<'_>, resource: &str) {
     presence::leave(ctx, resource);
     super::management::store_cursors(ctx);
     note_seen(ctx, resource);

@@ -42,6 +42,8 @@ fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
     let Ok(token) = note(ctx, &login) else {
         return ctx.close(stream, Closing::Error(StreamErrorCondition::NotAuthorized));
     };
+    let entrance = ctx.account.access.entrance(&login);
+    ctx.account.note_entrance(stream, entrance);
     let agent = login.user_agent.unwrap_or_default();
     let request = match login.request {
         SessionRequest::Legacy => {
@@ -168,7 +170,9 @@ fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str, is_las
         management::set_cursor(ctx, resource.as_str().into(), received);
     }
     let mark = is_lasting.then(|| messages::mark_of(resource.as_bytes()));
-    ctx.account.sessions.push(Session { mark, ..Session::new(jid, stream, received) });
+    let entrance = ctx.account.take_entrance(stream).unwrap_or_default();
+    let session = Session { mark, entrance, ..Session::new(jid, stream, received) };
+    ctx.account.sessions.push(session);
 }
 
 /// Ends the oldest session without a stream, or else the oldest, where an account has too many.
@@ -233,6 +237,11 @@ fn take_over(ctx: &mut Context<'_>, stream: StreamId, asked: &Resume) -> Result<
     session.has_received(newest.unwrap_or_default());
     session.is_inactive = false;
     let old_stream = session.stream.replace(stream);
+    if let Some(entrance) = ctx.account.take_entrance(stream)
+        && let Some(session) = ctx.account.session_of_mut(stream)
+    {
+        session.entrance = entrance;
+    }
     if let Some(old_stream) = old_stream {
         ctx.close(old_stream, Closing::Error(StreamErrorCondition::Conflict));
     }

@@ -77,7 +77,14 @@ pub(super) fn set_cursor(ctx: &mut Context<'_>, device: Box<str>, received: Mess
     negative_priority::forget_before(ctx, &device, Some(received));
     ctx.write(Write::SetCursor { account, device, received });
     if let Some(device) = ctx.account.surplus_cursor() {
-        ctx.account.remove_cursor(&device);
+        forget_device(ctx, device);
+    }
+}
+
+/// No message waits for a device any more.
+pub(crate) fn forget_device(ctx: &mut Context<'_>, device: Box<str>) {
+    let account = ctx.account.id;
+    if ctx.account.remove_cursor(&device) {
         negative_priority::forget_before(ctx, &device, None);
         handled::forget(ctx, &device);
         ctx.write(Write::RemoveCursor { account, device });

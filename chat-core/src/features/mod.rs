@@ -13,6 +13,7 @@ pub mod blocking;
 mod bookmarks;
 pub(crate) mod capabilities;
 pub mod carbons;
+mod client_access;
 pub mod client_state;
 pub mod contact_lookup;
 mod data_form;
@@ -73,6 +74,7 @@ pub const FEATURES: &[Feature] = &[
     contact_lookup::FEATURE,
     push::FEATURE,
     web_push::FEATURE,
+    client_access::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
