@@ -18,6 +18,7 @@ use crate::config::{Config, IDLE_ACCOUNT_MS};
 use crate::context::{Asked, Context, Effect, Effects, Question, Route};
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
 use crate::features::number_change::{self, NumberChange};
+use crate::features::reporting::Reported;
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
 use crate::features::{archive, handled, messages};
@@ -193,6 +194,8 @@ pub enum Outward {
     },
     /// A browser is to be told that something waits (RFC 8030).
     Push(Box<Push>),
+    /// Somebody was reported (XEP-0377), which the operator is to hear of.
+    Reported(Box<Reported>),
 }
 
 /// The chat server.

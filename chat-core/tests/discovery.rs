@@ -19,6 +19,16 @@ fn the_server_says_what_it_can() {
 }
 
 #[test]
+fn the_domain_has_no_archive() {
+    let mut world = World::with(&["alice"]);
+    let info = "<iq type='get' id='d' to='example.org'>\
+                <query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+    let got = world.ask("alice/phone", info, "<iq type='result' id='d'/>");
+    let query = got.children().next().unwrap();
+    assert!(query.children().all(|one| one.attr("var") != Some("urn:xmpp:mam:2")));
+}
+
+#[test]
 fn an_account_says_what_it_can() {
     let mut world = World::with(&["alice"]);
     world.ask(

@@ -123,6 +123,8 @@ pub enum AccountChore {
         /// Whose
         user: String,
     },
+    /// Show whom accounts have reported for spam or abuse
+    Reports,
 }
 
 /// Looking after the media.
@@ -250,6 +252,7 @@ fn run_account(chore: AccountChore, config: &Config) -> Result<(), CliError> {
         }
         AccountChore::Number { user, number } => AccountCommand::Number { user, number },
         AccountChore::Export { user } => AccountCommand::Export { user },
+        AccountChore::Reports => AccountCommand::Reports,
     };
     Ok(open(config)?.carry_out(&Request::Account { command_on }, None)?)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_core::chat::{Chat, Input, Output, Outward};
+use chat_core::features::reporting::{Reason, Reported};
 use chat_core::id::{StreamId, Ticket};
 use chat_core::transaction::StorageError;
 use tokio::sync::mpsc;
@@ -118,6 +119,7 @@ impl Driver {
                     queue.push(Input::Answered { query: id, answer });
                 });
             }
+            Output::Outward(Outward::Reported(reported)) => self.note_report(&reported),
             Output::Outward(outward) => self.tell_world(outward),
             Output::Done { id, result } => self.setup.commands.done(id, result),
         }
@@ -138,7 +140,20 @@ impl Driver {
                 self.setup.queue.push(Input::Answered { query, answer });
             }
             Some(Outward::Push(_)) => self.setup.metrics.pushes_dropped.inc(),
+            Some(Outward::Reported(reported)) => self.note_report(&reported),
         }
+    }
+
+    /// Counts a report for the operator, who finds it among the accounts.
+    fn note_report(&self, reported: &Reported) {
+        let metrics = &self.setup.metrics;
+        match reported.reason {
+            Reason::Spam => metrics.reports_of_spam.inc(),
+            Reason::Abuse => metrics.reports_of_abuse.inc(),
+            Reason::Other => metrics.reports_of_other.inc(),
+        }
+        let Reported { account, jid, reason } = reported;
+        tracing::warn!(%account, %jid, ?reason, "somebody was reported; see `account reports`");
     }
 
     fn put(&mut self, stream: StreamId, told: Told) {

@@ -23,6 +23,12 @@ pub struct ChatMetrics {
     pub panics: Counter,
     /// Pushes that found nobody to send them.
     pub pushes_dropped: Counter,
+    /// Reports of spam (XEP-0377).
+    pub reports_of_spam: Counter,
+    /// Reports of abuse.
+    pub reports_of_abuse: Counter,
+    /// Reports of anything else.
+    pub reports_of_other: Counter,
     /// Inputs that wait for the core.
     pub inputs_waiting: Gauge,
     /// Accounts in memory.
@@ -39,6 +45,10 @@ impl ChatMetrics {
         let stanzas = |direction| {
             let labels = [("direction", direction)];
             registry.counter("whimbrel_xmpp_stanzas_total", "Elements of sessions.", &labels)
+        };
+        let reports = |reason| {
+            let help = "Reports of accounts about others.";
+            registry.counter("whimbrel_xmpp_reports_total", help, &[("reason", reason)])
         };
         Self {
             connections: gauge("whimbrel_xmpp_connections", "Connections open."),
@@ -62,6 +72,9 @@ impl ChatMetrics {
                 "whimbrel_xmpp_pushes_dropped_total",
                 "Pushes that found nobody to send them.",
             ),
+            reports_of_spam: reports("spam"),
+            reports_of_abuse: reports("abuse"),
+            reports_of_other: reports("other"),
             inputs_waiting: gauge("whimbrel_xmpp_inputs_waiting", "Inputs that wait for the core."),
             accounts: gauge("whimbrel_xmpp_accounts_active", "Accounts in memory."),
             acknowledged: registry.histogram(

@@ -99,6 +99,12 @@ pub async fn serve(
                 let id = commands.begin(reply);
                 core.push(Input::Command { id, command: Command::TellNumber { account, change } });
             }
+            Order::Records { feature, first, last, reply } => {
+                let read = move || storage.read(move |reader| reader.records(feature, first, last));
+                if let Ok(records) = tokio::task::spawn_blocking(read).await {
+                    let _ = reply.send(records);
+                }
+            }
             Order::Write { account, writes, log_out, reply } => {
                 let id = commands.begin(reply);
                 let command = Command::Write { account, writes, log_out };

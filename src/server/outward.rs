@@ -39,6 +39,8 @@ pub async fn serve(
                     pushes.deliver(*push, command.clone());
                 }
             }
+            // The chat's driver keeps it for itself.
+            Outward::Reported(_) => {}
         }
     }
 }

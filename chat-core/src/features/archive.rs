@@ -18,6 +18,8 @@ use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StorageError,
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
+    // XEP-0313 5.1 and 7: said of who has an archive; the domain has none. Profanity before June 2026
+    // looks there only, and finds no archive with ejabberd and Prosody either.
     account_features: &[ns::MAM, ns::MAM_EXTENDED],
     requests: &[
         Row { at: At::Own, action: Action::Set, name: "query", ns: ns::MAM, handle: read },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::reporting::{self, Report};
 use super::{Action, At, Feature, Flow, Iq, MessageIn, Reply, Row, State, presence};
 use crate::context::{Context, Route};
 use crate::jid::Jid;
@@ -99,6 +100,11 @@ fn block(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         ctx.account.state.blocked.jids.insert(jid.clone());
     }
     push(ctx, "block", &jids);
+    let items = iq.payload.children_named("item", ns::BLOCKING).zip(&jids);
+    let reports = items.filter_map(|(item, jid)| Report::read(item, jid, ctx.now.unix_ms));
+    for report in reports.collect::<Vec<_>>() {
+        reporting::store(ctx, &report);
+    }
     Ok(Reply::Result(None))
 }
 

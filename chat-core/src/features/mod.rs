@@ -31,6 +31,7 @@ pub mod presence;
 pub mod private_storage;
 pub mod pubsub;
 mod push;
+pub mod reporting;
 mod result_set;
 pub mod retraction;
 pub mod roster;
@@ -44,6 +45,7 @@ pub mod web_push;
 /// All features.
 pub const FEATURES: &[Feature] = &[
     blocking::FEATURE,
+    reporting::FEATURE,
     roster::FEATURE,
     subscription::FEATURE,
     presence::FEATURE,
@@ -98,6 +100,8 @@ pub struct State {
     pub pushes: web_push::Subscriptions,
     /// XEP-0424.
     pub retractions: retraction::Unfinished,
+    /// XEP-0377.
+    pub reports: reporting::Reports,
     /// RFC 6121 2.
     pub roster: roster::Roster,
 }

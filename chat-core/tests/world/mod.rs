@@ -122,18 +122,24 @@ impl World {
     }
 
     fn log_in(&mut self, name: &str, request: SessionRequest) -> StreamId {
+        self.log_in_as(name, |login| login.request = request)
+    }
+
+    /// Logs in by the account's password, changed as the test wants it.
+    pub fn log_in_as(&mut self, name: &str, change: impl FnOnce(&mut Login)) -> StreamId {
         let stream = StreamId(self.next_stream);
         self.next_stream += 1;
         self.streams.insert(name.to_owned(), stream);
         let account = self.names[name.split('/').next().unwrap()];
-        let login = Login {
+        let mut login = Login {
             account,
             credential: Credential::Password(CredentialIndex(0)),
             mechanism: Mechanism::Plain,
             user_agent: None,
             tokens: TokenWish::default(),
-            request,
+            request: SessionRequest::Legacy,
         };
+        change(&mut login);
         self.input(Input::Login { stream, login: Box::new(login) });
         stream
     }

@@ -3,7 +3,9 @@
 use chat_core::access::FEATURE;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{Answer, ArchivePage, Query, StorageError, StoredAccount, Write};
+use chat_core::transaction::{
+    Answer, ArchivePage, Query, Record, StorageError, StoredAccount, Write,
+};
 
 use super::export;
 use super::ledger::Found;
@@ -42,6 +44,17 @@ pub trait Books {
         after: Option<AccountId>,
         accounts_max: u32,
     ) -> Result<Vec<ListedAccount>, StorageError>;
+
+    /// The records of a feature, of the accounts from the first to the last of these ids.
+    ///
+    /// # Errors
+    /// The storage's.
+    fn records(
+        &mut self,
+        feature: &'static str,
+        first: AccountId,
+        last: AccountId,
+    ) -> Result<Vec<(AccountId, Record)>, StorageError>;
 
     /// Writes of one account, together or not at all; `log_out` ends its streams.
     ///
@@ -90,6 +103,15 @@ impl Books for Offline {
         accounts_max: u32,
     ) -> Result<Vec<ListedAccount>, StorageError> {
         self.reader().accounts(after, accounts_max)
+    }
+
+    fn records(
+        &mut self,
+        feature: &'static str,
+        first: AccountId,
+        last: AccountId,
+    ) -> Result<Vec<(AccountId, Record)>, StorageError> {
+        self.reader().records(feature, first, last)
     }
 
     fn write(&mut self, _: AccountId, writes: Vec<Write>, _: bool) -> Result<(), StorageError> {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::SystemTime;
 
 use chat_core::access::{Access, FEATURE, random_password};
+use chat_core::date_time;
+use chat_core::features::reporting::{self, Report};
 use chat_core::jid::AccountId;
 use chat_core::sasl::PasswordError;
 use chat_core::transaction::{ArchivePage, StorageError, Write};
@@ -52,6 +54,8 @@ pub enum AccountCommand {
         /// Whose.
         user: String,
     },
+    /// Shows whom accounts have reported, and why (XEP-0377).
+    Reports,
 }
 
 /// A password on its way; no log shows it.
@@ -133,6 +137,7 @@ impl Desk {
                 line(self.set_number(books, user, number.as_deref())?);
             }
             AccountCommand::Export { user } => self.export(books, user, line)?,
+            AccountCommand::Reports => self.reports(books, line)?,
         }
         Ok(())
     }
@@ -170,6 +175,41 @@ impl Desk {
                 line(format!("{}  {number}", self.jid(listed.account)));
             }
         }
+    }
+
+    /// A line for each report; the oldest of an account first.
+    fn reports(
+        &self,
+        books: &mut dyn Books,
+        line: &mut dyn FnMut(String),
+    ) -> Result<(), AccountCommandError> {
+        let mut after = None;
+        loop {
+            let page = books.list(after, PAGE_REPORTERS)?;
+            let (Some(first), Some(last)) = (page.first(), page.last()) else { return Ok(()) };
+            let records = books.records(reporting::NAME, first.account, last.account)?;
+            after = Some(last.account);
+            for (account, record) in &records {
+                if let Some(report) = Report::of_record(record) {
+                    line(self.report(*account, &report));
+                }
+            }
+        }
+    }
+
+    fn report(&self, account: AccountId, report: &Report) -> String {
+        let at = date_time::format(report.at_unix_ms);
+        let reason = report.reason.strip_prefix("urn:xmpp:reporting:").unwrap_or(&report.reason);
+        let jid = self.jid(account);
+        let mut line = format!("{at}  {jid} reports {}: {reason}", report.jid);
+        for (before, text) in [("; ", &report.text), ("; messages ", &report.messages.join(", "))] {
+            if !text.is_empty() {
+                line.push_str(before);
+                line.push_str(text);
+            }
+        }
+        // What a client wrote shall not steer the operator's terminal.
+        line.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
     }
 
     fn set_password(
@@ -292,6 +332,8 @@ fn unix_ms() -> u64 {
 
 /// Accounts that are read at once.
 const PAGE_ACCOUNTS: u32 = 512;
+/// Accounts whose reports are read at once.
+const PAGE_REPORTERS: u32 = 64;
 
 #[cfg(test)]
 mod tests {
@@ -347,6 +389,28 @@ mod tests {
         let gone = bench.run(AccountCommand::Remove { user }).unwrap_err();
         assert!(gone.starts_with("there is no account 555 010 0124"), "{gone}");
         assert_eq!(bench.run(AccountCommand::List).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn reports_are_shown_and_cannot_steer_a_terminal() {
+        let mut bench = Bench::new();
+        let jid = bench.add("+15550100123").unwrap();
+        bench.add("+15550100124").unwrap();
+        let account = AccountId::parse(jid.split('@').next().unwrap()).unwrap();
+        let value = "<report xmlns='urn:whimbrel:reporting:0' at='1790000000000' \
+            jid='m@chat.example' reason='urn:xmpp:reporting:spam'><text>buy&#10;now</text>\
+            <message id='1a0c'/></report>";
+        let put = |feature, value: &'static str| {
+            let (key, value) = ("k".into(), value.as_bytes().into());
+            Write::Put { account, feature, key, value }
+        };
+        let writes = vec![put(reporting::NAME, value), put("roster", "<item/>")];
+        bench.books.write(account, writes, false).unwrap();
+        let text = "m@chat.example: spam; buy now; messages 1a0c";
+        assert_eq!(
+            bench.run(AccountCommand::Reports).unwrap(),
+            [format!("2026-09-21T14:13:20.000Z  {jid} reports {text}")]
+        );
     }
 
     #[test]

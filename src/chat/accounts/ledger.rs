@@ -59,6 +59,17 @@ pub enum Order {
         /// Takes what became of it.
         reply: Reply<()>,
     },
+    /// Records of many accounts.
+    Records {
+        /// Of this feature.
+        feature: &'static str,
+        /// Of the accounts from this id
+        first: AccountId,
+        /// to this one.
+        last: AccountId,
+        /// Takes them, by account and key.
+        reply: Reply<Vec<(AccountId, Record)>>,
+    },
     /// Writes of one account, together or not at all, on disk when it is answered.
     Write {
         /// Whose.
@@ -196,6 +207,15 @@ impl Books for Ledger {
         accounts_max: u32,
     ) -> Result<Vec<ListedAccount>, StorageError> {
         self.order_blocking(|reply| Order::List { after, accounts_max, reply })
+    }
+
+    fn records(
+        &mut self,
+        feature: &'static str,
+        first: AccountId,
+        last: AccountId,
+    ) -> Result<Vec<(AccountId, Record)>, StorageError> {
+        self.order_blocking(|reply| Order::Records { feature, first, last, reply })
     }
 
     fn write(

@@ -39,7 +39,7 @@ impl Books {
                 }
                 Order::TellNumber { reply, .. } => drop(reply.send(Ok(()))),
                 Order::Archive { after, reply, .. } => drop(reply.send(Ok(page_behind(after)))),
-                Order::List { .. } => panic!("the API lists no accounts"),
+                Order::List { .. } | Order::Records { .. } => panic!("the API lists no accounts"),
                 Order::Write { writes, reply, .. } => {
                     let done = writes.into_iter().try_for_each(|write| self.write(write));
                     drop(reply.send(done));

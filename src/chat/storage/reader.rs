@@ -104,6 +104,34 @@ impl Reader {
         })
     }
 
+    /// The records of a feature, of the accounts from the first to the last of these ids.
+    ///
+    /// # Errors
+    /// [`StorageError::Failed`].
+    pub fn records(
+        &mut self,
+        feature: &str,
+        first: AccountId,
+        last: AccountId,
+    ) -> Result<Vec<(AccountId, Record)>, StorageError> {
+        self.in_snapshot(|connection, _| {
+            connection
+                .prepare_cached(
+                    // In this order the records of other features are not looked at.
+                    "SELECT record.account, record.key, record.value
+                     FROM account CROSS JOIN record
+                        ON record.account = account.id AND record.feature = ?3
+                     WHERE account.id BETWEEN ?1 AND ?2 ORDER BY account.id, record.key",
+                )?
+                .query_map(params![Account(first), Account(last), feature], |row| {
+                    let Account(account) = row.get(0)?;
+                    let value = row.get::<_, Vec<u8>>(2)?.into();
+                    Ok((account, Record { feature: feature.into(), key: row.get(1)?, value }))
+                })?
+                .collect()
+        })
+    }
+
     /// The nodes of an account that have items, by name.
     ///
     /// # Errors
