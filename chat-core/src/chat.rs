@@ -306,7 +306,7 @@ impl Chat {
         self.effects.forget();
         let touched = std::mem::take(&mut self.touched);
         for account in touched {
-            self.drop_account(account);
+            self.drop_account(account, StreamErrorCondition::InternalServerError);
         }
     }
 
@@ -446,7 +446,7 @@ impl Chat {
             self.held
                 .retain(|(after, output)| *after != ticket || matches!(output, Output::Ask { .. }));
             for account in pending.accounts {
-                self.drop_account(account);
+                self.drop_account(account, StreamErrorCondition::InternalServerError);
             }
         }
         while self.held.front().is_some_and(|(after, _)| *after <= ticket) {
@@ -468,13 +468,14 @@ impl Chat {
                 panic!("drill in {account}");
             }
         };
+        let condition = ending::log_out_condition(account, &writes);
         self.effects.writes.extend(writes);
         if !self.touched.contains(&account) {
             self.touched.push(account);
         }
         self.finish(now, Some(id));
         if log_out {
-            self.drop_account(account);
+            self.drop_account(account, condition);
         }
     }
 

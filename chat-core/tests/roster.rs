@@ -43,6 +43,35 @@ fn subscribed() -> World {
 }
 
 #[test]
+fn a_roster_is_never_larger_than_one_answer() {
+    let mut world = World::with(&["alice"]);
+    let group = |number: usize| format!("<group>{number:0>2}{}</group>", "&lt;".repeat(1_021));
+    let groups: String = (0..8).map(group).collect();
+    let mut fits = 0;
+    for number in 0.. {
+        let item = format!("<item jid='c{number}@example.org'>{groups}</item>");
+        let set =
+            format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>");
+        world.send("alice/phone", &set);
+        let answer = world.receive("alice/phone").unwrap();
+        if answer.attr("type") == Some("error") {
+            break;
+        }
+        fits = number + 1;
+    }
+    // 49 KiB each.
+    assert_eq!(fits, 10);
+    let roster = get(&mut world, "alice");
+    assert!(roster.to_bytes("jabber:client").len() < 512 << 10);
+    // What does not make it larger goes on.
+    let item = "<item jid='c1@example.org' subscription='remove'/>";
+    let set = format!("<iq type='set' id='s'><query xmlns='jabber:iq:roster'>{item}</query></iq>");
+    world.send("alice/phone", &set);
+    push(&mut world, "alice", item);
+    world.expect("alice/phone", "<iq type='result' id='s'/>");
+}
+
+#[test]
 fn who_is_let_sees_presence_come_and_go() {
     let mut world = subscribed();
     world.send("bob/phone", "<presence><show>away</show></presence>");

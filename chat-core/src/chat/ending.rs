@@ -8,6 +8,7 @@ use crate::jid::AccountId;
 use crate::stream::StreamErrorCondition;
 use crate::stream_management::RESUME_WITHIN_MS;
 use crate::time::Now;
+use crate::transaction::Write;
 
 impl Chat {
     /// A stream has ended.
@@ -39,17 +40,30 @@ impl Chat {
     }
 
     /// Forgets an account's state, which no longer is what storage holds, and ends its streams.
-    pub(super) fn drop_account(&mut self, id: AccountId) {
+    pub(super) fn drop_account(&mut self, id: AccountId, condition: StreamErrorCondition) {
         self.accounts.remove(&id);
         self.questions.retain(|_, question| question.account != id);
         let ready = &mut self.ready;
         self.streams.retain(|stream, link| {
             if link.account == id {
-                let closing = Closing::Error(StreamErrorCondition::InternalServerError);
+                let closing = Closing::Error(condition);
                 ready.push_back(Output::Close { stream: *stream, closing });
             }
             link.account != id
         });
+    }
+}
+
+/// What clients are told whose account is changed so by others.
+pub(super) fn log_out_condition(account: AccountId, writes: &[Write]) -> StreamErrorCondition {
+    let is_deleted = writes.iter().any(|write| match write {
+        Write::DeleteAccount { account: deleted } => *deleted == account,
+        _ => false,
+    });
+    match is_deleted {
+        true => StreamErrorCondition::NotAuthorized,
+        // RFC 6120 4.9.3.16: what opens the account has changed, and is to be shown anew.
+        false => StreamErrorCondition::Reset,
     }
 }
 

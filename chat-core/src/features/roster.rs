@@ -69,6 +69,10 @@ impl Roster {
     fn count(&self) -> usize {
         self.items.len()
     }
+
+    fn bytes(&self) -> usize {
+        self.items().map(Item::bytes).sum()
+    }
 }
 
 impl Item {
@@ -85,6 +89,13 @@ impl Item {
             request: None,
             is_listed: false,
         }
+    }
+
+    /// What it costs at most, in memory and in an answer.
+    fn bytes(&self) -> usize {
+        let texts = self.groups.iter().chain(&self.name).map(|text| escaped_bytes(text));
+        let request = self.request.as_ref().map_or(0, Bytes::len);
+        ITEM_BYTES + self.jid.as_str().len() + request + texts.sum::<usize>()
     }
 
     /// RFC 6121 2.1.2.5.
@@ -153,7 +164,7 @@ impl Item {
 /// neither listed nor asks for anything any more is forgotten.
 ///
 /// # Errors
-/// `resource-constraint` where the roster is full.
+/// `resource-constraint` where the roster is full: it must fit into one answer.
 pub(crate) fn update(
     ctx: &mut Context<'_>,
     contact: &Jid,
@@ -167,7 +178,12 @@ pub(crate) fn update(
         None => Item::new(contact.bare()),
     };
     let was = item.is_listed.then(|| item.to_element());
+    let bytes_before = roster.items.get(key).map_or(0, Item::bytes);
     change(&mut item);
+    let grows = item.bytes() > bytes_before;
+    if grows && roster.bytes() - bytes_before + item.bytes() > BYTES_MAX {
+        return Err(StanzaError::resource_constraint());
+    }
     item.is_listed |= item.sees || item.is_seen || item.asks || item.is_approved;
     let shown = item.is_listed.then(|| item.to_element());
     let removed = was.is_some() && shown.is_none();
@@ -290,11 +306,22 @@ fn load(state: &mut State, key: &str, value: &Element) {
     }
 }
 
+/// Bytes of a text as it is written, with a group's tags.
+fn escaped_bytes(text: &str) -> usize {
+    let is_escaped = |byte: &u8| matches!(byte, b'<' | b'>' | b'&' | b'\'' | b'"');
+    text.len() + 5 * text.bytes().filter(is_escaped).count() + GROUP_TAGS_BYTES
+}
+
 const NAME: &str = "roster";
 /// No JID is empty.
 const VERSION_KEY: &str = "";
 /// Contacts and requests of one account.
 pub const ITEMS_MAX: usize = 2_000;
+/// Bytes of all of them together, as they are written. A roster is one answer.
+pub const BYTES_MAX: usize = 512 << 10;
+/// Bytes of an item's tags and attributes' names.
+const ITEM_BYTES: usize = 128;
+const GROUP_TAGS_BYTES: usize = 15;
 /// Groups of one contact.
 pub const GROUPS_MAX: usize = 32;
 /// Bytes of a contact's name, or of a group's.
