@@ -14,6 +14,7 @@ use crate::admin::{AdminConfig, DataDir};
 use crate::chat::accounts::command::Desk;
 use crate::chat::config::XmppConfig;
 use crate::chat::gateway::VerificationConfig;
+use crate::chat::push::PushConfig;
 use crate::chat::storage::StoreConfig;
 use crate::edge::access_log::AccessLogConfig;
 use crate::edge::config::HttpConfig;
@@ -55,6 +56,8 @@ pub struct Config {
     pub verification: VerificationConfig,
     /// `[xmpp]`.
     pub xmpp: XmppConfig,
+    /// `[push]`.
+    pub push: PushConfig,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[media]`.
@@ -78,6 +81,7 @@ impl Default for Config {
             sites: vec![SiteConfig::default()],
             verification: VerificationConfig::default(),
             xmpp: XmppConfig::default(),
+            push: PushConfig::default(),
             store: StoreConfig::default(),
             media: MediaConfig::default(),
             admin: AdminConfig::default(),
@@ -254,6 +258,8 @@ impl Config {
             path.as_mut().map(resolve);
         }
         self.verification.resolve(folder);
+        self.xmpp.resolve(folder);
+        self.push.resolve(folder);
         if let Some(s3) = &mut self.media.s3 {
             s3.secret_access_key_file.as_mut().map(resolve);
         }
@@ -292,6 +298,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         sites: document.sections("site").unwrap_or(default.sites),
         verification: document.section("verification"),
         xmpp: document.section("xmpp"),
+        push: document.section("push"),
         store: document.section("store"),
         media: document.section("media"),
         admin: document.section("admin"),

@@ -1,6 +1,9 @@
 //! HTTP/1.1 to other people's servers: one connection per request, for requests are few.
 
+mod address;
+
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,12 +26,22 @@ use tokio_rustls::TlsConnector;
 
 /// Bytes of an answer's content; a longer one is an error.
 pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Addresses of one host that are tried.
+const ADDRESSES_MAX: usize = 8;
 
 /// Asks servers, and checks their certificates.
 #[derive(Clone)]
 pub struct HttpClient {
     connector: TlsConnector,
     schemes: Schemes,
+    reach: Reach,
+}
+
+/// Where servers may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Everywhere,
+    PublicOnly,
 }
 
 /// Which URLs are asked.
@@ -61,6 +74,12 @@ pub enum ExchangeError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The host has no address in the open Internet.
+    #[error("{host} lies on this machine or in a network of its own, which is not asked")]
+    Private {
+        /// The host.
+        host: String,
+    },
     /// The server cannot be reached, or is not who it should be, or says something else than
     /// HTTP.
     #[error("{0}")]
@@ -85,7 +104,14 @@ impl HttpClient {
             .map_err(|error| roots_error(ca_file, error))?
             .with_root_certificates(load_roots(ca_file)?)
             .with_no_client_auth();
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), schemes })
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Self { connector, schemes, reach: Reach::Everywhere })
+    }
+
+    /// Asks servers in the open Internet only: for URLs that others than the operator name.
+    #[must_use]
+    pub fn public_only(self) -> Self {
+        Self { reach: Reach::PublicOnly, ..self }
     }
 
     /// Sends a request whose URI is whole, and reads the whole answer, whatever its status.
@@ -117,13 +143,31 @@ impl HttpClient {
     {
         let Target { host, port, is_tls } = self.target(request.uri())?;
         let request = to_origin_form(request)?;
-        let socket = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        let socket = self.connect(&host, port).await?;
         if !is_tls {
             return converse(socket, request).await;
         }
         let name = ServerName::try_from(host).map_err(failed)?;
         let stream = self.connector.connect(name, socket).await.map_err(failed)?;
         converse(stream, request).await
+    }
+
+    /// Connects to an address that was looked at, so that a name cannot stand for another one when
+    /// it is looked up again.
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, ExchangeError> {
+        let found = tokio::net::lookup_host((host, port)).await.map_err(failed)?;
+        let may_ask = |address: &SocketAddr| match self.reach {
+            Reach::Everywhere => true,
+            Reach::PublicOnly => address::is_public(*address),
+        };
+        let mut last = ExchangeError::Private { host: host.to_owned() };
+        for address in found.filter(may_ask).take(ADDRESSES_MAX) {
+            match TcpStream::connect(address).await {
+                Ok(socket) => return Ok(socket),
+                Err(error) => last = failed(error),
+            }
+        }
+        Err(last)
     }
 
     fn target(&self, url: &Uri) -> Result<Target, ExchangeError> {
@@ -238,6 +282,23 @@ mod tests {
     #[test]
     fn retry_after_nonsense() {
         check("soon", None);
+    }
+
+    #[tokio::test]
+    async fn what_strangers_name_is_not_asked_at_home() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = HttpClient::new(provider, None, Schemes::HttpAndHttps).unwrap().public_only();
+        // However it is written, it is the address that counts.
+        for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1"] {
+            let url = format!("http://{host}:{port}/latest");
+            let request = Request::get(url).body(http_body_util::Empty::<Bytes>::new()).unwrap();
+            let error = client.exchange(request, Duration::from_secs(10)).await.unwrap_err();
+            assert!(matches!(error, ExchangeError::Private { .. }), "{host}: {error}");
+        }
+        assert!(listener.accept().is_err(), "nobody connected");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod pushes;
 mod reload;
 mod signals;
 mod systemd;
+mod upload_slots;
 mod xmpp;
 
 pub use handover::HandOverError;

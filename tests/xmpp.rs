@@ -2,6 +2,25 @@
 
 mod process;
 
+#[path = "xmpp/decided.rs"]
+mod decided;
+#[path = "xmpp/ended.rs"]
+mod ended;
+#[path = "xmpp/hostile.rs"]
+mod hostile;
+#[path = "xmpp/house.rs"]
+mod house;
+#[path = "xmpp/push.rs"]
+mod push;
+#[path = "xmpp/slow.rs"]
+mod slow;
+#[path = "support/tls.rs"]
+mod tls_client;
+#[path = "chat/wire.rs"]
+mod wire;
+#[path = "chat/xml.rs"]
+mod xml;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -52,7 +71,7 @@ fn tls(folder: &Path, socket: TcpStream) -> StreamOwned<ClientConnection, TcpStr
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"xmpp-client".to_vec()];
+    config.alpn_protocols = vec![b"xmpp-client".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket)
 }
@@ -142,6 +161,44 @@ fn a_websocket_of_loopback_opens_a_stream() {
     let folder = tempfile::tempdir().unwrap();
     let (server, _) = server(folder.path());
     let mut socket = connect(&server, "http");
+    let features = open_websocket(&mut socket);
+    assert!(features.contains("<open "), "{features}");
+    close_websocket(&mut socket);
+    server.stop();
+}
+
+#[test]
+fn a_websocket_over_tls_logs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, jid) = server(folder.path());
+    let mut stream = tls(folder.path(), connect(&server, "https"));
+    let features = open_websocket(&mut stream);
+    assert!(features.contains("SCRAM-SHA-256-PLUS") && features.contains("PLAIN"), "{features}");
+    let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>";
+    stream.write_all(&frame(&format!("{auth}{PLAIN}</auth>"))).unwrap();
+    read_until(&mut stream, "<success");
+    stream.write_all(&frame(OPEN)).unwrap();
+    read_until(&mut stream, "</stream:features>");
+    let bind = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>";
+    let bind = format!("<iq xmlns='jabber:client' id='b' type='set'>{bind}</iq>");
+    stream.write_all(&frame(&bind)).unwrap();
+    let bound = read_until(&mut stream, "</iq>");
+    assert!(bound.contains(&jid), "{bound}");
+    let body = "<body>by browser</body></message>";
+    let message = format!("<message xmlns='jabber:client' to='{jid}' type='chat'>{body}");
+    stream.write_all(&frame("<presence xmlns='jabber:client'/>")).unwrap();
+    stream.write_all(&frame(&message)).unwrap();
+    let received = read_until(&mut stream, "</message>");
+    assert!(received.contains("by browser"), "{received}");
+    close_websocket(&mut stream);
+    server.stop();
+}
+
+const OPEN: &str =
+    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
+
+/// Upgrades, opens a stream, and gives what the server says first.
+fn open_websocket(socket: &mut (impl Read + Write)) -> String {
     write!(
         socket,
         "GET /xmpp-websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
@@ -149,14 +206,12 @@ fn a_websocket_of_loopback_opens_a_stream() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     .unwrap();
-    assert!(read_until(&mut socket, "\r\n\r\n").contains(" 101 "));
-    let framing = "urn:ietf:params:xml:ns:xmpp-framing";
-    let open = format!("<open xmlns='{framing}' to='localhost' version='1.0'/>");
-    socket.write_all(&frame(&open)).unwrap();
-    let features = read_until(&mut socket, "</stream:features>");
-    assert!(features.contains("<open "), "{features}");
-    let close = format!("<close xmlns='{framing}'/>");
-    socket.write_all(&frame(&close)).unwrap();
-    read_until(&mut socket, "<close ");
-    server.stop();
+    assert!(read_until(socket, "\r\n\r\n").contains(" 101 "));
+    socket.write_all(&frame(OPEN)).unwrap();
+    read_until(socket, "</stream:features>")
+}
+
+fn close_websocket(socket: &mut (impl Read + Write)) {
+    socket.write_all(&frame("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>")).unwrap();
+    read_until(socket, "<close ");
 }

@@ -18,6 +18,8 @@ pub struct Config {
     /// The public key of RFC 8292, a point of P-256, uncompressed; without it nobody subscribes to
     /// pushes.
     pub web_push_key: Option<Box<[u8]>>,
+    /// Whether push services may lie in a network of the server's own.
+    pub private_push_services: bool,
     /// What XEP-0215 tells of.
     pub external_services: Vec<ExternalService>,
     /// Messages older than this stay in the archives even if their author retracts them.
@@ -33,6 +35,7 @@ impl Config {
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
             web_push_key: None,
+            private_push_services: false,
             external_services: Vec::new(),
             retraction_within_ms: None,
         }

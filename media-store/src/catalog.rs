@@ -23,8 +23,8 @@ pub(crate) use references::{
 };
 pub(crate) use schema::{connect, mark, set_mark, structure_faults};
 pub(crate) use uploads::{
-    Finish, NewUpload, UploadRow, announce, checkpoint, dead_uploads, delete_upload, finish,
-    insert_upload, is_publishing, is_receiving, publishing_uploads, set_publishing, upload,
+    Finish, NewUpload, UploadRow, announce, check_room, checkpoint, dead_uploads, delete_upload,
+    finish, insert_upload, is_publishing, is_receiving, publishing_uploads, set_publishing, upload,
     uploads_receiving,
 };
 

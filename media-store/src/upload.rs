@@ -137,6 +137,17 @@ impl Store {
         })
     }
 
+    /// Says whether `owner` could begin an upload of `len` bytes now, as [`Self::begin`] would.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], [`StoreError::QuotaExceeded`], [`StoreError::NoSpace`], and errors
+    /// of disk and catalog.
+    pub fn check_room(&self, owner: &str, len: u64) -> Result<(), StoreError> {
+        self.bytes_max(&UploadSpec { len: Some(len), ..UploadSpec::by(owner) })?;
+        let quota_bytes_max = self.config().quota_bytes_max;
+        self.catalog().read(|catalog| catalog::check_room(catalog, owner, len, quota_bytes_max))
+    }
+
     /// Goes on with a resumable upload from its last checkpoint, without hashing again what lies
     /// before (but for the last MiB).
     ///

@@ -149,6 +149,10 @@ fn what_is_too_much_is_refused_before_it_comes() {
     let first = begin(Some(600)).unwrap();
     let error = begin(Some(500)).unwrap_err();
     assert!(matches!(error, StoreError::QuotaExceeded { used: 600, asked: 500, .. }), "{error}");
+    let room = |len| bench.store.check_room("alice", len);
+    assert!(matches!(room(801), Err(StoreError::TooLarge { .. })));
+    assert!(matches!(room(500), Err(StoreError::QuotaExceeded { used: 600, asked: 500, .. })));
+    room(400).unwrap();
     drop(first);
     bench.put("alice", &bytes(700));
     let mut unknown = begin(None).unwrap();

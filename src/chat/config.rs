@@ -1,8 +1,12 @@
 //! `[xmpp]`: where clients come in, and what they may cost.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
+use chat_core::features::external_services::ExternalService;
 use serde::Deserialize;
+
+use super::external_services::{ExternalServiceConfig, ExternalServiceError};
 
 /// The `[xmpp]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -45,6 +49,10 @@ pub struct XmppConfig {
     pub idle_ping_s: u32,
     /// A client must take what is sent to it within this time, in seconds.
     pub write_timeout_s: u32,
+    /// How long authors may delete their messages for everyone, in seconds. 0: for ever.
+    pub retraction_within_s: u64,
+    /// STUN and TURN servers that clients are told of (XEP-0215).
+    pub external_service: Vec<ExternalServiceConfig>,
 }
 
 /// Who may log in without TLS.
@@ -79,6 +87,8 @@ impl Default for XmppConfig {
             login_timeout_s: 30,
             idle_ping_s: 300,
             write_timeout_s: 60,
+            retraction_within_s: 0,
+            external_service: Vec::new(),
         }
     }
 }
@@ -97,14 +107,25 @@ pub enum XmppConfigError {
     /// The WebSocket's URL is none.
     #[error("websocket_url must begin with wss:// or ws://")]
     WebSocketUrl,
+    /// A STUN or TURN server is none.
+    #[error("external_service {}: {reason}", .place + 1)]
+    ExternalService {
+        /// Its place in the list, from 0.
+        place: usize,
+        /// What is wrong with it.
+        reason: ExternalServiceError,
+    },
 }
 
 impl XmppConfigError {
     /// The key at fault.
-    pub fn key(&self) -> &'static str {
+    pub fn key(&self) -> String {
         match self {
-            Self::TooSmall { key, .. } => key,
-            Self::WebSocketUrl => "websocket_url",
+            Self::TooSmall { key, .. } => (*key).to_owned(),
+            Self::WebSocketUrl => "websocket_url".to_owned(),
+            Self::ExternalService { place, reason } => {
+                format!("external_service.{place}.{}", reason.key())
+            }
         }
     }
 }
@@ -131,7 +152,23 @@ impl XmppConfig {
         if !url.is_empty() && !url.starts_with("wss://") && !url.starts_with("ws://") {
             return Err(XmppConfigError::WebSocketUrl);
         }
-        Ok(())
+        self.external_services().map(drop)
+    }
+
+    /// Makes relative paths ones below `folder`.
+    pub fn resolve(&mut self, folder: &Path) {
+        self.external_service.iter_mut().for_each(|service| service.resolve(folder));
+    }
+
+    /// What the core is told of STUN and TURN servers. Reads their secrets.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn external_services(&self) -> Result<Vec<ExternalService>, XmppConfigError> {
+        let read = |(place, service): (usize, &ExternalServiceConfig)| {
+            service.service().map_err(|reason| XmppConfigError::ExternalService { place, reason })
+        };
+        self.external_service.iter().enumerate().map(read).collect()
     }
 
     /// Whether a client of this address must have TLS before it logs in.

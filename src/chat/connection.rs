@@ -46,7 +46,8 @@ struct State {
     pace: Pace,
     /// Not read before, in microseconds of the clock.
     read_after_us: u64,
-    /// In seconds of the thread's ticks.
+    /// In seconds of the thread's ticks; a TLS handshake begins anew.
+    began_s: u32,
     heard_s: u32,
     moved_s: u32,
     pinged: bool,
@@ -101,6 +102,7 @@ impl Connection {
             stage: if is_handshaking { Stage::Handshaking } else { Stage::Open },
             pace: Pace::default(),
             read_after_us: 0,
+            began_s: now_s,
             heard_s: now_s,
             moved_s: now_s,
             pinged: false,
@@ -196,7 +198,10 @@ impl Connection {
         let waits = !state.outgoing.is_empty() || state.transport.waiting_bytes() > 0;
         match state.stage {
             Stage::Lingering { until_s } if now_s >= until_s => self.cut(),
-            Stage::Handshaking if silent_s > config.login_timeout_s => self.cut(),
+            // Whoever drips is never silent.
+            Stage::Handshaking if now_s.saturating_sub(state.began_s) > config.login_timeout_s => {
+                self.cut();
+            }
             _ if waits && stuck_s > config.write_timeout_s => self.cut(),
             // A pong has to come; of a space TCP tells by itself that nobody takes it.
             Stage::Open if state.pinged && silent_s > config.idle_ping_s + PONG_TIMEOUT_S => {
@@ -319,6 +324,7 @@ impl Connection {
         let State { transport, outgoing, .. } = &mut *state;
         transport.start_tls(session, outgoing);
         state.stage = Stage::Handshaking;
+        state.began_s = self.shard.seconds();
     }
 
     /// The handshake is over: the stream begins, or goes on.

@@ -12,6 +12,7 @@ pub mod config;
 mod connection;
 pub mod core_queue;
 mod driver;
+pub mod external_services;
 pub mod gateway;
 pub mod listener;
 pub mod metrics;

@@ -93,6 +93,8 @@ fn refused(error: AccountError) -> StanzaError {
         AccountError::Refused(Refusal::TooManyCodes { .. } | Refusal::WrongPin { .. }) => {
             StanzaError::resource_constraint().with_text(text)
         }
+        // XEP-0077 3.1.
+        AccountError::RegistrationClosed => StanzaError::service_unavailable().with_text(text),
         AccountError::NumberTaken => StanzaError::conflict().with_text(text),
         AccountError::Delivery(_) => StanzaError::remote_server_timeout().with_text(text),
         AccountError::Storage(error) => {

@@ -18,13 +18,16 @@ use tokio::sync::{mpsc, watch};
 use super::accounts::{Accounts, AccountsSetup, Ledger, NoRandom};
 use super::addresses::Addresses;
 use super::clock::Clock;
-use super::config::XmppConfig;
+use super::config::{XmppConfig, XmppConfigError};
 use super::core_queue::CoreQueue;
 use super::driver::{self, Driver};
-use super::gateway::{Gateway, GatewayError, VerificationConfig, VerificationConfigError};
+use super::gateway::{
+    Gateway, GatewayError, Registration, VerificationConfig, VerificationConfigError,
+};
 use super::listener::Reception;
 use super::metrics::ChatMetrics;
 use super::orders::{self, Commands};
+use super::push::PushConfig;
 use super::secret::{self, SecretError};
 use super::shard::{self, House, Inbox};
 use super::storage::{OpenError, Storage, StorageMetrics};
@@ -56,6 +59,8 @@ pub struct ChatSetup<'a> {
     pub database: PathBuf,
     /// Takes what the core tells the world; slots it answers by [`Running::core`].
     pub outward: Option<mpsc::Sender<Outward>>,
+    /// `[push]`.
+    pub push: &'a PushConfig,
     /// The key by which push services know us (RFC 8292), where browsers are told.
     pub push_key: Option<Box<[u8]>>,
     /// Where counters are registered.
@@ -82,6 +87,9 @@ pub enum ChatError {
     /// Codes cannot be sent.
     #[error("[verification] {0}")]
     Verification(#[from] VerificationConfigError),
+    /// What clients are told of.
+    #[error("[xmpp] {0}")]
+    Config(#[from] XmppConfigError),
     /// Accounts cannot be looked after.
     #[error(transparent)]
     Random(#[from] NoRandom),
@@ -136,8 +144,9 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let secret: ServerSecret = secret::load_or_make(setup.data_dir)?;
     let mut stream = StreamConfig::new(domain.clone(), secret.clone());
     stream.limits.element_bytes_max = setup.config.stanza_bytes_max;
+    stream.login_within_ms = u64::from(setup.config.login_timeout_s) * 1000;
     stream.region = setup.verification.region()?;
-    stream.registration = true;
+    stream.registration = setup.verification.registration == Registration::Open;
     let (ledger, orders) = Ledger::new();
     let accounts = accounts(&setup, ledger.clone(), secret.clone())?;
     let clock = Clock::start();
@@ -159,6 +168,10 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     core_config.server_secret = Some(secret);
     core_config.upload_bytes_max = Some(setup.upload_bytes_max);
     core_config.web_push_key = setup.push_key;
+    core_config.private_push_services = setup.push.private_endpoints;
+    core_config.external_services = setup.config.external_services()?;
+    core_config.retraction_within_ms =
+        Some(setup.config.retraction_within_s.saturating_mul(1000)).filter(|within| *within > 0);
     let driver = Driver::new(driver::Setup {
         chat: chat(core_config, &storage)?,
         queue: core.clone(),
@@ -226,7 +239,7 @@ impl Running {
     }
 
     /// Gives the core the answers to what it asked of the world.
-    pub fn answer(&self) -> impl Fn(QueryId, Result<Answer, StorageError>) + Send + use<> {
+    pub fn answer(&self) -> impl Fn(QueryId, Result<Answer, StorageError>) + Clone + Send + use<> {
         let core = self.core.clone();
         move |query, answer| core.push(Input::Answered { query, answer })
     }
@@ -315,6 +328,7 @@ fn accounts(
         ledger,
         gateway,
         policy: setup.verification.policy(),
+        registration: setup.verification.registration,
         secret,
         domain: setup.domain.to_owned(),
         region: setup.verification.region()?,

@@ -2,6 +2,7 @@
 
 use super::document::known_keys;
 use super::*;
+use crate::chat::external_services::ExternalServiceConfig;
 use crate::chat::gateway::WebhookConfig;
 
 const DEFAULT_FILE: &str = include_str!("../../config.toml");
@@ -94,6 +95,10 @@ fn other_contradictions() {
     check("domain = 'a b'", &["line 1: domain = \"a b\" is not a host name"]);
     check("[log]\nlevel = 'x=loud'", &["line 2: level = \"x=loud\" is not a log filter"]);
     check("[xmpp]\nstanza_bytes_max = 1", &["line 2: [xmpp] stanza_bytes_max must be at least"]);
+    check(
+        "[[xmpp.external_service]]\ntype = 'stun'\nhost = ''",
+        &["line 3: [xmpp] external_service 1: \"\" is no host"],
+    );
     check("[media]\nupload_expiry_hours = 0", &["line 1: [media] upload_expiry_hours"]);
     check("[access_log]\nenabled = true\npath = 'no/a.log'", &["line 3: [access_log] path"]);
 }
@@ -141,7 +146,7 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 13] = [
+    let sections: [(&str, &[&str]); 15] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
@@ -149,6 +154,8 @@ fn the_default_file_has_every_key_with_a_comment() {
         ("verification", known_keys::<VerificationConfig>()),
         ("verification.webhook", known_keys::<WebhookConfig>()),
         ("xmpp", known_keys::<XmppConfig>()),
+        ("xmpp.external_service", known_keys::<ExternalServiceConfig>()),
+        ("push", known_keys::<PushConfig>()),
         ("store", known_keys::<StoreConfig>()),
         ("media", known_keys::<MediaConfig>()),
         ("media.s3", known_keys::<media_store::S3Config>()),

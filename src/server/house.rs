@@ -16,6 +16,7 @@ use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
 use super::pushes::Pushes;
 use super::systemd::{self, Notice};
+use super::upload_slots::UploadSlots;
 use super::{Builder, Order, api, outward, signals, xmpp};
 use crate::admin::DataDir;
 use crate::admin::account::AccountDoor;
@@ -318,19 +319,13 @@ impl Base {
 
     fn start_chat(&self) -> Result<chat::Running, StartError> {
         let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
-        let pushes = Pushes::open(self.data.root(), &self.config.domain);
+        let pushes = Pushes::open(&self.config.push, self.data.root(), &self.config.domain);
         let push_key = pushes.as_ref().map(Pushes::public_key);
         let chat = step("chat", || chat::start(self.chat_setup(outward, push_key)?))?;
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
-        tokio::spawn(outward::serve(
-            outwards,
-            chat.answer(),
-            chat.command(),
-            tokens,
-            origin,
-            pushes,
-        ));
+        let slots = UploadSlots::new(self.store.clone(), tokens, origin);
+        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), slots, pushes));
         Ok(chat)
     }
 
@@ -350,6 +345,7 @@ impl Base {
             certificates: self.certificates.clone(),
             data_dir: self.data.root(),
             outward: Some(outward),
+            push: &self.config.push,
             push_key,
             database: self.config.store.database(self.data.root())?,
             registry: &self.registry,

@@ -1,38 +1,34 @@
-//! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363) are
-//! given by the edge's tokens, and browsers are told by their push services.
-
-use std::io;
+//! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363), and
+//! push services that tell browsers.
 
 use chat_core::chat::{Command, Outward};
-use chat_core::features::upload_slots::{SlotAnswer, SlotRequest};
 use chat_core::id::QueryId;
 use chat_core::transaction::{Answer, StorageError};
-use media_store::{UnixSeconds, UploadId};
 use tokio::sync::mpsc;
 
 use super::pushes::Pushes;
-use crate::edge::upload::token::{Grant, Purpose, Slot, UploadTokens};
+use super::upload_slots::UploadSlots;
 
 /// Messages between the core and who carries them out.
 pub const OUTWARD_MAX: usize = 256;
-/// Seconds from a slot's grant within which its PUT must begin.
-const PUT_WITHIN_S: u64 = 3600;
 
-/// Carries out what the core wants, until it has ended. Addresses of files begin with `origin`,
-/// such as `https://example.org`.
+/// Carries out what the core wants, until it has ended.
 pub async fn serve(
     mut outwards: mpsc::Receiver<Outward>,
-    answer: impl Fn(QueryId, Result<Answer, StorageError>) + Send,
+    answer: impl Fn(QueryId, Result<Answer, StorageError>) + Clone + Send + 'static,
     command: impl Fn(Command) + Clone + Send + 'static,
-    tokens: UploadTokens,
-    origin: String,
+    slots: UploadSlots,
     pushes: Option<Pushes>,
 ) {
     while let Some(outward) = outwards.recv().await {
         match outward {
             Outward::RequestSlot { query, slot } => {
-                let failed = |error: io::Error| StorageError::Failed { reason: error.to_string() };
-                answer(query, give(&tokens, &origin, &slot).map(Answer::Slot).map_err(failed));
+                let (slots, answer) = (slots.clone(), answer.clone());
+                tokio::spawn(async move {
+                    let given = slots.give(slot).await.map(Answer::Slot);
+                    let failed = |reason| StorageError::Failed { reason };
+                    answer(query, given.map_err(|error| failed(error.to_string())));
+                });
             }
             Outward::Push(push) => {
                 if let Some(pushes) = &pushes {
@@ -43,28 +39,4 @@ pub async fn serve(
             Outward::Reported(_) => {}
         }
     }
-}
-
-fn give(tokens: &UploadTokens, origin: &str, request: &SlotRequest) -> io::Result<SlotAnswer> {
-    let slot = Slot {
-        id: UploadId::random().map_err(io::Error::other)?,
-        name: request.name.to_string(),
-        len: request.bytes,
-        media_type: request.media_type.as_deref().map(str::to_owned),
-    };
-    let path = slot.path();
-    let token = tokens.issue(&Grant {
-        owner: request.account.to_string(),
-        bytes_max: request.bytes,
-        count_max: 1,
-        expected: None,
-        reference_until: None,
-        expires: UnixSeconds(UnixSeconds::now().0 + PUT_WITHIN_S),
-        purpose: Purpose::Slot(slot),
-    })?;
-    Ok(SlotAnswer::Granted {
-        put: format!("{origin}{path}?v={token}").into(),
-        headers: Vec::new(),
-        get: format!("{origin}{path}").into(),
-    })
 }

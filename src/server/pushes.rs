@@ -7,7 +7,7 @@ use chat_core::chat::Command;
 use chat_core::features::web_push::Push;
 use tokio::sync::Semaphore;
 
-use crate::chat::push::{Delivery, Identity, Pusher};
+use crate::chat::push::{Delivery, Identity, PushConfig, Pusher};
 use crate::http_client::{HttpClient, Schemes};
 
 /// Pushes under way; one more is not sent.
@@ -23,12 +23,13 @@ pub struct Pushes {
 impl Pushes {
     /// Tells push services in the domain's name; `None`, and a line in the log, where there is no
     /// key or nothing to check certificates with.
-    pub fn open(data_dir: &Path, domain: &str) -> Option<Self> {
+    pub fn open(config: &PushConfig, data_dir: &Path, domain: &str) -> Option<Self> {
         let identity = Identity::open(data_dir, &format!("https://{domain}"))
             .inspect_err(|error| tracing::warn!(%error, "no pushes to browsers"));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let client = HttpClient::new(provider, None, Schemes::Https)
-            .inspect_err(|error| tracing::warn!(%error, "no pushes to browsers"));
+        let client = HttpClient::new(provider, config.ca_file.as_deref(), Schemes::Https)
+            .inspect_err(|error| tracing::warn!(%error, "no pushes to browsers"))
+            .map(|client| if config.private_endpoints { client } else { client.public_only() });
         let pusher = Arc::new(Pusher::new(identity.ok()?, client.ok()?));
         Some(Self { pusher, under_way: Arc::new(Semaphore::new(PUSHES_AT_ONCE_MAX)) })
     }

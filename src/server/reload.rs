@@ -52,6 +52,7 @@ impl House {
             ("[tls]", old.tls == new.tls),
             ("[verification]", old.verification == new.verification),
             ("[xmpp]", old.xmpp == new.xmpp),
+            ("[push]", old.push == new.push),
             ("[store]", old.store == new.store),
             ("[media]", old.media == new.media),
             ("[admin]", old.admin == new.admin),

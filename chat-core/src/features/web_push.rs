@@ -158,8 +158,10 @@ fn subscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     if !is_offered(ctx) {
         return Err(StanzaError::service_unavailable());
     }
-    let mut subscription =
-        Subscription::parse(&iq.payload).ok_or_else(StanzaError::not_acceptable)?;
+    let is_allowed =
+        |asked: &Subscription| ctx.config.private_push_services || is_public(&asked.endpoint);
+    let subscription = Subscription::parse(&iq.payload).filter(is_allowed);
+    let mut subscription = subscription.ok_or_else(StanzaError::not_acceptable)?;
     subscription.since_unix_ms = ctx.now.unix_ms;
     let key = key_of(&subscription.endpoint);
     let known = &ctx.account.state.pushes.by_key;
@@ -215,20 +217,29 @@ impl Subscription {
     }
 }
 
-/// RFC 8030 8: push services are asked by TLS alone. A name of one label, or an address, is inside
-/// of somebody's network, and no push service.
+/// RFC 8030 8: push services are asked by TLS alone.
 fn is_endpoint(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("https://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "443"));
+    let Some((host, port)) = host_and_port(text) else { return false };
     let is_name = host.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-'));
-    let top = host.rsplit('.').next().unwrap_or_default();
     text.len() <= ENDPOINT_BYTES_MAX
         && text.bytes().all(|byte| byte.is_ascii_graphic())
         && is_name
-        && host.contains('.')
-        && top.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !host.is_empty()
         && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// A name of one label, or an address, is inside of somebody's network. Whoever connects looks at
+/// the address as well.
+fn is_public(endpoint: &str) -> bool {
+    let (host, _) = host_and_port(endpoint).unwrap_or_default();
+    let top = host.rsplit('.').next().unwrap_or_default();
+    host.contains('.') && top.starts_with(|first: char| first.is_ascii_alphabetic())
+}
+
+fn host_and_port(endpoint: &str) -> Option<(&str, &str)> {
+    let rest = endpoint.strip_prefix("https://")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    Some(authority.split_once(':').unwrap_or((authority, "443")))
 }
 
 fn key_of(endpoint: &str) -> Box<str> {
@@ -261,10 +272,16 @@ const SECRET_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::is_endpoint;
+    use super::{is_endpoint, is_public};
 
     fn check(text: &str, expected: bool) {
-        assert_eq!(is_endpoint(text), expected, "{text}");
+        assert_eq!(is_endpoint(text) && is_public(text), expected, "{text}");
+    }
+
+    #[test]
+    fn inside_of_a_network_names_are_short() {
+        assert!(is_endpoint("https://localhost:8443/x") && is_endpoint("https://10.0.0.1/x"));
+        assert!(!is_endpoint("https:///x") && !is_endpoint("https://user@localhost/x"));
     }
 
     #[test]

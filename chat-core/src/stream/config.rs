@@ -20,6 +20,8 @@ pub struct StreamConfig {
     pub registration: bool,
     /// Salts of unknown users are derived from it.
     pub secret: ServerSecret,
+    /// Milliseconds from the connection to the session.
+    pub login_within_ms: u64,
     /// For elements of a client that has logged in.
     pub limits: Limits,
     /// More stream features after login, such as XEP-0115's `<c/>`.
@@ -35,6 +37,7 @@ impl StreamConfig {
             region: None,
             registration: false,
             secret,
+            login_within_ms: LOGIN_WITHIN_MS,
             limits: Limits::default(),
             features: Vec::new(),
         }
@@ -86,8 +89,8 @@ pub(super) const LIMITS_BEFORE_LOGIN: Limits = Limits {
     children_max: 64,
     declarations_max: 32,
 };
-/// From the connection to the session.
-pub(super) const LOGIN_DEADLINE_MS: u64 = 60_000;
+/// From the connection to the session, where nobody says otherwise.
+const LOGIN_WITHIN_MS: u64 = 60_000;
 /// From an answer about registration to the session: a code by text message takes its time.
 pub(super) const REGISTRATION_DEADLINE_MS: u64 = 600_000;
 /// Failed attempts to log in (RFC 6120 6.4.5 asks for 2 to 5).

@@ -13,7 +13,7 @@ use super::state::{Next, State, violation};
 use super::{StreamOutput, sasl1};
 use crate::ns;
 use crate::sasl::{SaslCondition, SaslFailure};
-use crate::stanza::{Kind, Stanza, with_client_namespace};
+use crate::stanza::{Kind, Stanza, StanzaError, with_client_namespace};
 use crate::xml::Element;
 
 /// Waits for the client's choice.
@@ -82,8 +82,7 @@ fn check_channel(shared: &Shared) -> Result<(), SaslFailure> {
 }
 
 fn is_registration(shared: &Shared, element: &Stanza) -> bool {
-    shared.config.registration
-        && shared.may_log_in()
+    shared.may_log_in()
         && element.kind() == Kind::Iq
         && matches!(element.type_(), Some("get" | "set"))
         && element.has("query", ns::REGISTER)
@@ -94,6 +93,12 @@ fn register(shared: &mut Shared, element: Stanza) -> Next {
     shared.registrations += 1;
     if shared.registrations > REGISTRATIONS_MAX {
         return Err(violation("too many requests about registration"));
+    }
+    if !shared.config.registration {
+        let closed = StanzaError::service_unavailable();
+        let closed = closed.with_text("This server takes no registrations.");
+        shared.send(&element.error_reply(&closed));
+        return Ok(State::Offering(Offering));
     }
     shared.output(StreamOutput::Register(element));
     Ok(State::Registering(Registering))

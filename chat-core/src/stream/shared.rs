@@ -13,7 +13,7 @@ use crate::time::Now;
 use crate::xml::Element;
 
 use super::StreamOutput;
-use super::config::{LOGIN_DEADLINE_MS, StartTls, StreamConfig, Transport};
+use super::config::{StartTls, StreamConfig, Transport};
 use super::error::StreamError;
 use super::framing::Framing;
 
@@ -42,6 +42,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub fn new(config: Arc<StreamConfig>, transport: Transport, now: Now, seed: [u8; 32]) -> Self {
+        let deadline_ms = now.elapsed_ms + config.login_within_ms;
         Self {
             config,
             framing: transport.framing,
@@ -55,7 +56,7 @@ impl Shared {
             is_mute: false,
             failures: 0,
             registrations: 0,
-            deadline_ms: now.elapsed_ms + LOGIN_DEADLINE_MS,
+            deadline_ms,
         }
     }
 

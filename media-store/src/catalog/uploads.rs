@@ -60,8 +60,7 @@ pub(crate) fn insert_upload(connection: &Connection, new: &NewUpload) -> Result<
         }
         delete_upload(connection, &row.id)?;
     }
-    let used = usage(connection, &row.owner)?;
-    check_quota(&row.owner, used.bytes + used.reserved_bytes, row.reserved, new.quota_bytes_max)?;
+    check_room(connection, &row.owner, row.reserved, new.quota_bytes_max)?;
     if let Some(allowance) = &new.allowance {
         charge(connection, allowance, 1, row.len.unwrap_or(0))?;
     }
@@ -234,6 +233,17 @@ fn is_referred(connection: &Connection, digest: &Digest, owner: &str) -> Result<
     let mut query =
         connection.prepare_cached("SELECT 1 FROM reference WHERE digest = ?1 AND owner = ?2")?;
     Ok(query.exists(params![digest, owner])?)
+}
+
+/// Whether an owner may have so many bytes more.
+pub(crate) fn check_room(
+    connection: &Connection,
+    owner: &str,
+    asked: u64,
+    quota_bytes_max: u64,
+) -> Result<(), StoreError> {
+    let used = usage(connection, owner)?;
+    check_quota(owner, used.bytes + used.reserved_bytes, asked, quota_bytes_max)
 }
 
 fn check_quota(owner: &str, used: u64, asked: u64, bytes_max: u64) -> Result<(), StoreError> {

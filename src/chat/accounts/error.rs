@@ -22,6 +22,9 @@ pub enum AccountError {
     /// A password cannot be set.
     #[error(transparent)]
     Password(#[from] PasswordError),
+    /// Nobody gets an account by himself here.
+    #[error("this server takes no registrations; its operator gives accounts")]
+    RegistrationClosed,
     /// The registrar says no.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -27,7 +27,7 @@ pub use error::AccountError;
 pub use ledger::{Found, Ledger, ORDERS_MAX, Order, Reply};
 pub use owner::Owner;
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Registration};
 
 /// What accounts are made of. Clones are one and the same.
 #[derive(Clone)]
@@ -38,6 +38,7 @@ pub struct Accounts {
 struct Shared {
     ledger: Ledger,
     registrar: Mutex<Registrar>,
+    registration: Registration,
     gateway: Gateway,
     secret: ServerSecret,
     domain: String,
@@ -53,6 +54,8 @@ pub struct AccountsSetup {
     pub gateway: Gateway,
     /// What the registrar goes by.
     pub policy: Policy,
+    /// Who gets an account.
+    pub registration: Registration,
     /// What devices' tokens are derived from; the core has the same.
     pub secret: ServerSecret,
     /// The domain of all accounts' JIDs.
@@ -109,10 +112,11 @@ impl Accounts {
     /// # Errors
     /// [`NoRandom`].
     pub fn new(setup: AccountsSetup) -> Result<Self, NoRandom> {
-        let AccountsSetup { ledger, gateway, policy, secret, domain, region } = setup;
+        let AccountsSetup { ledger, gateway, policy, registration, secret, domain, region } = setup;
         let registrar = Mutex::new(Registrar::new(policy, random_bytes()?));
         let started = Instant::now();
-        let shared = Shared { ledger, registrar, gateway, secret, domain, region, started };
+        let shared =
+            Shared { ledger, registrar, registration, gateway, secret, domain, region, started };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -135,11 +139,22 @@ impl Accounts {
             .expect("an id is a lawful local part")
     }
 
-    /// Sends a code to a number. Whether it has an account makes no difference.
+    /// Sends a code to a number, for who registers by it. Whether it has an account makes no
+    /// difference.
     ///
     /// # Errors
-    /// [`AccountError::Refused`], [`AccountError::Delivery`].
+    /// [`AccountError::RegistrationClosed`], [`AccountError::Refused`], [`AccountError::Delivery`].
     pub async fn send_code(&self, number: PhoneNumber, from: IpAddr) -> Result<(), AccountError> {
+        self.check_open()?;
+        self.send_code_anyway(number, from).await
+    }
+
+    /// The same for an account that there is.
+    async fn send_code_anyway(
+        &self,
+        number: PhoneNumber,
+        from: IpAddr,
+    ) -> Result<(), AccountError> {
         let now = self.now();
         let send = self.with_registrar(move |registrar| registrar.request_code(now, number, from));
         let send = send.await?;
@@ -155,6 +170,7 @@ impl Accounts {
         claim: OwnedClaim,
         device: NewDevice,
     ) -> Result<Registered, AccountError> {
+        self.check_open()?;
         let number = claim.number;
         let confirmed = self.settle(claim, Registrar::confirm).await?;
         match confirmed {
@@ -176,6 +192,7 @@ impl Accounts {
         claim: OwnedClaim,
         password: String,
     ) -> Result<AccountId, AccountError> {
+        self.check_open()?;
         chat_core::sasl::check_password(&password)?;
         let number = claim.number;
         let account = match self.settle(claim, Registrar::confirm).await? {
@@ -249,6 +266,13 @@ impl Accounts {
         let create = Write::CreateAccount { account, number, created_unix_ms };
         self.shared.ledger.write(account, vec![create], false).await?;
         Ok(account)
+    }
+
+    fn check_open(&self) -> Result<(), AccountError> {
+        match self.shared.registration {
+            Registration::Open => Ok(()),
+            Registration::Closed => Err(AccountError::RegistrationClosed),
+        }
     }
 
     /// Begins anew, as after a restart.

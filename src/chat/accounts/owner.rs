@@ -1,5 +1,7 @@
 //! What an account's owner may do with it, once a device's token has shown who it is.
 
+use std::net::IpAddr;
+
 use chat_core::access::{Access, AppPassword, Device};
 use chat_core::features::number_change::{self, NumberChange};
 use chat_core::jid::AccountId;
@@ -43,6 +45,14 @@ impl Owner {
     /// What opens the account.
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// Sends a code to the number that the account is to have.
+    ///
+    /// # Errors
+    /// [`AccountError::Refused`], [`AccountError::Delivery`].
+    pub async fn send_code(&self, number: PhoneNumber, from: IpAddr) -> Result<(), AccountError> {
+        self.accounts.send_code_anyway(number, from).await
     }
 
     /// Gives the account another number.

@@ -130,7 +130,11 @@ impl Api {
     async fn send_code(&self, request: &Request) -> Answer {
         let CodeForm { number } = form(request)?;
         let number = self.accounts.number(&number)?;
-        self.accounts.send_code(number, request.peer).await?;
+        // Who has an account may need a code for its next number.
+        match request.headers.contains_key(AUTHORIZATION) {
+            true => self.owner(request).await?.send_code(number, request.peer).await?,
+            false => self.accounts.send_code(number, request.peer).await?,
+        }
         json(StatusCode::ACCEPTED, &CodeSent::to(number))
     }
 

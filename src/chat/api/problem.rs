@@ -149,6 +149,9 @@ fn kind_of(error: &AccountError) -> (StatusCode, &'static str, &'static str) {
         AccountError::Password(_) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "password", "This cannot be a password")
         }
+        AccountError::RegistrationClosed => {
+            (StatusCode::FORBIDDEN, "registration-closed", "Nobody can register here")
+        }
         AccountError::Refused(refusal) => kind_of_refusal(refusal),
         AccountError::Delivery(_) => {
             (StatusCode::BAD_GATEWAY, "delivery", "The code cannot be sent")

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::chat::accounts::{AccountsSetup, Found, Ledger, Order};
-use crate::chat::gateway::Gateway;
+use crate::chat::gateway::{Gateway, Registration};
 
 /// A server's accounts in memory.
 #[derive(Default)]
@@ -111,6 +111,7 @@ fn copied(records: &[Record]) -> Vec<Record> {
 /// An API, and the codes that it sent.
 pub struct Bench {
     api: Api,
+    ledger: Ledger,
     codes: mpsc::UnboundedReceiver<String>,
     known: HashMap<String, String>,
 }
@@ -120,12 +121,26 @@ impl Bench {
     pub fn start() -> Self {
         let (ledger, orders) = Ledger::new();
         tokio::spawn(Books::default().serve(orders));
+        Self::over(ledger, Registration::Open)
+    }
+
+    fn over(ledger: Ledger, registration: Registration) -> Self {
         let (gateway, codes) = Gateway::recorder();
-        let policy = Policy { accepts_possible_numbers: true, ..Policy::default() };
-        let secret = ServerSecret::new(&[1; 32]);
-        let domain = "chat.example".to_owned();
-        let setup = AccountsSetup { ledger, gateway, policy, secret, domain, region: None };
-        Self { api: Api::new(Accounts::new(setup).unwrap()), codes, known: HashMap::new() }
+        let accounts = Accounts::new(AccountsSetup {
+            ledger: ledger.clone(),
+            gateway,
+            policy: Policy { accepts_possible_numbers: true, ..Policy::default() },
+            registration,
+            secret: ServerSecret::new(&[1; 32]),
+            domain: "chat.example".to_owned(),
+            region: None,
+        });
+        Self { api: Api::new(accounts.unwrap()), ledger, codes, known: HashMap::new() }
+    }
+
+    /// Begins anew with the same accounts, and lets nobody else in.
+    pub fn closed(self) -> Self {
+        Self { known: self.known, ..Self::over(self.ledger, Registration::Closed) }
     }
 
     /// The accounts behind the API.
@@ -304,6 +319,36 @@ async fn without_a_pin_a_number_goes_to_whoever_has_it_now() {
         (&old["number"], &old["jid"]),
         (&Value::Null, &Value::from(format!("{account}@chat.example")))
     );
+}
+
+#[tokio::test]
+async fn where_registration_is_closed_owners_go_on_and_others_are_told() {
+    let mut bench = Bench::start();
+    bench.register("+15550100123", "").await;
+    let mut bench = bench.closed();
+    let json = "Content-Type: application/json\n\n";
+    let code = format!("POST /api/v1/codes\n{json}{{\"number\":\"+15550100124\"}}");
+    let device = "\"code\":\"000000\",\"device\":{\"id\":\"b\"}";
+    let claim = format!("{{\"number\":\"+15550100124\",{device}}}");
+    for request in [code.clone(), format!("POST /api/v1/registrations\n{json}{claim}")] {
+        let refused = bench.ask(&request).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{request}: {refused:?}");
+        let told = String::from_utf8_lossy(&refused.content).into_owned();
+        assert!(told.contains("urn:whimbrel:problem:registration-closed"), "{told}");
+    }
+    // Who has an account changes its number, and lets further devices in.
+    let own = "Authorization: Bearer …\nContent-Type: application/json\n\n";
+    let number = "{\"number\":\"+15550100124\"}";
+    let sent = bench.ask(&format!("POST /api/v1/codes\n{own}{number}")).await;
+    assert_eq!(sent.status, StatusCode::ACCEPTED, "{sent:?}");
+    let number = "{\"number\":\"+15550100124\",\"code\":\"…\"}";
+    let changed = bench.ask(&format!("PUT /api/v1/account/number\n{own}{number}")).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    let link = bench.ask("POST /api/v1/links\nAuthorization: Bearer …").await;
+    bench.check(&link, "HTTP/1.1 201\n\n{\"link\": \"…\", \"expires_in\": 300}");
+    let link = "{\"link\":\"…\",\"device\":{\"id\":\"b\"}}";
+    let device = bench.ask(&format!("POST /api/v1/registrations\n{json}{link}")).await;
+    assert_eq!(device.status, StatusCode::CREATED, "{device:?}");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use super::template::{Escape, Template, UnknownPlace};
 pub struct VerificationConfig {
     /// Who delivers one-time codes.
     pub gateway: GatewayKind,
+    /// Who gets an account.
+    pub registration: Registration,
     /// Two capital letters of ISO 3166-1: numbers without a country code are of this country.
     pub default_region: String,
     /// Whether codes go to numbers whose range is not handed out, as far as is known. Without it:
@@ -38,6 +40,16 @@ pub enum GatewayKind {
     Console,
     /// A provider is told by HTTP.
     Webhook,
+}
+
+/// Who gets an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Who proves to hold a number.
+    Open,
+    /// Whom the operator adds.
+    Closed,
 }
 
 /// `[verification.webhook]`.
@@ -115,6 +127,7 @@ impl Default for VerificationConfig {
     fn default() -> Self {
         Self {
             gateway: GatewayKind::Console,
+            registration: Registration::Open,
             default_region: String::new(),
             accept_possible_numbers: None,
             codes_per_hour_max: Policy::default().codes_per_hour_max,

@@ -13,7 +13,8 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::Semaphore;
 
 pub use config::{
-    BodyFormat, GatewayKind, VerificationConfig, VerificationConfigError, WebhookConfig,
+    BodyFormat, GatewayKind, Registration, VerificationConfig, VerificationConfigError,
+    WebhookConfig,
 };
 pub use webhook::WebhookError;
 

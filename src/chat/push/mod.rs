@@ -1,6 +1,7 @@
 //! RFC 8030: browsers are told by their push services what waits for them, encrypted (RFC 8291) and
 //! in this server's name (RFC 8292).
 
+mod config;
 mod encryption;
 mod identity;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode, Uri};
 use http_body_util::Full;
 
+pub use config::PushConfig;
 pub use encryption::EncryptionError;
 pub use identity::{Identity, IdentityError};
 

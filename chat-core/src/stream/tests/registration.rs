@@ -43,12 +43,22 @@ const NOT_AUTHORIZED: &str =
      - closes: not-authorized";
 
 #[test]
-fn not_where_it_is_off_nor_in_the_clear() {
-    for setup in [Setup::new(), open_to_all(Setup::tcp(StartTls::Required))] {
-        let mut dialogue = Dialogue::new(setup);
-        assert!(!dialogue.open().contains("<register "));
-        let request = "C: <iq type='get' id='r1'><query xmlns='jabber:iq:register'/></iq>";
-        dialogue.play_all(&format!("{request}\n{NOT_AUTHORIZED}"));
+fn not_in_the_clear() {
+    let mut dialogue = Dialogue::new(open_to_all(Setup::tcp(StartTls::Required)));
+    assert!(!dialogue.open().contains("<register "));
+    let request = "C: <iq type='get' id='r1'><query xmlns='jabber:iq:register'/></iq>";
+    dialogue.play_all(&format!("{request}\n{NOT_AUTHORIZED}"));
+}
+
+#[test]
+fn who_asks_where_it_is_closed_is_told() {
+    let mut dialogue = Dialogue::new(Setup::new());
+    assert!(!dialogue.open().contains("<register "));
+    for kind in ["get", "set"] {
+        dialogue.play_all(&format!(
+            "C: <iq type='{kind}' id='r1'><query xmlns='jabber:iq:register'/></iq>
+             S: <iq type='error' id='r1'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>This server takes no registrations.</text></error></iq>"
+        ));
     }
 }
 
