@@ -87,6 +87,20 @@ impl Access {
         }
     }
 
+    /// Forgets what one record says.
+    pub(crate) fn forget(&mut self, key: &str) {
+        match key.split_once('/') {
+            Some(("app", id)) => self.app_passwords.retain(|one| *one.id != *id),
+            Some(("device", id)) => self.devices.retain(|device| device.id.as_str() != id),
+            Some(_) => {}
+            None => match key {
+                "password" => self.password = None,
+                "pin" => self.pin = None,
+                _ => {}
+            },
+        }
+    }
+
     /// What a log-in may prove to have; `device` is the one that logs in.
     pub fn credentials(
         &self,

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::access::{Access, Entrance};
+use crate::access::{self, Access, Entrance};
 use crate::features::{self, State};
 use crate::id::{MessageId, StreamId, Ticket};
 use crate::jid::{AccountId, Jid};
 use crate::session::Session;
-use crate::transaction::{RECENT_ORIGINS_MAX, StoredAccount};
+use crate::transaction::{RECENT_ORIGINS_MAX, StoredAccount, Write};
+use crate::xml::Element;
 
 /// An active account.
 #[derive(Debug)]
@@ -61,6 +62,21 @@ impl Account {
             recent_origins: stored.recent_origins.into(),
             last_ticket: Ticket::default(),
             used_ms: 0,
+        }
+    }
+
+    /// Keeps up with a change that an operator, or the owner by the account API, makes beside it.
+    pub(crate) fn take_over(&mut self, write: &Write) {
+        match write {
+            Write::SetNumber { number, .. } => self.number.clone_from(number),
+            Write::Put { feature: access::FEATURE, key, value, .. } => {
+                self.access.forget(key);
+                if let Ok(value) = Element::parse(value, "") {
+                    self.access.read(key, &value);
+                }
+            }
+            Write::Remove { feature: access::FEATURE, key, .. } => self.access.forget(key),
+            _ => {}
         }
     }
 

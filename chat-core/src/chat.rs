@@ -24,6 +24,7 @@ use crate::features::web_push::{self, Push};
 use crate::features::{archive, handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
+use crate::sasl::Credentials;
 use crate::stanza::Stanza;
 use crate::stream::{Login, Ready, StreamErrorCondition};
 use crate::time::Now;
@@ -45,6 +46,9 @@ pub(crate) use management::forget_device;
 /// What the core is told.
 #[derive(Debug)]
 pub enum Input {
+    /// A client names an account, to log in to it: what would prove that it may? Answered by
+    /// [`Output::LookedUp`].
+    LookUp(Box<LookUp>),
     /// A stream has proved who it is.
     Login {
         /// Which.
@@ -92,11 +96,21 @@ pub enum Input {
     Tick,
 }
 
+/// Somebody wants to log in. Accounts in memory answer without a question to the storage.
+#[derive(Debug)]
+pub struct LookUp {
+    /// Which stream asks.
+    pub stream: StreamId,
+    /// Whom its client names.
+    pub account: AccountId,
+    /// The device whose tokens are wanted.
+    pub device: Option<String>,
+}
+
 /// A change that does not come from a stream.
 #[derive(Debug)]
 pub enum Command {
-    /// Writes of one account (its creation, its credentials), which is loaded again afterwards:
-    /// its streams end, and their clients come back.
+    /// Writes of one account: its creation, its number, its credentials.
     Write {
         /// Whose.
         account: AccountId,
@@ -129,6 +143,13 @@ pub enum Command {
 /// What the core brings about.
 #[derive(Debug)]
 pub enum Output {
+    /// The answer to [`Input::LookUp`].
+    LookedUp {
+        /// What was asked.
+        look_up: Box<LookUp>,
+        /// Nothing where the account is not in memory: then the storage knows.
+        credentials: Option<Credentials>,
+    },
     /// The answer to a [`Input::Login`].
     Ready {
         /// Which stream.
@@ -284,6 +305,7 @@ impl Chat {
     /// Takes an input. [`Self::poll_output`] gives what it brings about.
     pub fn handle_input(&mut self, now: Now, input: Input) {
         match input {
+            Input::LookUp(look_up) => self.look_up(now, look_up),
             Input::Login { stream, login } => self.log_in(now, stream, login),
             Input::Element { stream, element } => self.take_element(now, stream, element),
             Input::Closed { stream, is_clean } => self.take_end(now, stream, is_clean),
@@ -468,6 +490,9 @@ impl Chat {
                 panic!("drill in {account}");
             }
         };
+        if let Some(account) = self.accounts.get_mut(&account) {
+            writes.iter().for_each(|write| account.take_over(write));
+        }
         let condition = ending::log_out_condition(account, &writes);
         self.effects.writes.extend(writes);
         if !self.touched.contains(&account) {

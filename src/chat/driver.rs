@@ -104,6 +104,9 @@ impl Driver {
 
     fn carry_out(&mut self, since: Instant, output: Output) {
         match output {
+            Output::LookedUp { look_up, credentials } => {
+                self.put(look_up.stream, Told::LookedUp(look_up, credentials));
+            }
             Output::Ready { stream, ready } => self.put(stream, Told::Ready(ready)),
             Output::Send { stream, bytes } => self.put(stream, Told::Send(bytes)),
             Output::Close { stream, closing } => self.put(stream, Told::Close(closing)),

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_core::access::{self, Access};
-use chat_core::chat::{Closing, Input};
+use chat_core::chat::{Closing, Input, LookUp};
 use chat_core::id::StreamId;
-use chat_core::sasl::{Channel, ChannelBindings, PlainAttempt};
+use chat_core::sasl::{Channel, ChannelBindings, Credentials, PlainAttempt};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{
     LoginName, LookedUp, Ready, StartTls, Stream, StreamConfig, StreamInput, Transport as Carrier,
@@ -90,6 +90,8 @@ pub enum Way {
 
 /// What the core sends to a connection.
 pub enum Told {
+    /// What the core's memory has of an account that the client names.
+    LookedUp(Box<LookUp>, Option<Credentials>),
     /// The login is taken.
     Ready(Box<Ready>),
     /// An element.
@@ -313,8 +315,28 @@ impl Shard {
         }
     }
 
-    /// Looks a user name up, and tells the stream.
+    /// Looks a user name up, and tells the stream: in the core's memory, or else in the storage.
     pub fn look_up(self: &Rc<Self>, id: StreamId, name: LoginName, device: Option<String>) {
+        match name {
+            LoginName::Account(account) => {
+                self.submit(Input::LookUp(Box::new(LookUp { stream: id, account, device })));
+            }
+            LoginName::Number(_) => self.look_up_stored(id, name, device),
+        }
+    }
+
+    fn looked_up(self: &Rc<Self>, look_up: LookUp, credentials: Option<Credentials>) {
+        let LookUp { stream, account, device } = look_up;
+        match credentials {
+            Some(credentials) => {
+                let known = LookedUp::Known { account, credentials };
+                self.answer(stream, StreamInput::LookedUp(known));
+            }
+            None => self.look_up_stored(stream, LoginName::Account(account), device),
+        }
+    }
+
+    fn look_up_stored(self: &Rc<Self>, id: StreamId, name: LoginName, device: Option<String>) {
         let shard = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let house = &shard.house;
@@ -443,6 +465,9 @@ impl Shard {
                 for (id, told) in told {
                     let Some(connection) = self.connection(id) else { continue };
                     match told {
+                        Told::LookedUp(look_up, credentials) => {
+                            self.looked_up(*look_up, credentials);
+                        }
                         Told::Ready(ready) => connection.ready(ready),
                         Told::Send(bytes) => connection.send(bytes),
                         Told::Close(closing) => connection.close(closing),

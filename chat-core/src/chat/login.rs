@@ -1,6 +1,6 @@
 //! RFC 6120 7, XEP-0386, XEP-0198: a stream that has logged in gets a session.
 
-use super::{Chat, Closing, Output, Stream, ending, management};
+use super::{Chat, Closing, LookUp, Output, Stream, ending, management};
 use crate::config::SESSIONS_MAX;
 use crate::context::{Context, Effect};
 use crate::features::{archive, handled, messages};
@@ -16,6 +16,17 @@ use crate::transaction::{Answer, Query};
 use crate::xml::Element;
 
 impl Chat {
+    /// Answers what would prove that a client may log in.
+    pub(super) fn look_up(&mut self, now: Now, look_up: Box<LookUp>) {
+        let account = self.accounts.get(&look_up.account);
+        let known = account.zip(self.config.server_secret.as_ref());
+        let credentials = known.map(|(account, secret)| {
+            account.access.credentials(look_up.device.as_deref(), secret, now.unix_ms / 1000)
+        });
+        // It tells nobody anything: the login that may follow waits for what is not committed.
+        self.ready.push_back(Output::LookedUp { look_up, credentials });
+    }
+
     /// Takes a stream that has proved who it is.
     pub(super) fn log_in(&mut self, now: Now, stream: StreamId, login: Box<Login>) {
         let account = login.account;

@@ -379,7 +379,7 @@ impl Schedule {
             Output::Close { stream, .. } => ended.push(stream),
             Output::Commit(transaction) => self.commits.push_back(transaction),
             Output::Ask { id, query } => self.asked.push((id, query)),
-            Output::Outward(_) | Output::Done { .. } => {}
+            Output::LookedUp { .. } | Output::Outward(_) | Output::Done { .. } => {}
         }
     }
 

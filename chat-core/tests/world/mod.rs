@@ -15,7 +15,7 @@ use chat_core::chat::{Chat, Closing, Command, Input, Output};
 use chat_core::config::Config;
 use chat_core::id::{QueryId, StreamId, Ticket};
 use chat_core::jid::{AccountId, Jid};
-use chat_core::sasl::{Credential, CredentialIndex, Mechanism, TokenWish};
+use chat_core::sasl::{Credential, CredentialIndex, Credentials, Mechanism, TokenWish};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{Inline, Login, Ready, SessionRequest};
 use chat_core::time::Now;
@@ -39,6 +39,7 @@ pub struct World {
     inboxes: HashMap<StreamId, VecDeque<Element>>,
     pub ready: HashMap<StreamId, Box<Ready>>,
     pub closed: HashMap<StreamId, Closing>,
+    pub looked_up: Vec<Option<Credentials>>,
     pub outward: Vec<chat_core::chat::Outward>,
     next_stream: u64,
 }
@@ -57,6 +58,7 @@ impl World {
             inboxes: HashMap::new(),
             ready: HashMap::new(),
             closed: HashMap::new(),
+            looked_up: Vec::new(),
             outward: Vec::new(),
             next_stream: 1,
         }
@@ -253,6 +255,7 @@ impl World {
     fn pump(&mut self) {
         while let Some(output) = self.chat.poll_output() {
             match output {
+                Output::LookedUp { credentials, .. } => self.looked_up.push(credentials),
                 Output::Ready { stream, ready } => {
                     self.ready.insert(stream, ready);
                 }
