@@ -74,7 +74,11 @@ impl Access {
     pub(crate) fn read(&mut self, key: &str, value: &Element) {
         let text = value.text();
         match key.split_once('/') {
-            Some(("app", id)) => self.app_passwords.extend(AppPassword::read(id, value)),
+            Some(("app", id)) => {
+                self.app_passwords.extend(AppPassword::read(id, value));
+                // In the storage's order: a login that was looked up there counts by it.
+                self.app_passwords.sort_by(|one, other| one.id.cmp(&other.id));
+            }
             Some(("device", id)) => self.devices.extend(Device::read(id, value)),
             Some(_) => {}
             None => match key {
