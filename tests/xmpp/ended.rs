@@ -23,7 +23,8 @@ fn authorization(bearer: &str) -> String {
 }
 
 /// The code that the log shows.
-fn code(house: &House) -> String {
+fn code(house: &mut House) -> String {
+    house.process.wait_for("a code to verify a number");
     let log = house.process.log();
     let line = log.lines().rfind(|line| line.contains("a code to verify a number")).unwrap();
     let line: Value = serde_json::from_str(line).unwrap();
@@ -32,10 +33,10 @@ fn code(house: &House) -> String {
 
 #[test]
 fn who_is_logged_out_is_told_why() {
-    let house = House::start("", "");
+    let mut house = House::start("", "");
     let number = "+493023125555";
     post(&house, "codes", "", &json!({ "number": number }));
-    let claim = json!({ "number": number, "code": code(&house), "device": { "id": "phone" } });
+    let claim = json!({ "number": number, "code": code(&mut house), "device": { "id": "phone" } });
     let registered = post(&house, "registrations", "", &claim);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (bearer, account) = (text(&registered["bearer"]), text(&registered["account"]));

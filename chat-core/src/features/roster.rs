@@ -24,6 +24,8 @@ pub(super) const FEATURE: Feature = Feature {
 #[derive(Debug, Default)]
 pub struct Roster {
     items: BTreeMap<Box<str>, Item>,
+    /// What all items cost: see [`Item::bytes`].
+    bytes: usize,
     version: u64,
 }
 
@@ -70,8 +72,16 @@ impl Roster {
         self.items.len()
     }
 
-    fn bytes(&self) -> usize {
-        self.items().map(Item::bytes).sum()
+    fn keep(&mut self, key: &str, item: Item) {
+        self.forget(key);
+        self.bytes += item.bytes();
+        self.items.insert(key.into(), item);
+    }
+
+    fn forget(&mut self, key: &str) {
+        if let Some(item) = self.items.remove(key) {
+            self.bytes -= item.bytes();
+        }
     }
 }
 
@@ -181,7 +191,7 @@ pub(crate) fn update(
     let bytes_before = roster.items.get(key).map_or(0, Item::bytes);
     change(&mut item);
     let grows = item.bytes() > bytes_before;
-    if grows && roster.bytes() - bytes_before + item.bytes() > BYTES_MAX {
+    if grows && roster.bytes - bytes_before + item.bytes() > BYTES_MAX {
         return Err(StanzaError::resource_constraint());
     }
     item.is_listed |= item.sees || item.is_seen || item.asks || item.is_approved;
@@ -189,10 +199,10 @@ pub(crate) fn update(
     let removed = was.is_some() && shown.is_none();
     if item.is_listed || item.request.is_some() {
         ctx.put(NAME, key, &item.to_record());
-        ctx.account.state.roster.items.insert(key.into(), item);
+        ctx.account.state.roster.keep(key, item);
     } else {
         ctx.remove(NAME, key);
-        ctx.account.state.roster.items.remove(key);
+        ctx.account.state.roster.forget(key);
     }
     if removed {
         push(ctx, removal(contact));
@@ -302,7 +312,7 @@ fn load(state: &mut State, key: &str, value: &Element) {
         let version = value.attr("ver").and_then(|version| version.parse().ok());
         state.roster.version = version.unwrap_or_default();
     } else if let Some(item) = Item::from_record(value) {
-        state.roster.items.insert(key.into(), item);
+        state.roster.keep(key, item);
     }
 }
 
