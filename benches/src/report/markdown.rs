@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::compare::{Comparison, Group, RowOutcome, Server};
+use crate::compare::{Comparison, Group, RowOutcome, Server, Unit};
 
 use super::{fact_of, held_against, remarks, shown_goal, shown_median, shown_ratio, shown_verdict};
 
@@ -83,14 +83,21 @@ fn push_table(text: &mut String, comparison: &Comparison, outcomes: &[&RowOutcom
     }
 }
 
-/// Half the distance between the extremes, in percent of the median: how far to trust it.
+/// Half the distance between the extremes, in percent of the median: how far to trust it. A value
+/// that is itself a difference may be about nothing; its spread is told as it is.
 fn spread(outcome: &RowOutcome, server: Server) -> String {
     let (Some(median), Some((least, greatest))) =
         (outcome.median(server), outcome.extremes(server))
     else {
         return String::new();
     };
-    if median <= 0.0 || least == greatest {
+    if least == greatest {
+        return String::new();
+    }
+    if outcome.row.unit == Unit::PercentMore {
+        return format!(" ±{:.1}", (greatest - least) / 2.0);
+    }
+    if median <= 0.0 {
         return String::new();
     }
     format!(" ±{:.0} %", (greatest - least) / 2.0 / median * 100.0)

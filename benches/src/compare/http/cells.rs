@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cpu::CpuTime;
 use crate::error::BenchError;
-use crate::idle::{self, IdleConnections, IdlePool};
+use crate::idle::{self, IdlePool};
 use crate::load::{self, Arrival, LoadReport, LoadSpec, Moment, Origin, Protocol, Target};
 use crate::size::GIB;
 use crate::tls::{Alpn, Offer};
@@ -14,11 +14,13 @@ use super::super::outcome::Sample;
 use super::super::rows::Unit;
 use super::super::server::Program;
 use super::Setup;
+use super::beside;
 use super::h2load::{self, H2loadSpec};
 use super::peers::WebServer;
-use super::rows::{BUSY_CONNECTIONS, HttpRow, Kind};
+use super::rows::{HttpRow, Kind};
 
-/// Measures `row` at a server. Memory is measured at a fresh process, all else at `running`.
+/// Measures `row` at a server. What idle connections cost is measured at fresh processes, all else
+/// at `server`.
 ///
 /// # Errors
 /// Requests failed, the server is gone, or the run was interrupted.
@@ -44,11 +46,15 @@ pub fn measure(
             measure_http2(setup, row.row.unit, server, file, connections, streams)
         }
         Kind::Idle { tls } => measure_idle(setup, program, tls),
-        Kind::Beside { idle } => measure_beside(setup, server, idle),
+        Kind::Beside { idle } => beside::measure(setup, program, idle),
     }
 }
 
-fn measure_load(
+/// One load, and what it cost the server.
+///
+/// # Errors
+/// Requests failed, the server is gone, or the run was interrupted.
+pub fn measure_load(
     setup: &Setup<'_>,
     unit: Unit,
     spec: &LoadSpec,
@@ -125,28 +131,8 @@ fn measure_idle(setup: &Setup<'_>, program: &Program, tls: bool) -> Result<Sampl
     Ok(Sample { value, ..Sample::default() })
 }
 
-/// How much more a busy request costs with idle connections beside it, in percent.
-fn measure_beside(
-    setup: &Setup<'_>,
-    server: &WebServer,
-    idle: usize,
-) -> Result<Sample, BenchError> {
-    let spec = http1(setup, server.origin(false), "1k.bin", BUSY_CONNECTIONS);
-    let busy = || measure_load(setup, Unit::MicrosPerRequest, &spec, server);
-    let count = idle.min(server.idle_max(setup.descriptors));
-    let mut pool = IdlePool::new(server.origin(false), Some("/1k.bin".to_owned()), OFFER)?;
-    // Alone, beside, beside, alone: what drifts evenly over the four cancels out.
-    let alone = busy()?;
-    pool.grow_to(count, setup.interrupt)?;
-    let (beside, beside_again) = (busy()?, busy()?);
-    drop(pool);
-    std::thread::sleep(CLOSE_SETTLE);
-    let alone_again = busy()?;
-    let ratio = (beside.value + beside_again.value) / (alone.value + alone_again.value);
-    Ok(Sample { value: (ratio - 1.0) * 100.0, ..beside })
-}
-
-fn http1(setup: &Setup<'_>, origin: Origin, file: &str, connections: usize) -> LoadSpec {
+/// A closed loop over HTTP/1.1.
+pub fn http1(setup: &Setup<'_>, origin: Origin, file: &str, connections: usize) -> LoadSpec {
     LoadSpec {
         origin,
         targets: vec![Target { path: format!("/{file}") }],
@@ -168,7 +154,6 @@ fn http1(setup: &Setup<'_>, origin: Origin, file: &str, connections: usize) -> L
 }
 
 /// The same cipher and key exchange for all: peers on OpenSSL 3.0 have no hybrid with ML-KEM.
-const OFFER: Offer = Offer { aes_128_only: true, x25519_only: true, alpn: Alpn::Http1 };
+pub const OFFER: Offer = Offer { aes_128_only: true, x25519_only: true, alpn: Alpn::Http1 };
 const IDLE_PLAIN_COUNTS: &[usize] = &[1_000, 5_000, 10_000];
 const IDLE_TLS_COUNTS: &[usize] = &[500, 2_000, 4_000];
-const CLOSE_SETTLE: Duration = Duration::from_millis(500);

@@ -1,5 +1,6 @@
 //! `whimbrel-bench compare http`: files over HTTP, beside nginx, lighttpd and h2o.
 
+mod beside;
 mod cells;
 mod h2load;
 mod peers;
@@ -119,6 +120,10 @@ fn remarks(has_h2load: bool) -> Vec<String> {
         format!("HTTP/2 is driven by {driver}."),
         "Memory is the slope of RSS over the number of connections, each idle after one request, \
          at a fresh process."
+            .to_owned(),
+        "Beside idle connections: two processes of a server take turns, in 12 pairs of slices of a \
+         twelfth of the time, the one with idle connections, the other without; then they change \
+         places for another 12. The median ratio of the pairs is told."
             .to_owned(),
     ]
 }
