@@ -61,6 +61,15 @@ impl Outgoing {
         }
     }
 
+    /// Room for `needed` bytes and some to come. A large record is followed by more, small ones may
+    /// be all that there is.
+    fn enlarged(&self, len: usize, needed: usize) -> usize {
+        if len > PAGE_BYTES {
+            return needed.max(RECORDS_BYTES_MAX);
+        }
+        needed.max(PAGE_BYTES).max((2 * self.bytes.len()).min(RECORDS_BYTES_MAX))
+    }
+
     /// Lets `seal` write about `len` bytes to the end.
     pub(super) fn append(
         &mut self,
@@ -69,9 +78,7 @@ impl Outgoing {
     ) -> Result<(), SealError> {
         let needed = self.end + len + SEAL_SLACK_BYTES;
         if self.bytes.len() < needed {
-            // A stream that needs more than a page soon needs it all.
-            let room = if needed > PAGE_BYTES { needed.max(RECORDS_BYTES_MAX) } else { PAGE_BYTES };
-            self.bytes.resize(room, 0);
+            self.bytes.resize(self.enlarged(len, needed), 0);
         }
         self.end += seal(&mut self.bytes[self.end..])?;
         Ok(())

@@ -308,6 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send_for_writer(context))?;
+        self.outgoing.release_if_empty();
         Pin::new(&mut self.socket).poll_flush(context)
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -18,6 +19,7 @@ use super::respond::respond;
 use super::shard::{Connection, Open, Shard};
 use super::socket::Socket;
 use super::streams::Streams;
+use super::turn::gather;
 use super::vitals::{Phase, Vitals, Watched};
 use crate::edge::http1::{FIELDS_MAX, HEAD_BYTES_MAX};
 use crate::edge::lane::HandedOver;
@@ -125,12 +127,13 @@ async fn http2(
     connection: Rc<Connection>,
 ) -> Result<(), Failure> {
     let shard = Rc::clone(&connection.shard);
-    let streams = Streams(Rc::clone(&connection));
+    let streams = Streams::new(Rc::clone(&connection));
+    let (stream, turn) = gather(stream);
     let service = service_fn(move |request: http::Request<_>| {
         respond(connection.begin_request(), request.into_parts())
     });
     let mut server = pin!(
-        http2::Builder::new(streams)
+        http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
@@ -149,10 +152,17 @@ async fn http2(
         if shard.drains() && !std::mem::replace(&mut told, true) {
             server.as_mut().graceful_shutdown();
         }
-        server.as_mut().poll(context)
+        let mut ended = server.as_mut().poll(context);
+        while ended.is_pending() && streams.begin() {
+            // Writes what they say.
+            ended = server.as_mut().poll(context);
+        }
+        match turn.poll_end(context) {
+            Poll::Ready(Err(error)) if ended.is_pending() => Poll::Ready(Err(error.into())),
+            _ => ended.map_err(Failure::from),
+        }
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 /// A peer that answers no ping is gone.

@@ -14,6 +14,7 @@ mod socket;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod vitals;
 
 use std::io;
