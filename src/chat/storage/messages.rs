@@ -3,53 +3,61 @@
 //! Listing a message at once would change a page of four trees beside the message's own, all at
 //! random places: five times the writing, for one message. So a message comes with its entries in
 //! its own row, behind all others; this *tail* is read on its own, and listed in `archive` and
-//! `conversed` once it is long, sorted, so that entries share their pages' writing.
+//! `conversed` once it is long, account by account, so that entries share their pages' writing.
 
 use chat_core::id::MessageId;
 use chat_core::transaction::{ArchiveEntry, NewMessage, StorageError};
 use rusqlite::{Connection, params};
 
 use super::accounts::no_account;
-use super::conversations::{Conversation, Conversations};
+use super::conversations::Conversations;
 use super::error::WriteError;
 use super::numbers::{Account, Bits, Message, moment};
+use super::tail::{Place, TailRow};
 
-/// An account that has the message, and in which conversation.
-type Place = (Account, Conversation);
-
+/// Stores a message, and gives its row as the tail has it.
 pub(super) fn append(
     connection: &Connection,
     conversations: &mut Conversations,
     message: &NewMessage,
-) -> Result<(), WriteError> {
+) -> Result<TailRow, WriteError> {
     let (sent, received) = sides(&message.entries).ok_or_else(|| unfit(message.id))?;
     let mut enter = |entry: Option<&ArchiveEntry>| -> Result<Option<Place>, WriteError> {
         let Some(ArchiveEntry { account, peer, .. }) = entry else { return Ok(None) };
         let conversation = conversations.enter(connection, *account, peer)?;
         let conversation = conversation.ok_or_else(|| no_account(*account))?;
-        Ok(Some((Account(*account), conversation)))
+        Ok(Some((*account, conversation)))
     };
     let (sent, received) = (enter(sent)?, enter(received)?);
     let origin = message.origin;
-    let digest = origin.map(|origin| origin.digest).filter(|digest| *digest != 0);
+    let row = TailRow {
+        id: message.id,
+        sent,
+        received,
+        stream: origin.map(|origin| origin.stream).filter(|stream| *stream != 0),
+        handled: origin.map(|origin| origin.handled),
+        digest: origin.map(|origin| origin.digest).filter(|digest| *digest != 0),
+        is_unique: origin.is_some_and(|origin| origin.is_unique),
+        expires_unix_ms: message.expires_unix_ms,
+    };
     connection
         .prepare_cached(
             "INSERT INTO message VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
-            Message(message.id),
-            sent.map(|(account, _)| account),
-            sent.map(|(_, conversation)| conversation),
-            received.map(|(account, _)| account),
-            received.map(|(_, conversation)| conversation),
-            origin.map(|origin| origin.stream).filter(|stream| *stream != 0).map(Bits),
-            origin.map(|origin| origin.handled),
-            digest.map(Bits),
+            Message(row.id),
+            row.sent.map(|(account, _)| Account(account)),
+            row.sent.map(|(_, conversation)| conversation),
+            row.received.map(|(account, _)| Account(account)),
+            row.received.map(|(_, conversation)| conversation),
+            row.stream.map(Bits),
+            row.handled,
+            row.digest.map(Bits),
             origin.map(|origin| origin.is_unique),
-            message.expires_unix_ms.map(moment),
+            row.expires_unix_ms.map(moment),
             &message.stanza[..],
         ])?;
-    Ok(())
+    Ok(row)
 }
 
 pub(super) fn replace(
@@ -61,66 +69,6 @@ pub(super) fn replace(
         .prepare_cached("UPDATE message SET stanza = ?2 WHERE id = ?1")?
         .execute(params![Message(id), stanza])?;
     Ok(())
-}
-
-/// Lists the tail in archive and conversed. Gives the newest message.
-pub(super) fn settle(connection: &Connection) -> rusqlite::Result<MessageId> {
-    let settled = settled(connection)?;
-    connection
-        .prepare_cached(
-            "INSERT INTO archive
-             SELECT sender, id, sent_in, 1, expires, stream, handled, iif(is_unique, digest, NULL)
-             FROM message WHERE id > ?1 AND sender IS NOT NULL
-             UNION ALL
-             SELECT receiver, id, received_in, 0, expires, iif(sender IS NULL, stream, NULL),
-                 iif(sender IS NULL, handled, NULL),
-                 iif(sender IS NULL AND is_unique, digest, NULL)
-             FROM message WHERE id > ?1 AND receiver IS NOT NULL
-             ORDER BY 1, 2",
-        )?
-        .execute([Message(settled)])?;
-    connection
-        .prepare_cached(
-            "INSERT INTO conversed
-             SELECT sent_in, id, 1, expires, digest
-             FROM message WHERE id > ?1 AND sender IS NOT NULL
-             UNION ALL
-             SELECT received_in, id, 0, expires, digest
-             FROM message WHERE id > ?1 AND receiver IS NOT NULL
-             ORDER BY 1, 2",
-        )?
-        .execute([Message(settled)])?;
-    let newest = newest(connection)?;
-    connection
-        .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'settled' AND value <> ?1")?
-        .execute([Message(newest)])?;
-    Ok(newest)
-}
-
-/// The newest message that was ever listed.
-pub(super) fn settled(connection: &Connection) -> rusqlite::Result<MessageId> {
-    connection
-        .prepare_cached("SELECT value FROM meta WHERE name = 'settled'")?
-        .query_row([], |row| row.get(0))
-        .map(|Message(id)| id)
-}
-
-/// The newest message that was ever stored. (The tail is listed before any is removed, so what is
-/// listed does not go back.)
-pub(super) fn newest(connection: &Connection) -> rusqlite::Result<MessageId> {
-    let stored = connection
-        .prepare_cached("SELECT max(id) FROM message")?
-        .query_row([], |row| row.get::<_, Option<Message>>(0))?;
-    Ok(settled(connection)?.max(stored.map_or(MessageId::FIRST, |Message(id)| id)))
-}
-
-/// How many messages are in the tail.
-pub(super) fn tail_len(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.query_row(
-        "SELECT count(*) FROM message WHERE id > (SELECT value FROM meta WHERE name = 'settled')",
-        [],
-        |row| row.get(0),
-    )
 }
 
 /// Sender's and receiver's entry, if they are what a message can have.

@@ -1,9 +1,12 @@
 //! What the storage measures.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::telemetry::metrics::{Counter, Gauge, Histogram, Registry};
+
+/// A commit that takes longer means that the disk does not answer.
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Numbers of the storage; clones are the same.
 #[derive(Debug, Clone)]
@@ -13,12 +16,19 @@ pub struct StorageMetrics {
     pub(super) refused: Counter,
     pub(super) failures: Counter,
     pub(super) commit_time: Histogram,
-    pub(super) settle_time: Histogram,
+    pub(super) listing_time: Histogram,
     pub(super) transactions_waiting: Gauge,
     pub(super) queries: Counter,
     pub(super) query_time: Histogram,
     pub(super) queries_waiting: Gauge,
-    is_failing: Arc<AtomicBool>,
+    condition: Arc<Mutex<Condition>>,
+}
+
+#[derive(Debug, Default)]
+struct Condition {
+    /// Why commits fail.
+    failing: Option<String>,
+    commit_begun: Option<Instant>,
 }
 
 impl StorageMetrics {
@@ -27,13 +37,13 @@ impl StorageMetrics {
         let counter = |name, help| registry.counter(name, help, &[]);
         let gauge = |name, help| registry.gauge(name, help, &[]);
         let histogram = |name, help| registry.histogram(name, help, &[]);
-        let is_failing = Arc::new(AtomicBool::new(false));
-        let shown = is_failing.clone();
+        let condition = Arc::new(Mutex::new(Condition::default()));
+        let shown = condition.clone();
         registry.gauge_fn(
             "whimbrel_chat_storage_failing",
             "1 while commits of chats fail.",
             &[],
-            move || Some(f64::from(u8::from(shown.load(Ordering::Relaxed)))),
+            move || Some(f64::from(u8::from(lock(&shown).failing.is_some()))),
         );
         Self {
             commits: counter("whimbrel_chat_commits_total", "Commits of chats, synced to disk."),
@@ -50,9 +60,9 @@ impl StorageMetrics {
                 "whimbrel_chat_commit_seconds",
                 "Time from a commit's first transaction to its end on disk.",
             ),
-            settle_time: histogram(
-                "whimbrel_chat_settle_seconds",
-                "Time that listing new messages in archives takes.",
+            listing_time: histogram(
+                "whimbrel_chat_listing_seconds",
+                "Time that a step of listing new messages in archives takes.",
             ),
             transactions_waiting: gauge(
                 "whimbrel_chat_transactions_waiting",
@@ -64,16 +74,40 @@ impl StorageMetrics {
                 "whimbrel_chat_queries_waiting",
                 "Questions that wait for an answer.",
             ),
-            is_failing,
+            condition,
         }
     }
 
     /// Whether commits fail: the disk is full or broken, and nothing is acknowledged.
     pub fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+        lock(&self.condition).failing.is_some()
     }
 
-    pub(super) fn set_failing(&self, is_failing: bool) {
-        self.is_failing.store(is_failing, Ordering::Relaxed);
+    /// Why nothing can be stored now, if that is so.
+    pub fn complaint(&self) -> Option<String> {
+        let condition = lock(&self.condition);
+        if let Some(reason) = &condition.failing {
+            return Some(format!("nothing is acknowledged, for commits fail: {reason}"));
+        }
+        let taken = condition.commit_begun?.elapsed();
+        (taken > COMMIT_TIME_MAX).then(|| format!("a commit has taken {} s", taken.as_secs()))
     }
+
+    pub(super) fn set_failing(&self, failing: Option<String>) {
+        lock(&self.condition).failing = failing;
+    }
+
+    pub(super) fn begin_commit(&self, begun: Instant) {
+        lock(&self.condition).commit_begun = Some(begun);
+    }
+
+    pub(super) fn end_commit(&self, begun: Instant) {
+        lock(&self.condition).commit_begun = None;
+        self.commit_time.observe(begun.elapsed());
+    }
+}
+
+fn lock(condition: &Mutex<Condition>) -> MutexGuard<'_, Condition> {
+    // A panic while it was held leaves a readable state.
+    condition.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,9 +12,11 @@ mod conversations;
 mod error;
 mod items;
 mod keeper;
+mod listing;
 mod location;
 mod messages;
 mod metrics;
+mod migrations;
 mod numbers;
 mod offline;
 mod reader;
@@ -25,6 +27,7 @@ mod tables;
 mod tail;
 mod writer;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -114,12 +117,23 @@ impl Storage {
         self.metrics.is_failing()
     }
 
+    /// Why nothing can be stored now, if that is so.
+    pub fn complaint(&self) -> Option<String> {
+        self.metrics.complaint()
+    }
+
     /// Has a transaction committed after those before it. Waits while too many wait.
     pub fn commit(&self, transaction: Transaction) {
         self.metrics.transactions_waiting.inc();
         let sent = self.orders.as_ref().map(|orders| orders.send(Order::Commit(transaction)));
         // The writer ends before the channel only by a panic.
         assert!(matches!(sent, Some(Ok(()))), "the chats' writer has ended");
+    }
+
+    #[cfg(test)]
+    fn drill(&self) {
+        let orders = self.orders.as_ref().expect("it runs");
+        orders.send(Order::Drill).expect("the writer runs");
     }
 
     /// Has a question answered from what is committed. Waits while too many wait. `answer` runs
@@ -129,7 +143,7 @@ impl Storage {
         query: Query,
         answer: impl FnOnce(Result<Answer, StorageError>) + Send + 'static,
     ) {
-        self.readers.ask(move |reader| answer(reader.answer(&query)));
+        self.readers.ask(move |reader| answer(guarded(reader, |reader| reader.answer(&query))));
     }
 
     /// Has something read on a reader's thread. Waits while too many wait.
@@ -139,7 +153,7 @@ impl Storage {
     ) -> Result<T, StorageError> {
         let (answer, answered) = sync_channel(1);
         // Who no longer waits needs no answer.
-        self.readers.ask(move |reader| drop(answer.send(work(reader))));
+        self.readers.ask(move |reader| drop(answer.send(guarded(reader, work))));
         answered.recv().unwrap_or_else(|_| Err(ended()))
     }
 
@@ -154,8 +168,9 @@ impl Storage {
     ) -> Result<Option<Login>, StorageError> {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let user: Box<str> = user.into();
-        let is_asked =
-            self.readers.try_ask(move |reader| drop(answer.send(reader.find(&user, features))));
+        let is_asked = self.readers.try_ask(move |reader| {
+            drop(answer.send(guarded(reader, |reader| reader.find(&user, features))));
+        });
         if !is_asked {
             return Err(StorageError::Failed { reason: "too many questions wait".to_owned() });
         }
@@ -174,6 +189,17 @@ impl Drop for Storage {
             tracing::error!("the chats' writer panicked");
         }
     }
+}
+
+/// A panic costs one question its answer, and not the thread.
+fn guarded<T>(
+    reader: &mut Reader,
+    work: impl FnOnce(&mut Reader) -> Result<T, StorageError>,
+) -> Result<T, StorageError> {
+    catch_unwind(AssertUnwindSafe(|| work(reader))).unwrap_or_else(|_| {
+        tracing::error!("a question to the chats' storage panicked");
+        Err(StorageError::Failed { reason: "the question panicked".to_owned() })
+    })
 }
 
 fn ended() -> StorageError {

@@ -132,6 +132,17 @@ impl Reader {
         })
     }
 
+    /// The newest message that was ever stored.
+    ///
+    /// # Errors
+    /// [`StorageError::Failed`].
+    pub fn newest(&mut self) -> Result<MessageId, StorageError> {
+        self.in_snapshot(|connection, tail| {
+            tail.refresh(connection)?;
+            Ok(tail.newest())
+        })
+    }
+
     /// The nodes of an account that have items, by name.
     ///
     /// # Errors
@@ -146,6 +157,10 @@ impl Reader {
     ) -> Result<T, StorageError> {
         let Self { connection, tail } = self;
         let run = |statement| connection.prepare_cached(statement)?.execute([]).map(drop);
+        if !connection.is_autocommit() {
+            // The last question panicked.
+            let _ = run("ROLLBACK");
+        }
         let outcome = run("BEGIN").and_then(|()| read(connection, tail));
         if !connection.is_autocommit() {
             // A snapshot holds nothing that could fail to end.

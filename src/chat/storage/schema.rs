@@ -3,15 +3,18 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::OpenError;
+use super::migrations::{MIGRATIONS, Migration};
 
 /// How long a connection waits for another's lock. Only recovery and the end of a log take one.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks whether the log may be begun anew.
+const LOCK_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// Pages that the writer keeps in memory.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
 /// Pages that each reader keeps in memory.
@@ -24,113 +27,6 @@ const LOG_BYTES_KEPT_MAX: i64 = 64 << 20;
 const STATEMENTS_MAX: usize = 64;
 /// Keys and chats are its owner's.
 const FILE_MODE: u32 = 0o600;
-
-struct Migration {
-    name: &'static str,
-    sql: &'static str,
-}
-
-/// In order; a step never changes once it was released.
-const MIGRATIONS: &[Migration] = &[Migration { name: "accounts and messages", sql: FIRST }];
-
-/// Numbers of 64 bits without order (streams, digests) are kept as the signed ones of equal bits.
-const FIRST: &str = "
-CREATE TABLE meta (
-    name TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
--- The newest message that is listed in archive and conversed; later ones are the tail.
-INSERT INTO meta VALUES ('settled', 0);
--- Another number after each restore.
-INSERT INTO meta VALUES ('incarnation', abs(random() / 2));
-
-CREATE TABLE account (
-    id INTEGER PRIMARY KEY,
-    number TEXT,
-    created INTEGER NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX account_number ON account (number) WHERE number IS NOT NULL;
-
-CREATE TABLE record (
-    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
-    feature TEXT NOT NULL,
-    key TEXT NOT NULL,
-    value BLOB NOT NULL,
-    PRIMARY KEY (account, feature, key)
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE cursor (
-    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
-    device TEXT NOT NULL,
-    received INTEGER NOT NULL,
-    PRIMARY KEY (account, device)
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE item (
-    place INTEGER PRIMARY KEY,  -- rises with each publication
-    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
-    node TEXT NOT NULL,
-    id TEXT NOT NULL,
-    publisher TEXT NOT NULL,
-    published INTEGER NOT NULL,
-    payload BLOB NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX item_id ON item (account, node, id);
-CREATE INDEX item_node ON item (account, node);
-
--- It outlives its account until its messages are removed.
-CREATE TABLE conversation (
-    id INTEGER PRIMARY KEY,
-    account INTEGER NOT NULL,
-    peer TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX conversation_peer ON conversation (account, peer);
-
--- The columns behind which the stanza stands are read without it.
-CREATE TABLE message (
-    id INTEGER PRIMARY KEY,
-    sender INTEGER,      -- account whose archive has it as sent, until it is removed there
-    sent_in INTEGER,     -- conversation of that account
-    receiver INTEGER,
-    received_in INTEGER,
-    stream INTEGER,
-    handled INTEGER,
-    digest INTEGER,
-    is_unique INTEGER,
-    expires INTEGER,
-    stanza BLOB NOT NULL
-) STRICT;
-CREATE INDEX message_expires ON message (expires) WHERE expires IS NOT NULL;
-
-CREATE TABLE archive (
-    account INTEGER NOT NULL,
-    id INTEGER NOT NULL,
-    conversation INTEGER NOT NULL,
-    is_outgoing INTEGER NOT NULL,
-    expires INTEGER,
-    stream INTEGER,      -- of what it wrote
-    handled INTEGER,
-    unique_digest INTEGER,
-    PRIMARY KEY (account, id)
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE conversed (
-    conversation INTEGER NOT NULL,
-    id INTEGER NOT NULL,
-    is_outgoing INTEGER NOT NULL,
-    expires INTEGER,
-    digest INTEGER,
-    PRIMARY KEY (conversation, id)
-) WITHOUT ROWID, STRICT;
-
--- Conversations that are being removed, step by step, up to a message.
-CREATE TABLE leaving (
-    account INTEGER NOT NULL,
-    conversation INTEGER NOT NULL,
-    until INTEGER NOT NULL,
-    PRIMARY KEY (account, conversation)
-) WITHOUT ROWID, STRICT;
-";
 
 /// Opens the file for the one connection that writes, making it if it is missing, and brings it
 /// to this version's schema. What an earlier process left in the log is copied into it.
@@ -161,20 +57,25 @@ pub(super) fn open_to_copy(path: &Path) -> Result<Connection, OpenError> {
     connect(path, flags, COPIER_CACHE_KIB).map_err(OpenError::database(path))
 }
 
-/// Copies the whole log into the database, so that the next commit begins it anew.
+/// Copies the whole log into the database, so that the next commit begins it anew. Waits for those
+/// who read or copy it.
 ///
 /// Needed where a sync may have failed: the system then forgets that pages of the log are not on
 /// disk, and a later sync would not write them.
 pub(super) fn begin_log_anew(connection: &Connection) -> rusqlite::Result<()> {
-    let is_busy =
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, bool>(0))?;
-    match is_busy {
-        false => Ok(()),
-        true => Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-            Some("a reader holds the log".to_owned()),
-        )),
+    let restart = "PRAGMA wal_checkpoint(RESTART)";
+    let deadline = Instant::now() + LOCK_WAIT;
+    // SQLite itself waits for readers, but not for another connection that copies the log.
+    while connection.query_row(restart, [], |row| row.get::<_, bool>(0))? {
+        if Instant::now() >= deadline {
+            return Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+                Some(format!("for {LOCK_WAIT:?} somebody has read or copied the log")),
+            ));
+        }
+        std::thread::sleep(LOCK_LOOK_INTERVAL);
     }
+    Ok(())
 }
 
 /// Copies what the log holds into the database as far as readers let it, without waiting.
@@ -253,6 +154,8 @@ fn apply(connection: &mut Connection, version: u32, step: &Migration) -> rusqlit
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
     use super::*;
 
     #[test]
@@ -265,6 +168,29 @@ mod tests {
         let error = open_to_write(&path).unwrap_err();
         assert!(matches!(error, OpenError::SchemaTooNew { found: 1_000, .. }), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
+    }
+
+    #[test]
+    fn the_log_is_begun_anew_while_another_connection_copies_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let writer = open_to_write(&path).unwrap();
+        writer.execute_batch("CREATE TABLE filler (page BLOB)").unwrap();
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let copier = open_to_copy(&path).unwrap();
+                while !is_done.load(Relaxed) {
+                    copy_log(&copier).unwrap();
+                }
+            });
+            for _ in 0..100 {
+                let fill = "INSERT INTO filler VALUES (randomblob(65536))";
+                writer.execute(fill, []).unwrap();
+                begin_log_anew(&writer).unwrap();
+            }
+            is_done.store(true, Relaxed);
+        });
     }
 
     #[test]

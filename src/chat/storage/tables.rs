@@ -1,27 +1,37 @@
 //! The connection that writes, and what it keeps in memory of the tables.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use chat_core::id::MessageId;
 use chat_core::transaction::{NewMessage, StorageError, Write};
 use rusqlite::Connection;
 
 use super::conversations::Conversations;
 use super::error::{OpenError, WriteError};
+use super::listing::Round;
 use super::numbers::Bits;
 use super::removal::{self, Step};
+use super::tail::Tail;
 use super::{Start, accounts, items, messages, schema};
 
-/// Messages in the tail before it is listed. Longer ones write fewer pages a message and hold the
-/// writer up for longer; each reader keeps the tail's rows without their stanzas in memory.
-pub(super) const TAIL_MESSAGES_MAX: u32 = 2048;
+/// Messages in the tail before a round of listing begins. Longer tails write fewer pages a message;
+/// writer and readers keep the tail's rows without their stanzas in memory.
+const ROUND_MESSAGES_MIN: usize = 2048;
+/// Messages in the tail above which listing no longer waits until nothing else is to be done.
+pub(super) const TAIL_MESSAGES_MAX: usize = 4096;
+/// Entries that are listed then for each message that comes; it has two at most, so that the tail
+/// grows shorter.
+const ENTRIES_PER_MESSAGE: usize = 4;
 
 /// The tables, as the only one sees them that writes.
 pub(super) struct Tables {
     connection: Connection,
     conversations: Conversations,
-    newest: MessageId,
-    tail_len: u32,
+    tail: Tail,
+    /// The round of listing that is under way.
+    round: Option<Round>,
+    /// Entries that the next step of listing has to list.
+    entries_due: usize,
     /// Messages that ended until then are still to be removed.
     expired_unix_ms: Option<u64>,
     /// Conversations are still to be removed.
@@ -34,8 +44,9 @@ impl Tables {
         let mut tables = Self {
             connection,
             conversations: Conversations::default(),
-            newest: MessageId::FIRST,
-            tail_len: 0,
+            tail: Tail::default(),
+            round: None,
+            entries_due: 0,
             expired_unix_ms: None,
             is_leaving: false,
         };
@@ -53,11 +64,17 @@ impl Tables {
             [],
             |row| row.get(0).map(|Bits(incarnation)| incarnation),
         )?;
-        Ok(Start { incarnation, newest: self.newest })
+        Ok(Start { incarnation, newest: self.tail.newest() })
     }
 
-    pub fn is_tail_long(&self) -> bool {
-        self.tail_len >= TAIL_MESSAGES_MAX
+    /// Whether [`Self::list_step`] has something to do.
+    pub fn is_listing_due(&self) -> bool {
+        self.tail.len() >= ROUND_MESSAGES_MIN || self.tail.listing().is_round_under_way()
+    }
+
+    /// Whether it has to be done before other things.
+    pub fn is_listing_late(&self) -> bool {
+        self.tail.len() >= TAIL_MESSAGES_MAX
     }
 
     /// Whether [`Self::remove_step`] has something to do.
@@ -68,8 +85,10 @@ impl Tables {
     /// Reads anew what is kept in memory: after a rollback it may be wrong.
     pub fn look_again(&mut self) -> rusqlite::Result<()> {
         self.conversations.forget();
-        self.newest = messages::newest(&self.connection)?;
-        self.tail_len = messages::tail_len(&self.connection)?;
+        self.tail = Tail::default();
+        self.tail.refresh(&self.connection)?;
+        self.round = None;
+        self.entries_due = 0;
         self.is_leaving = removal::is_leaving(&self.connection)?;
         Ok(())
     }
@@ -110,12 +129,31 @@ impl Tables {
         writes.iter().try_for_each(|write| self.write(write))
     }
 
-    /// Lists the tail.
+    /// Lists the whole tail.
     pub fn settle(&mut self) -> rusqlite::Result<()> {
-        if self.tail_len > 0 {
-            self.newest = messages::settle(&self.connection)?;
-            self.tail_len = 0;
+        while self.tail.len() > 0 {
+            self.entries_due = usize::MAX;
+            self.list_step(Duration::ZERO)?;
         }
+        Ok(())
+    }
+
+    /// Lists what is due, at least the entries of one account, and more while there is time.
+    pub fn list_step(&mut self, time: Duration) -> rusqlite::Result<()> {
+        let begun = Instant::now();
+        let mut due = std::mem::take(&mut self.entries_due);
+        let mut round = self.round.take().unwrap_or_else(|| Round::of(&self.tail));
+        loop {
+            let listed = round.list_some(&self.connection)?;
+            due = due.saturating_sub(listed);
+            if listed == 0 || (due == 0 && begun.elapsed() >= time) {
+                break;
+            }
+        }
+        let listing = round.listing();
+        listing.write(&self.connection)?;
+        self.tail.set_listing(listing);
+        self.round = listing.is_round_under_way().then_some(round);
         Ok(())
     }
 
@@ -189,13 +227,16 @@ impl Tables {
     }
 
     fn append(&mut self, message: &NewMessage) -> Result<(), WriteError> {
-        if message.id <= self.newest {
-            let reason = format!("message {} is not newer than {}", message.id, self.newest);
+        let newest = self.tail.newest();
+        if message.id <= newest {
+            let reason = format!("message {} is not newer than {newest}", message.id);
             return Err(WriteError::Refused(StorageError::Failed { reason }));
         }
-        messages::append(&self.connection, &mut self.conversations, message)?;
-        self.newest = message.id;
-        self.tail_len += 1;
+        let row = messages::append(&self.connection, &mut self.conversations, message)?;
+        self.tail.push(row);
+        if self.is_listing_late() {
+            self.entries_due += ENTRIES_PER_MESSAGE;
+        }
         Ok(())
     }
 

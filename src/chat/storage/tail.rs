@@ -1,34 +1,38 @@
-//! The tail as a reader sees it: the newest messages, which no archive lists yet.
+//! The tail: the newest messages, which archives do not list yet, or not all of them.
 //!
-//! Its rows stay in memory from question to question: within a tail rows are only added, and
-//! whatever removes one lists the tail first.
+//! Its rows stay in memory from question to question, and at the writer from commit to commit:
+//! within a tail rows are only added, and whatever removes one lists the tail first.
 
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use rusqlite::{Connection, Row};
 
 use super::conversations::Conversation;
-use super::messages;
+use super::listing::Listing;
 use super::numbers::{Account, Bits, Message, unix_ms};
 
-/// The rows behind what is listed.
-#[derive(Debug, Default)]
+/// The rows behind what all archives list.
+#[derive(Debug)]
 pub(super) struct Tail {
-    settled: MessageId,
+    listing: Listing,
     rows: Vec<TailRow>,
 }
 
+/// A message, whoever has it.
 #[derive(Debug)]
-struct TailRow {
-    id: MessageId,
-    sent: Option<(AccountId, Conversation)>,
-    received: Option<(AccountId, Conversation)>,
-    stream: Option<u64>,
-    handled: Option<u32>,
-    digest: Option<u64>,
-    is_unique: bool,
-    expires_unix_ms: Option<u64>,
+pub(super) struct TailRow {
+    pub id: MessageId,
+    pub sent: Option<Place>,
+    pub received: Option<Place>,
+    pub stream: Option<u64>,
+    pub handled: Option<u32>,
+    pub digest: Option<u64>,
+    pub is_unique: bool,
+    pub expires_unix_ms: Option<u64>,
 }
+
+/// An account that has the message, and in which conversation.
+pub(super) type Place = (AccountId, Conversation);
 
 /// A message of the tail as one account has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,32 +53,72 @@ pub(super) struct Entry {
 impl Tail {
     /// Reads what the open transaction sees.
     pub fn refresh(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let settled = messages::settled(connection)?;
-        if settled != self.settled {
-            self.rows.clear();
-            self.settled = settled;
-        }
-        let known = self.rows.last().map_or(settled, |row| row.id);
+        self.set_listing(Listing::read(connection)?);
         let mut query = connection.prepare_cached(
             "SELECT id, sender, sent_in, receiver, received_in, stream, handled, digest,
                 is_unique, expires
              FROM message WHERE id > ?1 ORDER BY id",
         )?;
-        for row in query.query_map([Message(known)], read_row)? {
+        for row in query.query_map([Message(self.newest())], read_row)? {
             self.rows.push(row?);
         }
         Ok(())
     }
 
-    /// What an account has, oldest first.
+    /// Adds a message, which is newer than all others.
+    pub fn push(&mut self, row: TailRow) {
+        self.rows.push(row);
+    }
+
+    /// How many messages there are that not all archives list.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The newest message, in the tail or before it.
+    pub fn newest(&self) -> MessageId {
+        self.rows.last().map_or(self.listing.settled(), |row| row.id)
+    }
+
+    pub fn listing(&self) -> Listing {
+        self.listing
+    }
+
+    /// Forgets what all archives list now.
+    pub fn set_listing(&mut self, listing: Listing) {
+        let settled = listing.settled();
+        if settled != self.listing.settled() {
+            self.rows.drain(..self.rows.partition_point(|row| row.id <= settled));
+        }
+        self.listing = listing;
+    }
+
+    /// What is not listed of any account, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = (AccountId, Entry)> {
+        let accounts = |row: &TailRow| [row.sent, row.received].into_iter().flatten();
+        let entries = self.rows.iter().flat_map(move |row| {
+            accounts(row).filter_map(|(account, _)| Some((account, row.entry_of(account)?)))
+        });
+        entries.filter(|(account, entry)| entry.id > self.listing.of(*account))
+    }
+
+    /// What is not listed of an account, oldest first.
     pub fn of(&self, account: AccountId) -> impl DoubleEndedIterator<Item = Entry> {
-        self.rows.iter().filter_map(move |row| row.entry_of(account))
+        let listed = self.listing.of(account);
+        let rows = &self.rows[self.rows.partition_point(|row| row.id <= listed)..];
+        rows.iter().filter_map(move |row| row.entry_of(account))
+    }
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { listing: Listing::settled_at(MessageId::FIRST), rows: Vec::new() }
     }
 }
 
 impl TailRow {
     fn entry_of(&self, account: AccountId) -> Option<Entry> {
-        let of = |side: Option<(AccountId, Conversation)>| {
+        let of = |side: Option<Place>| {
             side.filter(|(of, _)| *of == account).map(|(_, conversation)| conversation)
         };
         let sent = of(self.sent);

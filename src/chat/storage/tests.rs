@@ -7,6 +7,7 @@ mod paging;
 mod threads;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chat_core::id::MessageId;
@@ -53,10 +54,17 @@ impl Bench {
         self.offline.commit(&[write])
     }
 
-    /// Lists the tail, as the writer does from time to time.
+    /// Lists the whole tail.
     fn settle(&mut self) {
         let tables = &mut self.offline.tables;
         tables.begin().and_then(|()| tables.settle()).and_then(|()| tables.commit()).unwrap();
+    }
+
+    /// Lists entries of one account, as the writer does step by step.
+    fn list(&mut self) {
+        let tables = &mut self.offline.tables;
+        let listed = tables.begin().and_then(|()| tables.list_step(Duration::ZERO));
+        listed.and_then(|()| tables.commit()).unwrap();
     }
 
     fn ask(&mut self, query: Query) -> Answer {

@@ -1,6 +1,7 @@
 //! The thread that commits: transactions in the order in which they come, many in one commit.
 
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use chat_core::id::Ticket;
@@ -15,6 +16,8 @@ use super::tables::Tables;
 pub(super) const BATCH_TRANSACTIONS_MAX: usize = 512;
 /// How long a batch may grow before it is committed.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(2);
+/// How long messages are listed before the next commit may begin, unless listing is late.
+const LISTING_TIME_MAX: Duration = Duration::from_micros(500);
 /// After a failure everything fails for so long before the disk is tried again.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -32,6 +35,9 @@ pub(super) enum Order {
     Commit(Transaction),
     /// The keeper has copied most of the log; the rest shall follow, so that it begins anew.
     FinishLog,
+    /// A drill: the thread panics.
+    #[cfg(test)]
+    Drill,
 }
 
 /// Told of each batch, in order.
@@ -42,8 +48,16 @@ pub(super) struct Writer {
     pub report: Report,
     pub metrics: StorageMetrics,
     condition: Condition,
+    /// What the commit under way is made of.
+    batch: Vec<Transaction>,
     /// The newest transaction that failed, and on which others may build.
     failed: Ticket,
+}
+
+/// Whether another turn follows.
+enum Turn {
+    Next,
+    Last,
 }
 
 /// Whether commits can succeed.
@@ -60,84 +74,116 @@ enum Condition {
 
 impl Writer {
     pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
-        Self { tables, report, metrics, condition: Condition::Sound, failed: Ticket(0) }
+        let (condition, failed) = (Condition::Sound, Ticket(0));
+        Self { tables, report, metrics, condition, batch: Vec::new(), failed }
     }
 
-    /// Returns when the channel is closed and what waited in it is committed.
+    /// Returns when the channel is closed and what waited in it is committed. A panic fails what
+    /// the thread was about, and it goes on as after any commit that failed.
     pub fn run(mut self, orders: &Receiver<Order>) {
         loop {
-            let order = match self.has_chores() {
-                false => orders.recv().map_err(|_| TryRecvError::Disconnected),
-                true => orders.try_recv(),
-            };
-            match order {
-                Ok(Order::Commit(first)) => self.commit(first, orders),
-                Ok(Order::FinishLog) => self.finish_log(),
-                Err(TryRecvError::Empty) => self.do_chore(),
-                Err(TryRecvError::Disconnected) => return,
-            }
-            if self.tables.is_tail_long() {
-                self.do_chore();
+            match catch_unwind(AssertUnwindSafe(|| self.take_turn(orders))) {
+                Ok(Turn::Next) => {}
+                Ok(Turn::Last) => return,
+                Err(_) => self.fail_batch(),
             }
         }
     }
 
+    fn take_turn(&mut self, orders: &Receiver<Order>) -> Turn {
+        let is_suspect = matches!(self.condition, Condition::Suspect { .. });
+        let wait = match &self.condition {
+            Condition::Suspect { retry_at, .. } => {
+                Some(retry_at.saturating_duration_since(Instant::now()))
+            }
+            _ => self.has_chores().then_some(Duration::ZERO),
+        };
+        let order = match wait {
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(wait) => orders.recv_timeout(wait),
+        };
+        match order {
+            Ok(Order::Commit(first)) => self.commit(first, orders),
+            Ok(Order::FinishLog) => self.finish_log(),
+            #[cfg(test)]
+            Ok(Order::Drill) => panic!("a drill"),
+            // Nobody may come before it is known that the disk can be relied on again.
+            Err(RecvTimeoutError::Timeout) if is_suspect => drop(self.become_sound()),
+            Err(RecvTimeoutError::Timeout) => self.do_chore(),
+            Err(RecvTimeoutError::Disconnected) => return Turn::Last,
+        }
+        if self.tables.is_listing_late() {
+            self.do_chore();
+        }
+        Turn::Next
+    }
+
     fn commit(&mut self, first: Transaction, orders: &Receiver<Order>) {
         let begun = Instant::now();
-        let mut batch = Vec::new();
-        let outcomes = match self.become_sound() {
-            Err(error) => {
-                batch.push(first);
-                vec![Err(error)]
-            }
-            Ok(()) => match self.commit_batch(first, orders, &mut batch) {
-                Ok(outcomes) => outcomes,
-                Err(error) => {
-                    let error = self.fail(&error);
-                    batch.iter().map(|_| Err(error.clone())).collect()
-                }
-            },
-        };
+        self.metrics.begin_commit(begun);
+        self.batch.push(first);
+        let committed = self.become_sound().and_then(|()| {
+            let committed = self.commit_batch(orders);
+            committed.map_err(|error| self.fail(&error))
+        });
+        let outcomes = committed.unwrap_or_else(|error| vec![Err(error); self.batch.len()]);
+        self.metrics.end_commit(begun);
+        self.tell(outcomes);
+    }
+
+    /// Says what became of the batch.
+    fn tell(&mut self, outcomes: Vec<Result<(), StorageError>>) {
+        let batch = std::mem::take(&mut self.batch);
         self.note_failures(&batch, &outcomes);
         self.metrics.transactions_waiting.add(-(batch.len() as i64));
-        self.metrics.commit_time.observe(begun.elapsed());
         let tickets = batch.iter().map(|transaction| transaction.ticket);
         let committed = tickets.zip(outcomes);
         let committed = committed.map(|(ticket, outcome)| Committed { ticket, outcome });
         (self.report)(committed.collect());
     }
 
-    /// Commits what waits, and gives the outcome of each of the batch.
+    /// Whatever was under way when the thread panicked has failed.
+    fn fail_batch(&mut self) {
+        let reason = "the storage panicked".to_owned();
+        tracing::error!(transactions = self.batch.len(), "{reason}; what it was about fails");
+        self.metrics.failures.inc();
+        self.metrics.set_failing(Some(reason.clone()));
+        let error = StorageError::Failed { reason };
+        self.doubt(error.clone());
+        self.tell(vec![Err(error); self.batch.len()]);
+    }
+
+    /// Commits what waits behind the first of the batch with it, and gives the outcome of each.
     fn commit_batch(
         &mut self,
-        first: Transaction,
         orders: &Receiver<Order>,
-        batch: &mut Vec<Transaction>,
     ) -> rusqlite::Result<Vec<Result<(), StorageError>>> {
         let begun = Instant::now();
         let mut is_log_full = false;
         let mut is_refused = false;
-        let mut next = Some(first);
         let started = self.tables.begin();
+        let mut at = 0;
         // What is in the batch is told even if it could not begin.
-        while let Some(transaction) = next.take() {
+        while let Some(transaction) = self.batch.get(at) {
+            at += 1;
             let carried_out = match (&started, is_refused) {
-                (Ok(()), false) => match self.founded(&transaction) {
+                (Ok(()), false) => match self.founded(transaction) {
                     Ok(()) => self.tables.carry_out(&transaction.writes),
                     Err(error) => Err(WriteError::Refused(error)),
                 },
                 _ => Ok(()),
             };
-            batch.push(transaction);
             match carried_out {
                 Ok(()) => {}
                 Err(WriteError::Refused(_)) => is_refused = true,
                 Err(WriteError::Failed(error)) => return Err(error),
             }
-            if batch.len() < BATCH_TRANSACTIONS_MAX && begun.elapsed() < BATCH_AGE_MAX {
+            if at < BATCH_TRANSACTIONS_MAX && begun.elapsed() < BATCH_AGE_MAX {
                 match orders.try_recv() {
-                    Ok(Order::Commit(transaction)) => next = Some(transaction),
+                    Ok(Order::Commit(transaction)) => self.batch.push(transaction),
                     Ok(Order::FinishLog) => is_log_full = true,
+                    #[cfg(test)]
+                    Ok(Order::Drill) => panic!("a drill"),
                     Err(_) => {}
                 }
             }
@@ -145,12 +191,12 @@ impl Writer {
         started?;
         let outcomes = match is_refused {
             // Refusals are rare, and marks to go back to are not free: only then are they set.
-            true => self.carry_out_apart(batch)?,
-            false => vec![Ok(()); batch.len()],
+            true => self.carry_out_apart()?,
+            false => vec![Ok(()); self.batch.len()],
         };
         self.tables.commit()?;
         self.metrics.commits.inc();
-        self.metrics.transactions.add(batch.len() as u64);
+        self.metrics.transactions.add(self.batch.len() as u64);
         if is_log_full {
             self.finish_log();
         }
@@ -158,14 +204,11 @@ impl Writer {
     }
 
     /// Begins the batch once more, such that what is refused does not touch the others.
-    fn carry_out_apart(
-        &mut self,
-        batch: &[Transaction],
-    ) -> rusqlite::Result<Vec<Result<(), StorageError>>> {
+    fn carry_out_apart(&mut self) -> rusqlite::Result<Vec<Result<(), StorageError>>> {
         self.tables.rollback()?;
         self.tables.begin()?;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for transaction in batch {
+        let mut outcomes = Vec::with_capacity(self.batch.len());
+        for transaction in &self.batch {
             let carried_out = match self.founded(transaction) {
                 Ok(()) => self.tables.carry_out_apart(&transaction.writes),
                 Err(error) => Err(WriteError::Refused(error)),
@@ -208,7 +251,7 @@ impl Writer {
 
     fn has_chores(&self) -> bool {
         matches!(self.condition, Condition::Sound)
-            && (self.tables.has_leftovers() || self.tables.is_tail_long())
+            && (self.tables.has_leftovers() || self.tables.is_listing_due())
     }
 
     /// Does a part of what nobody waits for.
@@ -217,21 +260,25 @@ impl Writer {
             return;
         }
         let begun = Instant::now();
-        let is_settling = self.tables.is_tail_long();
-        if let Err(error) = self.commit_chore(is_settling) {
+        let is_listing = self.tables.is_listing_due();
+        if let Err(error) = self.commit_chore(is_listing) {
             self.fail(&error);
         }
-        if is_settling {
-            self.metrics.settle_time.observe(begun.elapsed());
+        if is_listing {
+            self.metrics.listing_time.observe(begun.elapsed());
         }
     }
 
-    fn commit_chore(&mut self, is_settling: bool) -> rusqlite::Result<()> {
+    fn commit_chore(&mut self, is_listing: bool) -> rusqlite::Result<()> {
         // It may be lost with the power: then it is done again. The next commit's sync takes it
         // along; if that fails, the whole log is copied before anything is acknowledged.
         self.tables.connection().pragma_update(None, "synchronous", "NORMAL")?;
         let done = self.tables.begin().and_then(|()| {
-            if is_settling { self.tables.settle() } else { self.tables.remove_step() }
+            if is_listing {
+                self.tables.list_step(LISTING_TIME_MAX)
+            } else {
+                self.tables.remove_step()
+            }
         });
         let done = done.and_then(|()| self.tables.commit());
         if done.is_err() && !self.tables.connection().is_autocommit() {
@@ -253,7 +300,7 @@ impl Writer {
     fn fail(&mut self, error: &rusqlite::Error) -> StorageError {
         let told = failed(error);
         self.metrics.failures.inc();
-        self.metrics.set_failing(true);
+        self.metrics.set_failing(Some(error.to_string()));
         if is_corruption(error) {
             tracing::error!(%error, "the chats' database is damaged; restore a backup");
             self.condition = Condition::Corrupt(told.clone());
@@ -287,7 +334,7 @@ impl Writer {
             return Err(self.fail(&error));
         }
         tracing::info!("chats can be stored again");
-        self.metrics.set_failing(false);
+        self.metrics.set_failing(None);
         self.condition = Condition::Sound;
         Ok(())
     }

@@ -25,6 +25,7 @@ enum Action {
     PutItem { account: u64, item: u64, items_max: u32 },
     RemoveItem { account: u64, item: u64 },
     Settle,
+    List,
     Reopen,
     Ask(Question),
 }
@@ -67,7 +68,8 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (one.clone(), few.clone(), 0..4_u32)
             .prop_map(|(account, item, items_max)| PutItem { account, item, items_max }),
         1 => (one, few).prop_map(|(account, item)| RemoveItem { account, item }),
-        2 => Just(Settle),
+        1 => Just(Settle),
+        8 => Just(List),
         1 => Just(Reopen),
         10 => question().prop_map(Ask),
     ]
@@ -256,7 +258,7 @@ impl Model {
                 let (account, node) = (account(whose), "node".into());
                 (Some(Write::RemoveItem { account, node, id: name }), Ok(()))
             }
-            Action::Settle | Action::Reopen | Action::Ask(_) => (None, Ok(())),
+            Action::Settle | Action::List | Action::Reopen | Action::Ask(_) => (None, Ok(())),
         }
     }
 
@@ -407,6 +409,7 @@ fn run(actions: &[Action]) {
     for action in actions {
         match action {
             Action::Settle => bench.settle(),
+            Action::List => bench.list(),
             Action::Reopen => bench.offline = Offline::open(&bench.path()).unwrap(),
             Action::Ask(question) => {
                 let query = query_of(question, &model);

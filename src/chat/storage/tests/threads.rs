@@ -128,3 +128,25 @@ async fn a_login_does_not_block() {
     assert_eq!(login.account, account(1));
     assert_eq!(running.storage.find("nobody", &[]).await, Ok(None));
 }
+
+#[test]
+fn a_panic_fails_what_was_under_way_and_nothing_else() {
+    let mut running = Running::start(&Bench::new());
+    running.commit(vec![create(1, None)]);
+    assert_eq!(running.outcomes(1)[0].outcome, Ok(()));
+    running.commit(vec![create(2, None)]);
+    running.storage.drill();
+    // Each is told of, whatever became of it.
+    running.outcomes(1);
+    let deadline = std::time::Instant::now() + REPORT_TIMEOUT;
+    while running.storage.is_failing() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.commit(vec![create(3, None)]);
+    assert_eq!(running.outcomes(1)[0].outcome, Ok(()));
+    let panicked: Result<(), _> = running.storage.read(|_| panic!("a drill"));
+    assert!(panicked.is_err());
+    let accounts = running.storage.read(|reader| reader.accounts(None, 10)).unwrap();
+    assert!((2..=3).contains(&accounts.len()), "{accounts:?}");
+}
