@@ -18,6 +18,7 @@ use chat_core::transaction::{
 };
 use faulty_fs::{Errno, ForgetfulFs, FullFs, Mounted, Op};
 use whimbrel::chat::storage::{Committed, Offline, Storage, StorageMetrics};
+use whimbrel::telemetry::health::Health;
 use whimbrel::telemetry::metrics::Registry;
 
 const KILLS: u64 = 20;
@@ -99,10 +100,13 @@ fn a_full_disk_stops_acknowledging_and_goes_on_when_there_is_room() {
             chats.store_one();
         }
         let (before, failed) = chats.settle();
-        assert!(failed > 0 && chats.storage.is_failing());
+        assert!(failed > 0);
+        let (status, reason) = chats.health.answer();
+        assert_eq!(status, 503);
+        assert!(reason.starts_with("chat storage: failing: nothing is acknowledged"), "{reason}");
         disk.set_free_bytes(None);
         let after = chats.store_until_it_can();
-        assert!(!chats.storage.is_failing());
+        assert_eq!(chats.health.answer(), (200, "serving\n".to_owned()));
         50 + before + after
     });
 }
@@ -168,6 +172,7 @@ fn on_disk(test: impl FnOnce(&Mounted, Chats) -> usize) {
 struct Chats {
     storage: Storage,
     reports: Receiver<Vec<Committed>>,
+    health: Health,
     next: u64,
     in_flight: usize,
 }
@@ -176,9 +181,12 @@ impl Chats {
     fn start(file: &Path) -> Result<Self, Box<dyn std::error::Error>> {
         let (report, reports) = channel();
         let metrics = StorageMetrics::register(&Registry::new());
+        let health = Health::new();
+        let watched = metrics.clone();
+        health.watch("chat storage", move || watched.complaint());
         let storage = Storage::start(file, metrics, move |batch| drop(report.send(batch)))?;
         let next = storage.start_state().newest.as_u64() + 1;
-        let mut chats = Self { storage, reports, next, in_flight: 0 };
+        let mut chats = Self { storage, reports, health, next, in_flight: 0 };
         let accounts = [1, 2].map(|number| Write::CreateAccount {
             account: account(number),
             number: None,

@@ -302,6 +302,15 @@ impl Chat {
         }
     }
 
+    /// Goes on behind the last transaction and the last question of one that is no more, so that
+    /// nothing of that one is taken for this one's. The fates of its transactions are known.
+    pub fn in_place_of(mut self, last_ticket: Ticket, last_query: QueryId) -> Chat {
+        self.committed = last_ticket;
+        self.next_ticket = Ticket(last_ticket.0 + 1);
+        self.effects.next_query = QueryId(last_query.0 + 1);
+        self
+    }
+
     /// Takes an input. [`Self::poll_output`] gives what it brings about.
     pub fn handle_input(&mut self, now: Now, input: Input) {
         match input {

@@ -34,6 +34,8 @@ struct State {
     /// Who is told when there is room again.
     waiting_for_room: Vec<Arc<Inbox>>,
     is_stopping: bool,
+    #[cfg(test)]
+    is_drill: bool,
 }
 
 impl CoreQueue {
@@ -62,6 +64,14 @@ impl CoreQueue {
         self.0.filled.notify_one();
     }
 
+    /// Gives back what was taken, before all that waits.
+    pub fn put_back(&self, inputs: Vec<Waiting>) {
+        let mut state = self.lock();
+        for input in inputs.into_iter().rev() {
+            state.inputs.push_front(input);
+        }
+    }
+
     /// Takes up to `count_max` inputs; waits for the first, at most `timeout`.
     pub fn take(&self, batch: &mut Vec<Waiting>, count_max: usize, timeout: Duration) {
         let mut state = self.lock();
@@ -87,6 +97,19 @@ impl CoreQueue {
     pub fn stop(&self) {
         self.lock().is_stopping = true;
         self.0.filled.notify_one();
+    }
+
+    /// A drill: the core's thread fails.
+    #[cfg(test)]
+    pub fn drill(&self) {
+        self.lock().is_drill = true;
+        self.0.filled.notify_one();
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_in_drill(&self) {
+        let is_drill = std::mem::take(&mut self.lock().is_drill);
+        assert!(!is_drill, "a drill");
     }
 
     /// Is the core to end?

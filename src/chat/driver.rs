@@ -1,29 +1,38 @@
 //! The core's own thread: takes inputs in batches, and carries out what the core wants.
+//!
+//! A panic inside the core costs the accounts concerned their streams. Should the thread fail
+//! beside that, all streams end, a new core takes the place of the old one over the same storage,
+//! and clients come back to it.
 
 use std::collections::VecDeque;
+use std::error::Error;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_core::chat::{Chat, Input, Output, Outward};
+use chat_core::config::Config;
 use chat_core::features::reporting::{Reason, Reported};
-use chat_core::id::{StreamId, Ticket};
+use chat_core::id::{MessageId, QueryId, StreamId, Ticket};
 use chat_core::transaction::StorageError;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::clock::Clock;
 use super::core_queue::{CoreQueue, Waiting};
-use super::metrics::ChatMetrics;
+use super::metrics::{CORE, ChatMetrics};
 use super::orders::Commands;
+use super::pulse::Pulse;
 use super::shard::{Inbox, Told};
 use super::slots::thread_of;
-use super::storage::Storage;
+use super::storage::{Reader, Storage};
+use crate::telemetry::health::{Health, PartState};
 
 /// What the core stands between.
 pub struct Setup {
-    /// The core.
-    pub chat: Chat,
+    /// What the core is told once.
+    pub config: Config,
     /// What it is told.
     pub queue: CoreQueue,
     /// What it asks to be kept.
@@ -38,46 +47,116 @@ pub struct Setup {
     pub metrics: ChatMetrics,
     /// The time.
     pub clock: Clock,
+    /// Where the thread shows that it lives.
+    pub pulse: Pulse,
+    /// Where it says that it begins anew.
+    pub health: Health,
 }
 
 /// The core on its thread.
 pub struct Driver {
     setup: Setup,
+    chat: Chat,
     told: Vec<Vec<(StreamId, Told)>>,
+    /// Inputs that are next.
+    taken: VecDeque<Waiting>,
     /// Transactions under way, and when their inputs came.
     uncommitted: VecDeque<(Ticket, Instant)>,
+    /// The newest transaction and the newest question that there were.
+    last: (Ticket, QueryId),
 }
 
 impl Driver {
-    /// Puts the core in its place.
-    pub fn new(setup: Setup) -> Self {
+    /// Puts a core in its place.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn new(setup: Setup) -> io::Result<Self> {
         let told = setup.shards.iter().map(|_| Vec::new()).collect();
-        Self { setup, told, uncommitted: VecDeque::new() }
+        let chat = new_chat(&setup.config, setup.storage.start_state().newest)?;
+        let last = (Ticket(0), QueryId(0));
+        let (taken, uncommitted) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { setup, chat, told, taken, uncommitted, last })
     }
 
     /// Runs until the queue is told to stop and everything that was acknowledged is committed.
     pub fn run(mut self) {
+        while catch_unwind(AssertUnwindSafe(|| self.drive())).is_err() {
+            self.setup.metrics.core_restarts.inc();
+            self.setup.health.set(CORE, PartState::Restarting);
+            tracing::error!("the core failed; all streams end, and a new one takes its place");
+            let mut pause = PAUSE_MIN;
+            while let Err(error) = self.replace() {
+                tracing::error!(%error, "there is no new core yet");
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            self.setup.health.set(CORE, PartState::Serving);
+        }
+    }
+
+    fn drive(&mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut next_tick = Instant::now() + TICK;
         loop {
             let wait = next_tick.saturating_duration_since(Instant::now());
             self.setup.queue.take(&mut batch, BATCH_MAX, wait);
-            for input in batch.drain(..) {
+            self.taken.extend(batch.drain(..));
+            while let Some(input) = self.taken.pop_front() {
                 self.handle(input);
             }
+            #[cfg(test)]
+            self.setup.queue.fail_in_drill();
             let now = Instant::now();
             if now >= next_tick {
                 next_tick = now + TICK;
+                self.setup.pulse.beat();
                 self.handle((now, Input::Tick));
-                self.setup.metrics.accounts.set(self.setup.chat.accounts() as i64);
+                self.setup.metrics.accounts.set(self.chat.accounts() as i64);
                 self.setup.metrics.inputs_waiting.set(self.setup.queue.waiting() as i64);
             }
             self.tell();
             if self.setup.queue.is_stopping()
                 && self.setup.queue.waiting() == 0
-                && self.setup.chat.uncommitted() == 0
+                && self.chat.uncommitted() == 0
             {
                 return;
+            }
+        }
+    }
+
+    /// Puts a new core in the place of one that failed. What that one had under way is decided
+    /// first, so that nothing of it is taken for the new one's.
+    fn replace(&mut self) -> Result<(), Box<dyn Error>> {
+        self.told.iter_mut().for_each(Vec::clear);
+        self.setup.shards.iter().for_each(|shard| shard.end_all());
+        let waiting = self.await_commits();
+        self.setup.commands.fail_all_but(&waiting);
+        let newest = self.setup.storage.read(Reader::newest)?;
+        let (ticket, query) = self.last;
+        self.chat = new_chat(&self.setup.config, newest)?.in_place_of(ticket, query);
+        self.setup.queue.put_back(waiting);
+        Ok(())
+    }
+
+    /// Takes inputs until nothing is under way, and gives those that the next core is to have.
+    fn await_commits(&mut self) -> Vec<Waiting> {
+        let mut batch = Vec::from(std::mem::take(&mut self.taken));
+        let mut waiting = Vec::new();
+        loop {
+            let wait = if self.uncommitted.is_empty() { Duration::ZERO } else { TICK };
+            self.setup.queue.take(&mut batch, BATCH_MAX, wait);
+            self.setup.pulse.beat();
+            for (since, input) in batch.drain(..) {
+                match input {
+                    Input::Committed { ticket, .. } => self.note_commit(ticket),
+                    // Their streams, or who asked, are no more.
+                    Input::Element { .. } | Input::Answered { .. } => {}
+                    input => waiting.push((since, input)),
+                }
+            }
+            if self.uncommitted.is_empty() {
+                return waiting;
             }
         }
     }
@@ -89,7 +168,7 @@ impl Driver {
             self.note_commit(*ticket);
         }
         let now = self.setup.clock.now();
-        let chat = &mut self.setup.chat;
+        let chat = &mut self.chat;
         if catch_unwind(AssertUnwindSafe(|| chat.handle_input(now, input))).is_err() {
             self.setup.metrics.panics.inc();
             tracing::error!("the core panicked; the accounts concerned start anew");
@@ -97,7 +176,7 @@ impl Driver {
                 tracing::error!("the core panicked while it recovered");
             }
         }
-        while let Some(output) = self.setup.chat.poll_output() {
+        while let Some(output) = self.chat.poll_output() {
             self.carry_out(since, output);
         }
     }
@@ -111,12 +190,15 @@ impl Driver {
             Output::Send { stream, bytes } => self.put(stream, Told::Send(bytes)),
             Output::Close { stream, closing } => self.put(stream, Told::Close(closing)),
             Output::Commit(transaction) => {
-                self.uncommitted.push_back((transaction.ticket, since));
                 // It may wait for the disk: what is said meanwhile must not.
                 self.tell();
+                let ticket = transaction.ticket;
                 self.setup.storage.commit(transaction);
+                self.uncommitted.push_back((ticket, since));
+                self.last.0 = ticket;
             }
             Output::Ask { id, query } => {
+                self.last.1 = self.last.1.max(id);
                 let queue = self.setup.queue.clone();
                 self.setup.storage.ask(query, move |answer| {
                     queue.push(Input::Answered { query: id, answer });
@@ -130,7 +212,10 @@ impl Driver {
 
     /// Passes on what concerns others, who take it or are too busy: then a slot is refused, and a
     /// device is told of the next message.
-    fn tell_world(&self, outward: Outward) {
+    fn tell_world(&mut self, outward: Outward) {
+        if let Outward::RequestSlot { query, .. } = &outward {
+            self.last.1 = self.last.1.max(*query);
+        }
         let untold = match &self.setup.outward {
             None => Some(outward),
             Some(outwards) => outwards.try_send(outward).err().map(TrySendError::into_inner),
@@ -185,6 +270,16 @@ impl Driver {
     }
 }
 
+fn new_chat(config: &Config, newest: MessageId) -> io::Result<Chat> {
+    let mut seed = [0; 32];
+    aws_lc_rs::rand::fill(&mut seed)
+        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    Ok(Chat::new(config.clone(), newest, seed))
+}
+
+/// The first pause before a new core is tried again; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Inputs that are handled before what they bring about is passed on.
 const BATCH_MAX: usize = 512;
 /// How often the core is told that time passes.

@@ -21,6 +21,10 @@ pub struct ChatMetrics {
     pub cut: Counter,
     /// Panics, each of which ended what it was about alone.
     pub panics: Counter,
+    /// How often the core's thread failed and began anew.
+    pub core_restarts: Counter,
+    /// How often a thread of connections failed and began anew.
+    pub shard_restarts: Counter,
     /// Pushes that found nobody to send them.
     pub pushes_dropped: Counter,
     /// Reports of spam (XEP-0377).
@@ -42,6 +46,10 @@ impl ChatMetrics {
     pub fn new(registry: &Registry) -> Self {
         let counter = |name, help| registry.counter(name, help, &[]);
         let gauge = |name, help| registry.gauge(name, help, &[]);
+        let restarts = |part| {
+            let help = "How often a part failed and was started again.";
+            registry.counter("whimbrel_part_restarts_total", help, &[("part", part)])
+        };
         let stanzas = |direction| {
             let labels = [("direction", direction)];
             registry.counter("whimbrel_xmpp_stanzas_total", "Elements of sessions.", &labels)
@@ -68,6 +76,8 @@ impl ChatMetrics {
                 "whimbrel_xmpp_panics_total",
                 "Panics that ended one account or stream.",
             ),
+            core_restarts: restarts(CORE),
+            shard_restarts: restarts(SHARDS),
             pushes_dropped: counter(
                 "whimbrel_xmpp_pushes_dropped_total",
                 "Pushes that found nobody to send them.",
@@ -85,3 +95,8 @@ impl ChatMetrics {
         }
     }
 }
+
+/// The core's name as a part.
+pub const CORE: &str = "chat core";
+/// The name of the threads of connections as a part.
+pub const SHARDS: &str = "chat connections";

@@ -19,6 +19,7 @@ pub mod metrics;
 mod orders;
 mod outgoing;
 mod pace;
+mod pulse;
 pub mod push;
 pub mod registration;
 pub mod running;

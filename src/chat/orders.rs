@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use tokio::sync::mpsc;
 
 use super::accounts::{Found, Order, Reply, export};
-use super::core_queue::CoreQueue;
+use super::core_queue::{CoreQueue, Waiting};
 use super::storage::Storage;
 
 /// Who waits for a command's end; clones are the same.
@@ -30,6 +30,19 @@ impl Commands {
         if let Some(reply) = self.lock().remove(&id) {
             // Who no longer waits needs no answer.
             let _ = reply.send(result);
+        }
+    }
+
+    /// The core failed: what was under way has no end, other than what the next core is to do.
+    pub fn fail_all_but(&self, waiting: &[Waiting]) {
+        let is_waiting = |id: u64| {
+            let is_it = |input: &Input| matches!(input, Input::Command { id: of, .. } if *of == id);
+            waiting.iter().any(|(_, input)| is_it(input))
+        };
+        for (_, reply) in self.lock().extract_if(|id, _| !is_waiting(*id)) {
+            let reason = "the core failed; it may be done or not".to_owned();
+            // Who no longer waits needs no answer.
+            let _ = reply.send(Err(StorageError::Failed { reason }));
         }
     }
 

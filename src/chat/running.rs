@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use chat_core::chat::{Chat, Command, Input, Outward};
+use chat_core::chat::{Command, Input, Outward};
 use chat_core::id::QueryId;
 use chat_core::sasl::ServerSecret;
 use chat_core::stream::StreamConfig;
@@ -25,9 +25,10 @@ use super::gateway::{
     Gateway, GatewayError, Registration, VerificationConfig, VerificationConfigError,
 };
 use super::listener::Reception;
-use super::metrics::ChatMetrics;
+use super::metrics::{CORE, ChatMetrics, SHARDS};
 use super::orders::{self, Commands};
 use super::push::PushConfig;
+use super::pulse::Pulse;
 use super::secret::{self, SecretError};
 use super::shard::{self, House, Inbox};
 use super::storage::{OpenError, Storage, StorageMetrics};
@@ -129,6 +130,7 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let core = CoreQueue::default();
     let reported = core.clone();
     let storage_metrics = StorageMetrics::register(setup.registry);
+    let watched = storage_metrics.clone();
     let storage = Storage::start(&setup.database, storage_metrics, move |committed| {
         reported.extend(
             committed
@@ -161,7 +163,9 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
         metrics: metrics.clone(),
         clock,
     });
-    let (shards, threads) = start_threads(setup.threads.clamp(1, THREADS_MAX), &house)?;
+    let count = setup.threads.clamp(1, THREADS_MAX);
+    let pulses: Vec<Pulse> = (0..count).map(|_| Pulse::new(clock)).collect();
+    let (shards, threads) = start_threads(&pulses, &house)?;
     let commands = Commands::default();
     tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
     let mut core_config = chat_core::config::Config::new(domain);
@@ -172,8 +176,9 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     core_config.external_services = setup.config.external_services()?;
     core_config.retraction_within_ms =
         Some(setup.config.retraction_within_s.saturating_mul(1000)).filter(|within| *within > 0);
+    let pulse = Pulse::new(clock);
     let driver = Driver::new(driver::Setup {
-        chat: chat(core_config, &storage)?,
+        config: core_config,
         queue: core.clone(),
         storage: storage.clone(),
         commands,
@@ -181,7 +186,9 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
         shards: shards.clone(),
         metrics: metrics.clone(),
         clock,
-    });
+        pulse: pulse.clone(),
+        health: setup.health.clone(),
+    })?;
     let driver =
         std::thread::Builder::new().name("chat-core".to_owned()).spawn(move || driver.run())?;
     let reception = Reception::new(
@@ -201,7 +208,11 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
             }
         });
     }
-    setup.health.set(PART, PartState::Serving);
+    let health = &setup.health;
+    health.set(PART, PartState::Serving);
+    health.watch(STORAGE, move || watched.complaint());
+    health.watch(CORE, move || pulse.complaint());
+    health.watch(SHARDS, move || pulses.iter().find_map(Pulse::complaint));
     let (health, driver) = (setup.health, Some(driver));
     Ok(Running {
         shards,
@@ -279,12 +290,21 @@ impl Running {
             Ok(0) => {}
             _ => tracing::error!("a thread of the chat server panicked"),
         }
-        self.health.set(PART, PartState::Stopped);
         let storage = self.storage;
-        // Its last commit waits for the disk.
-        let closed = tokio::task::spawn_blocking(move || drop(storage)).await;
+        // Its last commit waits for the disk; and so does who still asks something.
+        let closed = tokio::task::spawn_blocking(move || {
+            let held = Arc::downgrade(&storage);
+            drop(storage);
+            while held.strong_count() > 0 && Instant::now() < ends_at {
+                std::thread::sleep(LOOK_INTERVAL);
+            }
+        })
+        .await;
         if closed.is_err() {
             tracing::error!("the chats' storage failed while it ended");
+        }
+        for part in [PART, STORAGE, CORE, SHARDS] {
+            self.health.set(part, PartState::Stopped);
         }
     }
 }
@@ -292,26 +312,20 @@ impl Running {
 /// The threads that carry connections, and their inboxes.
 type Threads = (Vec<Arc<Inbox>>, Vec<JoinHandle<()>>);
 
-fn start_threads(count: usize, house: &Arc<House>) -> io::Result<Threads> {
+fn start_threads(pulses: &[Pulse], house: &Arc<House>) -> io::Result<Threads> {
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
-    for number in 0..count {
+    for (number, pulse) in pulses.iter().enumerate() {
         let (house, inbox) = (house.clone(), Arc::new(Inbox::default()));
+        let pulse = pulse.clone();
         shards.push(inbox.clone());
         let thread = std::thread::Builder::new().name(format!("chat-{number}"));
         threads.push(thread.spawn(move || {
-            if let Err(error) = shard::run(number as u8, house, inbox) {
+            if let Err(error) = shard::run(number as u8, house, inbox, pulse) {
                 tracing::error!(%error, "a thread for chat cannot start");
             }
         })?);
     }
     Ok((shards, threads))
-}
-
-fn chat(config: chat_core::config::Config, storage: &Storage) -> io::Result<Chat> {
-    let mut seed = [0; 32];
-    aws_lc_rs::rand::fill(&mut seed)
-        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
-    Ok(Chat::new(config, storage.start_state().newest, seed))
 }
 
 fn tls(certificates: Option<&Arc<Certificates>>) -> Result<Option<Arc<ServerConfig>>, ChatError> {
@@ -348,7 +362,12 @@ fn connections_max(config: &XmppConfig) -> usize {
 
 /// The part's name in health.
 const PART: &str = "chat";
+/// The storage's name in health.
+const STORAGE: &str = "chat storage";
 /// A stream's number names its thread by one byte.
 const THREADS_MAX: usize = 256;
 /// How often a stop looks whether it is done.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests;

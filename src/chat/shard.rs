@@ -17,12 +17,14 @@ use chat_core::id::StreamId;
 use chat_core::sasl::{Channel, ChannelBindings, Credentials, PlainAttempt};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{
-    LoginName, LookedUp, Ready, StartTls, Stream, StreamConfig, StreamInput, Transport as Carrier,
+    LoginName, LookedUp, Ready, StartTls, Stream, StreamConfig, StreamErrorCondition, StreamInput,
+    Transport as Carrier,
 };
 use chat_core::time::Now;
 use futures_util::FutureExt;
 use rustls::ServerConfig;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::accounts::Accounts;
 use super::addresses::Place;
@@ -32,6 +34,7 @@ use super::connection::{Connection, Driving};
 use super::core_queue::{CoreQueue, Waiting};
 use super::metrics::ChatMetrics;
 use super::pace::Paces;
+use super::pulse::Pulse;
 use super::registration;
 use super::slots::Slots;
 use super::storage::Storage;
@@ -105,7 +108,10 @@ enum Order {
     Connect(Box<Newcomer>),
     Tell(Vec<(StreamId, Told)>),
     ShutDown,
+    EndAll,
     CutAll,
+    #[cfg(test)]
+    Drill,
 }
 
 /// Where other threads leave what they want of this one.
@@ -147,9 +153,20 @@ impl Inbox {
         self.order(Order::ShutDown);
     }
 
+    /// The core failed: ends every stream with `internal-server-error`.
+    pub fn end_all(&self) {
+        self.order(Order::EndAll);
+    }
+
     /// Ends what is left, and the thread.
     pub fn cut_all(&self) {
         self.order(Order::CutAll);
+    }
+
+    /// A drill: the thread fails.
+    #[cfg(test)]
+    pub fn drill(&self) {
+        self.order(Order::Drill);
     }
 
     /// Has the thread look.
@@ -183,6 +200,10 @@ pub struct Shard {
     scratch: RefCell<Scratch>,
     seconds: Cell<u32>,
     is_ending: Cell<bool>,
+    is_over: Cell<bool>,
+    /// What it was told and has not done yet.
+    orders: RefCell<VecDeque<Order>>,
+    pulse: Pulse,
     paces: Paces,
     /// Passwords are verified by so many threads at once.
     verifying: Arc<Semaphore>,
@@ -203,7 +224,7 @@ impl Scratch {
 }
 
 impl Shard {
-    fn new(number: u8, house: Arc<House>, inbox: Arc<Inbox>) -> Rc<Self> {
+    fn new(number: u8, house: Arc<House>, inbox: Arc<Inbox>, pulse: Pulse) -> Rc<Self> {
         let paces = Paces::new(&house.config);
         Rc::new(Self {
             house,
@@ -220,6 +241,9 @@ impl Shard {
             }),
             seconds: Cell::new(0),
             is_ending: Cell::new(false),
+            is_over: Cell::new(false),
+            orders: RefCell::default(),
+            pulse,
             paces,
             verifying: Arc::new(Semaphore::new(VERIFYING_MAX)),
         })
@@ -478,9 +502,59 @@ impl Shard {
                 self.is_ending.set(true);
                 self.all().iter().for_each(|connection| connection.shut_down());
             }
-            Order::CutAll => {
-                self.all().iter().for_each(|connection| connection.cut());
+            Order::EndAll => {
+                let closing = Closing::Error(StreamErrorCondition::InternalServerError);
+                self.all().iter().for_each(|connection| connection.close(closing.clone()));
             }
+            Order::CutAll => {
+                self.is_over.set(true);
+                self.cut_all();
+            }
+            #[cfg(test)]
+            Order::Drill => panic!("a drill"),
+        }
+    }
+
+    /// Does what the thread is told and what time brings, until it is told to cut all, or nothing
+    /// flushes any more.
+    async fn serve(self: &Rc<Self>, flushes: &mut JoinHandle<()>) {
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut count = 0_u32;
+        while !self.is_over.get() {
+            tokio::select! {
+                () = self.inbox.filled.notified() => {
+                    self.flush_to_core();
+                    self.carry_out_orders();
+                }
+                _ = looks.tick() => {
+                    self.wake_held_back();
+                    count += 1;
+                    if count.is_multiple_of(LOOKS_PER_DEADLINE_CHECK) {
+                        self.check_deadlines();
+                    }
+                    if count.is_multiple_of(LOOKS_PER_SECOND) {
+                        self.tick();
+                    }
+                }
+                _ = &mut *flushes => return,
+            }
+        }
+    }
+
+    async fn flush_always(&self) {
+        loop {
+            self.flush.notified().await;
+            self.flush_to_core();
+        }
+    }
+
+    fn carry_out_orders(self: &Rc<Self>) {
+        self.orders.borrow_mut().extend(std::mem::take(&mut self.inbox.lock().0));
+        loop {
+            // Should one of them panic, the others are still to be carried out.
+            let Some(order) = self.orders.borrow_mut().pop_front() else { return };
+            self.carry_out(order);
         }
     }
 
@@ -522,18 +596,24 @@ impl Shard {
         }
     }
 
+    fn cut_all(&self) {
+        self.all().iter().for_each(|connection| connection.cut());
+    }
+
     fn tick(&self) {
+        self.pulse.beat();
         let now_s = (self.clock().elapsed_us() / 1_000_000) as u32;
         self.seconds.set(now_s);
         self.all().iter().for_each(|connection| connection.tick(now_s));
     }
 }
 
-/// Carries connections on this thread until it is told to cut them all.
+/// Carries connections on this thread until it is told to cut them all. A panic beside those of
+/// single connections ends all of them, and the thread begins anew.
 ///
 /// # Errors
 /// The runtime cannot be set up.
-pub fn run(number: u8, house: Arc<House>, inbox: Arc<Inbox>) -> std::io::Result<()> {
+pub fn run(number: u8, house: Arc<House>, inbox: Arc<Inbox>, pulse: Pulse) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(VERIFYING_MAX)
@@ -541,38 +621,18 @@ pub fn run(number: u8, house: Arc<House>, inbox: Arc<Inbox>) -> std::io::Result<
         .build()?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move {
-        let shard = Shard::new(number, house, Arc::clone(&inbox));
-        let flushing = Rc::clone(&shard);
-        tokio::task::spawn_local(async move {
-            loop {
-                flushing.flush.notified().await;
-                flushing.flush_to_core();
-            }
-        });
-        let mut looks = tokio::time::interval(LOOK_INTERVAL);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut count = 0_u32;
-        loop {
-            tokio::select! {
-                () = inbox.filled.notified() => {
-                    shard.flush_to_core();
-                    let orders = std::mem::take(&mut inbox.lock().0);
-                    let ends = orders.iter().any(|order| matches!(order, Order::CutAll));
-                    orders.into_iter().for_each(|order| shard.carry_out(order));
-                    if ends {
-                        break;
-                    }
-                }
-                _ = looks.tick() => {
-                    shard.wake_held_back();
-                    count += 1;
-                    if count.is_multiple_of(LOOKS_PER_DEADLINE_CHECK) {
-                        shard.check_deadlines();
-                    }
-                    if count.is_multiple_of(LOOKS_PER_SECOND) {
-                        shard.tick();
-                    }
-                }
+        let shard = Shard::new(number, house, inbox, pulse);
+        while !shard.is_over.get() {
+            let flushing = Rc::clone(&shard);
+            let mut flushes =
+                tokio::task::spawn_local(async move { flushing.flush_always().await });
+            // Its panic, like the end of the flushes, is known by this not being over.
+            let _ = AssertUnwindSafe(shard.serve(&mut flushes)).catch_unwind().await;
+            flushes.abort();
+            if !shard.is_over.get() {
+                shard.house.metrics.shard_restarts.inc();
+                tracing::error!(number, "a thread of connections failed; what it carried ends");
+                shard.cut_all();
             }
         }
         // The cut ones are polled once, and let go of what they hold.
