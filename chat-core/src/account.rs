@@ -31,6 +31,8 @@ pub struct Account {
     pub newest: MessageId,
     /// What streams have logged in by that have no session yet.
     arriving: Vec<(StreamId, Entrance)>,
+    /// Bytes of the stanzas in its archive, or more where some were removed.
+    pub archived_bytes: u64,
     cursors: Vec<(Box<str>, MessageId)>,
     recent_origins: VecDeque<u64>,
     /// The last transaction that carries a change of this account.
@@ -58,6 +60,7 @@ impl Account {
             state,
             newest: stored.newest,
             arriving: Vec::new(),
+            archived_bytes: stored.archived_bytes,
             cursors: stored.cursors,
             recent_origins: stored.recent_origins.into(),
             last_ticket: Ticket::default(),
@@ -175,17 +178,17 @@ impl Account {
         oldest.filter(|_| is_surplus).map(|(device, _)| device.clone())
     }
 
-    /// Notes a message's origin-id. Says whether it was there already: the message is a
-    /// repetition.
-    pub fn note_origin(&mut self, digest: u64) -> bool {
-        if self.recent_origins.contains(&digest) {
-            return true;
-        }
+    /// Whether a message with this origin-id was noted.
+    pub fn knows_origin(&self, digest: u64) -> bool {
+        self.recent_origins.contains(&digest)
+    }
+
+    /// Notes a message's origin-id.
+    pub fn note_origin(&mut self, digest: u64) {
         if self.recent_origins.len() == RECENT_ORIGINS_MAX {
             self.recent_origins.pop_front();
         }
         self.recent_origins.push_back(digest);
-        false
     }
 }
 

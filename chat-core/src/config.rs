@@ -15,6 +15,8 @@ pub struct Config {
     pub abuse_contacts: Vec<Box<str>>,
     /// Bytes of one file of XEP-0363; no slots are offered without it.
     pub upload_bytes_max: Option<u64>,
+    /// Bytes of the stanzas in one account's archive; no limit without it.
+    pub archive_bytes_max: Option<u64>,
     /// The public key of RFC 8292, a point of P-256, uncompressed; without it nobody subscribes to
     /// pushes.
     pub web_push_key: Option<Box<[u8]>>,
@@ -34,6 +36,7 @@ impl Config {
             server_secret: None,
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
+            archive_bytes_max: None,
             web_push_key: None,
             private_push_services: false,
             external_services: Vec::new(),

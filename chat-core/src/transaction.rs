@@ -229,6 +229,8 @@ pub enum Query {
         /// As in [`Origin::stream`].
         stream: u64,
     },
+    /// How many bytes of stanzas an account's archive holds. Answer: [`Answer::ArchivedBytes`].
+    ArchivedBytes(AccountId),
     /// Items of a node. Answer: [`Answer::Items`], newest first.
     Items {
         /// Whose node.
@@ -280,6 +282,8 @@ pub enum Answer {
     Archive(ArchivePage),
     /// To [`Query::Handled`]; `None` where the stream stored nothing.
     Handled(Option<u32>),
+    /// To [`Query::ArchivedBytes`].
+    ArchivedBytes(u64),
     /// To [`Query::Items`].
     Items(Vec<Item>),
     /// To [`Query::Numbers`]: those that have an account.
@@ -304,6 +308,8 @@ pub struct StoredAccount {
     pub recent_origins: Vec<u64>,
     /// The newest message in its archive.
     pub newest: MessageId,
+    /// Bytes of the stanzas in its archive. One that was replaced counts as it came or as it is.
+    pub archived_bytes: u64,
 }
 
 /// One record of an account.

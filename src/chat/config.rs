@@ -41,6 +41,9 @@ pub struct XmppConfig {
     pub bytes_per_s_max: u32,
     /// Bytes that a client may send at once before it is read more slowly.
     pub bytes_burst_max: u32,
+    /// Bytes of messages in one account's archive; above it they are refused until some are
+    /// deleted. 0: no limit.
+    pub archive_bytes_max: u64,
     /// Bytes that may wait for a client which does not read; then it is cut, and may resume.
     pub outgoing_bytes_max: usize,
     /// A login must be done after this time, in seconds.
@@ -83,6 +86,7 @@ impl Default for XmppConfig {
             stanzas_burst_max: 500,
             bytes_per_s_max: 64 << 10,
             bytes_burst_max: 1 << 20,
+            archive_bytes_max: 1 << 30,
             outgoing_bytes_max: 1 << 20,
             login_timeout_s: 30,
             idle_ping_s: 300,

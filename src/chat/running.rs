@@ -171,6 +171,7 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let mut core_config = chat_core::config::Config::new(domain);
     core_config.server_secret = Some(secret);
     core_config.upload_bytes_max = Some(setup.upload_bytes_max);
+    core_config.archive_bytes_max = Some(setup.config.archive_bytes_max).filter(|max| *max > 0);
     core_config.web_push_key = setup.push_key;
     core_config.private_push_services = setup.push.private_endpoints;
     core_config.external_services = setup.config.external_services()?;

@@ -1,7 +1,7 @@
 //! `urn:whimbrel:delete-for-me:0` (docs/protocol/delete-for-me.md): messages leave one's own
 //! archive, and one's other devices learn of it from the archive.
 
-use super::{Action, At, Feature, Iq, Reply, Row, messages};
+use super::{Action, At, Feature, Iq, Reply, Row, archive_quota, messages};
 use crate::context::Context;
 use crate::id::MessageId;
 use crate::jid::Jid;
@@ -32,6 +32,7 @@ fn delete(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         }
     });
     messages::note_to_self(ctx, told);
+    archive_quota::removed(ctx);
     Ok(Reply::Result(None))
 }
 

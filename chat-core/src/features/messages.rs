@@ -12,7 +12,8 @@ use smallvec::smallvec;
 use super::carbons::{self, Side};
 use super::displayed_sync::Marked;
 use super::{
-    FEATURES, Feature, Flow, MessageIn, MessageOut, archive, archive_preferences, negative_priority,
+    FEATURES, Feature, Flow, MessageIn, MessageOut, archive, archive_preferences, archive_quota,
+    negative_priority,
 };
 use crate::context::{Context, Outgoing, Route};
 use crate::id::MessageId;
@@ -54,9 +55,15 @@ pub(crate) fn send(
     }
     let (is_stored, expires_unix_ms) = (out.is_stored, out.expires_unix_ms);
     let origin = origin(ctx, from, stanza);
-    if is_stored && origin.is_unique && ctx.account.note_origin(origin.digest) {
-        // The client did not hear that we have it, and sent it again.
-        return Ok(());
+    if is_stored {
+        if origin.is_unique && ctx.account.knows_origin(origin.digest) {
+            // The client did not hear that we have it, and sent it again.
+            return Ok(());
+        }
+        archive_quota::check(ctx)?;
+        if origin.is_unique {
+            ctx.account.note_origin(origin.digest);
+        }
     }
     if let Some(marked) = &marked {
         marked.publish(ctx, &to)?;
@@ -85,6 +92,7 @@ pub(crate) fn note_to_self(ctx: &mut Context<'_>, payload: Element) {
     let peer = ctx.config.domain.as_str().into();
     let entry = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: false };
     ctx.account.newest = id;
+    ctx.account.archived_bytes += bytes.len() as u64;
     ctx.write(Write::Append(Box::new(NewMessage {
         id,
         stanza: bytes.clone(),
@@ -297,6 +305,7 @@ fn store(
     let is_to_self = ctx.account.jid.is_bare_of(to);
     let own = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: !is_to_self };
     ctx.account.newest = id;
+    ctx.account.archived_bytes += bytes.len() as u64;
     ctx.write(Write::Append(Box::new(NewMessage {
         id,
         stanza: bytes.clone(),
@@ -322,9 +331,10 @@ fn enter_archive(ctx: &mut Context<'_>, id: MessageId, from: &Jid) {
     let peer = archive_preferences::peer_of(ctx, from);
     let entry = ArchiveEntry { account: ctx.account.id, peer, is_outgoing: false };
     ctx.account.newest = ctx.account.newest.max(id);
-    if let Some(message) = ctx.new_message(id) {
-        message.entries.push(entry);
-    }
+    let Some(message) = ctx.new_message(id) else { return };
+    message.entries.push(entry);
+    let bytes = message.stanza.len() as u64;
+    ctx.account.archived_bytes += bytes;
 }
 
 fn send_copies(ctx: &mut Context<'_>, from: &Jid, bytes: &Bytes, id: Option<MessageId>) {

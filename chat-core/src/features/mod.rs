@@ -8,6 +8,7 @@ use crate::xml::Element;
 
 pub mod archive;
 pub mod archive_preferences;
+mod archive_quota;
 pub mod avatars;
 pub mod blocking;
 mod bookmarks;
@@ -51,6 +52,7 @@ pub const FEATURES: &[Feature] = &[
     presence::FEATURE,
     archive::FEATURE,
     archive_preferences::FEATURE,
+    archive_quota::FEATURE,
     ephemeral::FEATURE,
     retraction::FEATURE,
     delete_for_me::FEATURE,

@@ -32,6 +32,8 @@ struct Stored {
 #[derive(Clone)]
 struct Message {
     stanza: Bytes,
+    /// Of the stanza, as it came.
+    bytes: u64,
     origin: Option<Origin>,
     expires_unix_ms: Option<u64>,
     entries: Vec<ArchiveEntry>,
@@ -92,7 +94,9 @@ impl Disk {
             Write::Append(message) => {
                 let NewMessage { id, stanza, origin, expires_unix_ms, entries } = *message;
                 let entries = entries.into_vec();
-                self.messages.insert(id, Message { stanza, origin, expires_unix_ms, entries });
+                let bytes = stanza.len() as u64;
+                let message = Message { stanza, bytes, origin, expires_unix_ms, entries };
+                self.messages.insert(id, message);
             }
             Write::ReplaceMessage { id, stanza } => {
                 if let Some(message) = self.messages.get_mut(&id) {
@@ -169,6 +173,7 @@ impl Disk {
                 let last = origins.filter(|origin| origin.stream == *stream).last();
                 Answer::Handled(last.map(|origin| origin.handled))
             }
+            Query::ArchivedBytes(account) => Answer::ArchivedBytes(self.archived_bytes(*account)),
             Query::Items { account, node, ids, items_max } => {
                 let stored = self.accounts.get(account);
                 let items = stored.and_then(|stored| stored.items.get(node));
@@ -219,7 +224,12 @@ impl Disk {
             cursors: stored.cursors.iter().map(|(device, id)| (device.clone(), *id)).collect(),
             recent_origins,
             newest: self.entries(account).last().map(|(id, _, _)| id).unwrap_or_default(),
+            archived_bytes: self.archived_bytes(account),
         })
+    }
+
+    fn archived_bytes(&self, account: AccountId) -> u64 {
+        self.entries(account).map(|(_, message, _)| message.bytes).sum()
     }
 
     fn page(&self, query: &ArchiveQuery) -> ArchivePage {

@@ -26,7 +26,7 @@ pub(super) fn create(
         return Err(EXISTS_ACCOUNT);
     }
     connection
-        .prepare_cached("INSERT INTO account VALUES (?1, ?2, ?3)")?
+        .prepare_cached("INSERT INTO account (id, number, created) VALUES (?1, ?2, ?3)")?
         .execute(params![Account(account), number, moment(created_unix_ms)])
         .map_err(refusal_of)?;
     Ok(())
@@ -79,6 +79,19 @@ pub(super) fn remove(
         .prepare_cached("DELETE FROM record WHERE account = ?1 AND feature = ?2 AND key = ?3")?
         .execute(params![Account(account), feature, key])?;
     Ok(())
+}
+
+/// Notes that an archive lists more, or less, than before. One of an account that is no more may
+/// still be about to be removed.
+pub(super) fn count_archived(
+    connection: &Connection,
+    account: AccountId,
+    bytes: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE account SET archived = archived + ?2 WHERE id = ?1")?
+        .execute(params![Account(account), bytes])
+        .map(drop)
 }
 
 pub(super) fn set_cursor(

@@ -11,6 +11,7 @@ use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use rusqlite::{Connection, params};
 
+use super::accounts;
 use super::numbers::{Account, Bits, Message, moment};
 use super::tail::{Entry, Tail};
 
@@ -112,6 +113,8 @@ impl Round {
         let together = &mut rest[..count];
         if let Some((account, last)) = together.last() {
             self.listing.reached = (*account, last.id);
+            let bytes = together.iter().map(|(_, entry)| i64::from(entry.bytes)).sum();
+            accounts::count_archived(connection, *account, bytes)?;
         }
         list(connection, together)?;
         self.listed += count;
@@ -124,8 +127,8 @@ impl Round {
 
 /// Lists entries in archive and conversed.
 fn list(connection: &Connection, entries: &mut [(AccountId, Entry)]) -> rusqlite::Result<()> {
-    let mut archive =
-        connection.prepare_cached("INSERT INTO archive VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut archive = connection
+        .prepare_cached("INSERT INTO archive VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for (account, entry) in &*entries {
         archive.execute(params![
             Account(*account),
@@ -136,6 +139,7 @@ fn list(connection: &Connection, entries: &mut [(AccountId, Entry)]) -> rusqlite
             entry.stream.map(Bits),
             entry.handled,
             entry.digest.filter(|_| entry.is_unique).map(Bits),
+            entry.bytes,
         ])?;
     }
     entries.sort_unstable_by_key(|(_, entry)| (entry.conversation, entry.id));

@@ -39,6 +39,7 @@ pub(super) fn append(
         digest: origin.map(|origin| origin.digest).filter(|digest| *digest != 0),
         is_unique: origin.is_some_and(|origin| origin.is_unique),
         expires_unix_ms: message.expires_unix_ms,
+        bytes: u32::try_from(message.stanza.len()).unwrap_or(u32::MAX),
     };
     connection
         .prepare_cached(

@@ -10,6 +10,7 @@ pub(super) struct Migration {
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "accounts and messages", sql: FIRST },
     Migration { name: "listing in steps", sql: SECOND },
+    Migration { name: "sizes of archives", sql: THIRD },
 ];
 
 /// Numbers of 64 bits without order (streams, digests) are kept as the signed ones of equal bits.
@@ -121,4 +122,13 @@ CREATE TABLE listing (
 ) STRICT;
 INSERT INTO listing SELECT value, value, 0, 0 FROM meta WHERE name = 'settled';
 DELETE FROM meta WHERE name = 'settled';
+";
+
+/// How much room an archive takes, counted as messages are listed.
+const THIRD: &str = "
+ALTER TABLE account ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;  -- bytes of what is listed
+ALTER TABLE archive ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;     -- of the stanza
+UPDATE archive SET bytes = (SELECT length(stanza) FROM message WHERE message.id = archive.id);
+UPDATE account SET archived =
+    (SELECT ifnull(sum(bytes), 0) FROM archive WHERE archive.account = account.id);
 ";

@@ -189,6 +189,10 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
             tail.refresh(connection)?;
             Ok(Answer::Handled(handled(connection, tail, *account, *stream)?))
         }
+        Query::ArchivedBytes(account) => {
+            tail.refresh(connection)?;
+            Ok(Answer::ArchivedBytes(archived_bytes(connection, tail, *account)?))
+        }
         Query::Items { account, node, ids, items_max } => match ids {
             None => items::newest(connection, *account, node, *items_max),
             Some(ids) => items::by_id(connection, *account, node, ids, *items_max),
@@ -227,7 +231,22 @@ fn stored_account(
         cursors,
         recent_origins: recent_origins(connection, tail, account)?,
         newest: newest(connection, tail, account)?,
+        archived_bytes: archived_bytes(connection, tail, account)?,
     }))
+}
+
+/// What an account's archive takes: what is listed, and the tail behind it.
+fn archived_bytes(
+    connection: &Connection,
+    tail: &Tail,
+    account: AccountId,
+) -> rusqlite::Result<u64> {
+    let listed = connection
+        .prepare_cached("SELECT archived FROM account WHERE id = ?1")?
+        .query_row([Account(account)], |row| row.get::<_, i64>(0))
+        .optional()?;
+    let newest: u64 = tail.of(account).map(|entry| u64::from(entry.bytes)).sum();
+    Ok(u64::try_from(listed.unwrap_or(0)).unwrap_or(0) + newest)
 }
 
 /// Digests of what it wrote, oldest first.

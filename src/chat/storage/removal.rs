@@ -7,6 +7,7 @@ use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::accounts;
 use super::conversations::{self, Conversation};
 use super::numbers::{Account, Message, moment};
 
@@ -168,12 +169,15 @@ fn remove_from_archive(
     account: AccountId,
     id: MessageId,
 ) -> rusqlite::Result<Option<Conversation>> {
-    connection
+    let removed: Option<(Conversation, i64)> = connection
         .prepare_cached(
-            "DELETE FROM archive WHERE account = ?1 AND id = ?2 RETURNING conversation",
+            "DELETE FROM archive WHERE account = ?1 AND id = ?2 RETURNING conversation, bytes",
         )?
-        .query_row(params![Account(account), Message(id)], |row| row.get(0))
-        .optional()
+        .query_row(params![Account(account), Message(id)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((conversation, bytes)) = removed else { return Ok(None) };
+    accounts::count_archived(connection, account, -bytes)?;
+    Ok(Some(conversation))
 }
 
 fn remove_from_conversation(

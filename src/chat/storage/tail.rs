@@ -29,6 +29,8 @@ pub(super) struct TailRow {
     pub digest: Option<u64>,
     pub is_unique: bool,
     pub expires_unix_ms: Option<u64>,
+    /// Of the stanza.
+    pub bytes: u32,
 }
 
 /// An account that has the message, and in which conversation.
@@ -48,6 +50,7 @@ pub(super) struct Entry {
     /// Of a message that the account wrote.
     pub is_unique: bool,
     pub expires_unix_ms: Option<u64>,
+    pub bytes: u32,
 }
 
 impl Tail {
@@ -56,7 +59,7 @@ impl Tail {
         self.set_listing(Listing::read(connection)?);
         let mut query = connection.prepare_cached(
             "SELECT id, sender, sent_in, receiver, received_in, stream, handled, digest,
-                is_unique, expires
+                is_unique, expires, length(stanza)
              FROM message WHERE id > ?1 ORDER BY id",
         )?;
         for row in query.query_map([Message(self.newest())], read_row)? {
@@ -135,6 +138,7 @@ impl TailRow {
             digest: self.digest,
             is_unique: self.is_unique && is_author,
             expires_unix_ms: self.expires_unix_ms,
+            bytes: self.bytes,
         })
     }
 }
@@ -153,5 +157,6 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<TailRow> {
         digest: row.get::<_, Option<Bits>>(7)?.map(|Bits(digest)| digest),
         is_unique: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
         expires_unix_ms: row.get::<_, Option<i64>>(9)?.map(unix_ms),
+        bytes: row.get(10)?,
     })
 }

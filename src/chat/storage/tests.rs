@@ -2,6 +2,7 @@
 
 mod answers;
 mod backup;
+mod migrations;
 mod model;
 mod paging;
 mod threads;

@@ -104,6 +104,8 @@ struct Model {
     messages: BTreeMap<u64, (Bytes, Option<u64>)>,
     /// The last message's number.
     newest: u64,
+    /// A message was replaced, which may count as it came or as it is.
+    has_replaced: bool,
 }
 
 #[derive(Default)]
@@ -187,6 +189,7 @@ impl Model {
             Action::Replace { back } => {
                 let number = self.back(back);
                 let stanza = Bytes::from_static(b"<message>gone</message>");
+                self.has_replaced = true;
                 if let Some(message) = self.messages.get_mut(&number) {
                     message.0 = stanza.clone();
                 }
@@ -370,6 +373,9 @@ impl Model {
             let written = owned.archive.keys().filter(|number| owned.written.contains(number));
             let written: Vec<_> = written.map(|number| !*number).collect();
             assert_eq!(stored.recent_origins, written);
+            let bytes = owned.archive.keys().map(|number| stanza(*number).len() as u64);
+            let bytes: u64 = bytes.sum();
+            assert!(stored.archived_bytes == bytes || self.has_replaced, "{stored:?} {bytes}");
             let items: Vec<_> = owned.items.iter().rev().map(ToString::to_string).collect();
             assert_eq!(bench.items(number, "node", None), items);
         }
