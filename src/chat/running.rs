@@ -27,8 +27,8 @@ use super::gateway::{
 use super::listener::Reception;
 use super::metrics::{CORE, ChatMetrics, SHARDS};
 use super::orders::{self, Commands};
-use super::push::PushConfig;
 use super::pulse::Pulse;
+use super::push::PushConfig;
 use super::secret::{self, SecretError};
 use super::shard::{self, House, Inbox};
 use super::storage::{OpenError, Storage, StorageMetrics};

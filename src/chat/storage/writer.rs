@@ -18,6 +18,8 @@ pub(super) const BATCH_TRANSACTIONS_MAX: usize = 512;
 const BATCH_AGE_MAX: Duration = Duration::from_millis(2);
 /// How long messages are listed before the next commit may begin, unless listing is late.
 const LISTING_TIME_MAX: Duration = Duration::from_micros(500);
+/// Between two chores the other threads have the core, of which there may be one only.
+const CHORE_PAUSE: Duration = Duration::from_millis(2);
 /// After a failure everything fails for so long before the disk is tried again.
 const RECOVERY_PAUSE: Duration = Duration::from_millis(250);
 
@@ -48,6 +50,7 @@ pub(super) struct Writer {
     pub report: Report,
     pub metrics: StorageMetrics,
     condition: Condition,
+    next_chore: Instant,
     /// What the commit under way is made of.
     batch: Vec<Transaction>,
     /// The newest transaction that failed, and on which others may build.
@@ -75,7 +78,8 @@ enum Condition {
 impl Writer {
     pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
         let (condition, failed) = (Condition::Sound, Ticket(0));
-        Self { tables, report, metrics, condition, batch: Vec::new(), failed }
+        let (next_chore, batch) = (Instant::now(), Vec::new());
+        Self { tables, report, metrics, condition, next_chore, batch, failed }
     }
 
     /// Returns when the channel is closed and what waited in it is committed. A panic fails what
@@ -96,7 +100,9 @@ impl Writer {
             Condition::Suspect { retry_at, .. } => {
                 Some(retry_at.saturating_duration_since(Instant::now()))
             }
-            _ => self.has_chores().then_some(Duration::ZERO),
+            _ => {
+                self.has_chores().then(|| self.next_chore.saturating_duration_since(Instant::now()))
+            }
         };
         let order = match wait {
             None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -112,7 +118,8 @@ impl Writer {
             Err(RecvTimeoutError::Timeout) => self.do_chore(),
             Err(RecvTimeoutError::Disconnected) => return Turn::Last,
         }
-        if self.tables.is_listing_late() {
+        let is_due = || self.tables.is_listing_due() && Instant::now() >= self.next_chore;
+        if self.tables.is_listing_late() || is_due() {
             self.do_chore();
         }
         Turn::Next
@@ -267,6 +274,7 @@ impl Writer {
         if is_listing {
             self.metrics.listing_time.observe(begun.elapsed());
         }
+        self.next_chore = Instant::now() + CHORE_PAUSE;
     }
 
     fn commit_chore(&mut self, is_listing: bool) -> rusqlite::Result<()> {
