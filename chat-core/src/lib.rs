@@ -14,6 +14,7 @@ pub mod date_time;
 pub mod features;
 pub mod id;
 pub mod jid;
+pub mod mls;
 pub mod ns;
 pub mod sasl;
 pub mod session;
