@@ -206,6 +206,7 @@ impl Access {
         };
         let device = self.devices.remove(at);
         writes.push(self.removal(&device.key()));
+        writes.push(Write::RemoveKeyPackages { account: self.account, device: device.id });
         true
     }
 

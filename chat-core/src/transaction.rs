@@ -6,9 +6,14 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::access::DeviceId;
 use crate::features::upload_slots::SlotAnswer;
 use crate::id::{MessageId, Ticket};
 use crate::jid::AccountId;
+use crate::mls::{
+    ClaimedKeyPackage, KeyPackageClaim, KeyPackageRef, KeyPackageStock, LeafName, NewKeyPackage,
+    parts::PartsChange,
+};
 
 /// Writes that become durable together, or not at all. Storage commits transactions in the order
 /// of their tickets.
@@ -144,6 +149,41 @@ pub enum Write {
         /// The node's name.
         node: Box<str>,
     },
+    /// Puts key packages of a device into its stock, and removes the oldest single-use ones above
+    /// [`crate::mls::claim::STOCK_MAX`]. A last resort takes the place of the one before. One
+    /// whose reference is known is passed over.
+    PutKeyPackages {
+        /// Whose.
+        owner: LeafName,
+        /// What was checked.
+        packages: Vec<NewKeyPackage>,
+    },
+    /// Removes a device's key packages, and forgets which of them were given out.
+    RemoveKeyPackages {
+        /// Whose.
+        account: AccountId,
+        /// Of which device.
+        device: DeviceId,
+    },
+    /// Changes the parts of a followed group (RFC 9420).
+    ChangeGroup {
+        /// The id under which its room's records are kept.
+        owner: AccountId,
+        /// Parts that come and go.
+        change: PartsChange,
+    },
+    /// Removes all parts of a followed group.
+    RemoveGroup {
+        /// The id under which its room's records are kept.
+        owner: AccountId,
+    },
+    /// Forgets that these key packages were given out to an account: it has used them.
+    UseKeyPackages {
+        /// To whom they were given.
+        claimant: AccountId,
+        /// Which.
+        references: Vec<KeyPackageRef>,
+    },
 }
 
 /// A message as it enters the archives.
@@ -202,7 +242,8 @@ pub struct Item {
     pub payload: Bytes,
 }
 
-/// A question to the storage. It is answered from what is committed.
+/// A question to the storage. It is answered from what is committed. One kind changes what is
+/// stored, and is answered once that is committed: [`Query::ClaimKeyPackages`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// An account's whole small state. Answer: [`Answer::Account`].
@@ -244,6 +285,22 @@ pub enum Query {
     },
     /// Accounts by their numbers in E.164. Answer: [`Answer::Numbers`].
     Numbers(Vec<Box<str>>),
+    /// Takes key packages out of the stock of each device, the last resort excepted, and notes to
+    /// whom they are given. No two claims get the same one. Answer: [`Answer::KeyPackages`].
+    ClaimKeyPackages(KeyPackageClaim),
+    /// All parts of a followed group, by the id under which its room's records are kept. Answer:
+    /// [`Answer::Group`].
+    Group(AccountId),
+    /// What a device has in stock. Answer: [`Answer::Stock`].
+    KeyPackageStock(LeafName),
+    /// Which of these key packages were given out to an account and not used yet. Answer:
+    /// [`Answer::GivenOut`].
+    GivenOut {
+        /// To whom.
+        claimant: AccountId,
+        /// Those in question.
+        references: Vec<KeyPackageRef>,
+    },
 }
 
 /// A page of an archive (XEP-0313 with XEP-0059).
@@ -288,6 +345,14 @@ pub enum Answer {
     Items(Vec<Item>),
     /// To [`Query::Numbers`]: those that have an account.
     Numbers(Vec<(Box<str>, AccountId)>),
+    /// To [`Query::ClaimKeyPackages`], by target and device.
+    KeyPackages(Vec<ClaimedKeyPackage>),
+    /// To [`Query::KeyPackageStock`].
+    Stock(KeyPackageStock),
+    /// To [`Query::Group`], by number; none where there is no such group.
+    Group(Vec<(u64, Bytes)>),
+    /// To [`Query::GivenOut`].
+    GivenOut(Vec<KeyPackageRef>),
     /// To [`crate::chat::Outward::RequestSlot`], and not from storage.
     Slot(SlotAnswer),
 }

@@ -41,6 +41,7 @@ impl Bench {
                     self.records.push(Record { feature: FEATURE.into(), key, value });
                 }
                 Write::Remove { key, .. } => self.records.retain(|record| record.key != key),
+                Write::RemoveKeyPackages { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -19,11 +19,13 @@ pub mod client_state;
 pub mod contact_lookup;
 mod data_form;
 mod delete_for_me;
+pub mod device_lists;
 pub mod discovery;
 mod displayed_sync;
 pub(crate) mod ephemeral;
 pub mod external_services;
 pub mod handled;
+pub mod key_packages;
 pub mod messages;
 pub mod negative_priority;
 pub mod number_change;
@@ -79,6 +81,8 @@ pub const FEATURES: &[Feature] = &[
     push::FEATURE,
     web_push::FEATURE,
     client_access::FEATURE,
+    key_packages::FEATURE,
+    device_lists::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
@@ -94,6 +98,10 @@ pub struct State {
     pub direct: negative_priority::Direct,
     /// XEP-0198.
     pub handled: handled::Handled,
+    /// The devices for which the account's key vouches.
+    pub device_list: Option<device_lists::StoredList>,
+    /// Key packages of others.
+    pub claims: key_packages::Claims,
     /// Look-ups by number.
     pub lookup: contact_lookup::Lookup,
     /// XEP-0163.

@@ -1,7 +1,9 @@
 //! A storage in memory: the plainest reading of what the core may ask.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::key_packages::KeyPackages;
 use bytes::Bytes;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
@@ -15,6 +17,9 @@ use chat_core::transaction::{
 #[derive(Clone, Default)]
 pub struct Disk {
     accounts: BTreeMap<AccountId, Stored>,
+    groups: BTreeMap<AccountId, BTreeMap<u64, Bytes>>,
+    /// A question changes it: a claim.
+    key_packages: RefCell<KeyPackages>,
     messages: BTreeMap<MessageId, Message>,
     /// Commits fail while this is set.
     pub fails: bool,
@@ -82,6 +87,7 @@ impl Disk {
             }
             Write::DeleteAccount { account } => {
                 self.accounts.remove(&account);
+                self.key_packages.get_mut().remove_all(account);
                 self.forget(|entry, _| entry.account == account);
             }
             Write::SetNumber { account, number } => self.of(account)?.number = number,
@@ -109,6 +115,7 @@ impl Disk {
             Write::RemoveConversation { account, peer, until } => self
                 .forget(|entry, id| entry.account == account && entry.peer == peer && id <= until),
             Write::RemoveExpired { until_unix_ms } => {
+                self.key_packages.get_mut().remove_ended(until_unix_ms / 1000);
                 self.messages.retain(|_, message| {
                     message.expires_unix_ms.is_none_or(|expires| expires > until_unix_ms)
                 });
@@ -133,6 +140,22 @@ impl Disk {
             }
             Write::RemoveItems { account, node } => {
                 self.of(account)?.items.remove(&node);
+            }
+            Write::PutKeyPackages { owner, packages } => {
+                self.of(owner.account)?;
+                self.key_packages.get_mut().put(&owner, packages);
+            }
+            Write::RemoveKeyPackages { account, device } => {
+                self.key_packages.get_mut().remove(account, &device);
+            }
+            Write::ChangeGroup { owner, change } => {
+                let parts = self.groups.entry(owner).or_default();
+                parts.extend(change.put);
+                parts.retain(|number, _| !change.remove.contains(number));
+            }
+            Write::RemoveGroup { owner } => drop(self.groups.remove(&owner)),
+            Write::UseKeyPackages { claimant, references } => {
+                self.key_packages.get_mut().use_up(claimant, &references);
             }
         }
         Ok(())
@@ -187,6 +210,17 @@ impl Disk {
                     numbers.contains(&number).then_some((number, *id))
                 });
                 Answer::Numbers(found.collect())
+            }
+            Query::ClaimKeyPackages(claim) => {
+                Answer::KeyPackages(self.key_packages.borrow_mut().claim(claim))
+            }
+            Query::KeyPackageStock(owner) => Answer::Stock(self.key_packages.borrow().stock(owner)),
+            Query::Group(owner) => {
+                let parts = self.groups.get(owner).cloned().unwrap_or_default();
+                Answer::Group(parts.into_iter().collect())
+            }
+            Query::GivenOut { claimant, references } => {
+                Answer::GivenOut(self.key_packages.borrow().given_out(*claimant, references))
             }
         })
     }

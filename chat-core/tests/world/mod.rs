@@ -5,6 +5,7 @@
 
 mod disk;
 pub mod examples;
+mod key_packages;
 mod pattern;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +18,7 @@ use chat_core::id::{QueryId, StreamId, Ticket};
 use chat_core::jid::{AccountId, Jid};
 use chat_core::sasl::{Credential, CredentialIndex, Credentials, Mechanism, TokenWish};
 use chat_core::stanza::Stanza;
-use chat_core::stream::{Inline, Login, Ready, SessionRequest};
+use chat_core::stream::{Bind2, Inline, Login, Ready, SessionRequest, UserAgent};
 use chat_core::time::Now;
 use chat_core::transaction::{Query, Transaction, Write};
 use chat_core::xml::{Element, Limits};
@@ -121,6 +122,21 @@ impl World {
     /// Logs in with requests inside (XEP-0388).
     pub fn connect_inline(&mut self, name: &str, inline: Inline) -> StreamId {
         self.log_in(name, SessionRequest::Inline(inline))
+    }
+
+    /// Logs in as a device that names itself by its resource, and becomes available.
+    pub fn come_as_device(&mut self, name: &str) -> StreamId {
+        let (_, device) = name.split_once('/').unwrap();
+        let agent = UserAgent { id: Some(device.to_owned()), ..UserAgent::default() };
+        let bind = Bind2::default();
+        let stream = self.log_in_as(name, |login| {
+            login.user_agent = Some(agent);
+            login.request =
+                SessionRequest::Inline(Inline { bind: Some(bind), ..Inline::default() });
+        });
+        self.send(name, "<presence/>");
+        self.clear(name);
+        stream
     }
 
     fn log_in(&mut self, name: &str, request: SessionRequest) -> StreamId {

@@ -11,6 +11,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "accounts and messages", sql: FIRST },
     Migration { name: "listing in steps", sql: SECOND },
     Migration { name: "sizes of archives", sql: THIRD },
+    Migration { name: "key packages and groups", sql: MLS },
 ];
 
 /// Numbers of 64 bits without order (streams, digests) are kept as the signed ones of equal bits.
@@ -131,4 +132,40 @@ ALTER TABLE archive ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;     -- of the s
 UPDATE archive SET bytes = (SELECT length(stanza) FROM message WHERE message.id = archive.id);
 UPDATE account SET archived =
     (SELECT ifnull(sum(bytes), 0) FROM archive WHERE archive.account = account.id);
+";
+
+const MLS: &str = "
+CREATE TABLE key_package (
+    place INTEGER PRIMARY KEY,   -- rises with each upload
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    device TEXT NOT NULL,
+    is_last_resort INTEGER NOT NULL,
+    ends INTEGER NOT NULL,       -- seconds since 1970
+    reference BLOB NOT NULL,
+    package BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX key_package_reference ON key_package (reference);
+CREATE INDEX key_package_device ON key_package (account, device, is_last_resort);
+CREATE INDEX key_package_ends ON key_package (ends);
+
+-- Which account may use which key package, until it has.
+CREATE TABLE given_key_package (
+    reference BLOB NOT NULL,
+    claimant INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    account INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    device TEXT NOT NULL,
+    ends INTEGER NOT NULL,
+    PRIMARY KEY (reference, claimant)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX given_key_package_claimant ON given_key_package (claimant);
+CREATE INDEX given_key_package_device ON given_key_package (account, device);
+CREATE INDEX given_key_package_ends ON given_key_package (ends);
+
+-- A followed group, in parts of which a commit changes few. The owner is its room.
+CREATE TABLE group_part (
+    owner INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    part BLOB NOT NULL,
+    PRIMARY KEY (owner, number)
+) STRICT;
 ";

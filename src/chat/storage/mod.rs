@@ -10,8 +10,10 @@ mod archive;
 mod backup;
 mod conversations;
 mod error;
+mod groups;
 mod items;
 mod keeper;
+mod key_packages;
 mod listing;
 mod location;
 mod messages;
@@ -125,7 +127,11 @@ impl Storage {
     /// Has a transaction committed after those before it. Waits while too many wait.
     pub fn commit(&self, transaction: Transaction) {
         self.metrics.transactions_waiting.inc();
-        let sent = self.orders.as_ref().map(|orders| orders.send(Order::Commit(transaction)));
+        self.order(Order::Commit(transaction));
+    }
+
+    fn order(&self, order: Order) {
+        let sent = self.orders.as_ref().map(|orders| orders.send(order));
         // The writer ends before the channel only by a panic.
         assert!(matches!(sent, Some(Ok(()))), "the chats' writer has ended");
     }
@@ -137,13 +143,20 @@ impl Storage {
     }
 
     /// Has a question answered from what is committed. Waits while too many wait. `answer` runs
-    /// on a reader's thread and must not wait for the one that asks.
+    /// on a thread of the storage and must not wait for the one that asks.
     pub fn ask(
         &self,
         query: Query,
         answer: impl FnOnce(Result<Answer, StorageError>) + Send + 'static,
     ) {
-        self.readers.ask(move |reader| answer(guarded(reader, |reader| reader.answer(&query))));
+        match query {
+            // It changes what is stored.
+            Query::ClaimKeyPackages(claim) => self.order(Order::Claim(claim, Box::new(answer))),
+            query => {
+                self.readers
+                    .ask(move |reader| answer(guarded(reader, |reader| reader.answer(&query))));
+            }
+        }
     }
 
     /// Has something read on a reader's thread. Waits while too many wait.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::failed;
 use super::numbers::{Account, Bits, Message, unix_ms};
 use super::tail::Tail;
-use super::{OpenError, archive, items, schema};
+use super::{OpenError, archive, groups, items, key_packages, schema};
 
 /// How far back an account's archive is looked through for what it sent: a millisecond.
 const SENT_LOOKED_AT_MAX: u32 = 8192;
@@ -199,6 +199,15 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
         }
         .map(Answer::Items),
         Query::Numbers(numbers) => Ok(Answer::Numbers(by_numbers(connection, numbers)?)),
+        // A connection that reads is refused by SQLite: the writer answers these.
+        Query::ClaimKeyPackages(claim) => {
+            key_packages::claim(connection, claim).map(Answer::KeyPackages)
+        }
+        Query::KeyPackageStock(owner) => key_packages::stock(connection, owner).map(Answer::Stock),
+        Query::Group(owner) => groups::parts(connection, *owner).map(Answer::Group),
+        Query::GivenOut { claimant, references } => {
+            key_packages::given_out(connection, *claimant, references).map(Answer::GivenOut)
+        }
     }
 }
 

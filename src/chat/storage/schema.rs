@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::OpenError;
 use super::migrations::{MIGRATIONS, Migration};
+use super::{OpenError, key_packages};
 
 /// How long a connection waits for another's lock. Only recovery and the end of a log take one.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -112,7 +112,8 @@ pub(super) fn check_version(path: &Path, connection: &Connection) -> Result<u32,
 /// Makes it known that what clients know of the past may not be so.
 pub(super) fn renew_incarnation(connection: &Connection) -> rusqlite::Result<()> {
     let renew = "UPDATE meta SET value = abs(random() / 2) WHERE name = 'incarnation'";
-    connection.execute(renew, []).map(drop)
+    connection.execute(renew, [])?;
+    key_packages::void(connection)
 }
 
 fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {

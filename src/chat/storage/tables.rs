@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use chat_core::mls::{ClaimedKeyPackage, KeyPackageClaim};
 use chat_core::transaction::{NewMessage, StorageError, Write};
 use rusqlite::Connection;
 
@@ -12,7 +13,7 @@ use super::listing::Round;
 use super::numbers::Bits;
 use super::removal::{self, Step};
 use super::tail::Tail;
-use super::{Start, accounts, items, messages, schema};
+use super::{Start, accounts, groups, items, key_packages, messages, schema};
 
 /// Messages in the tail before a round of listing begins. Longer tails write fewer pages a message;
 /// writer and readers keep the tail's rows without their stanzas in memory.
@@ -130,6 +131,14 @@ impl Tables {
     }
 
     /// Lists the whole tail.
+    /// Takes key packages out of stock, in a transaction of its own.
+    pub fn claim(&mut self, claim: &KeyPackageClaim) -> rusqlite::Result<Vec<ClaimedKeyPackage>> {
+        self.begin()?;
+        let claimed = key_packages::claim(&self.connection, claim)?;
+        self.commit()?;
+        Ok(claimed)
+    }
+
     pub fn settle(&mut self) -> rusqlite::Result<()> {
         while self.tail.len() > 0 {
             self.entries_due = usize::MAX;
@@ -223,6 +232,17 @@ impl Tables {
                 items::remove(connection, *account, node, id)
             }
             Write::RemoveItems { account, node } => items::remove_all(connection, *account, node),
+            Write::PutKeyPackages { owner, packages } => {
+                key_packages::put(connection, owner, packages)
+            }
+            Write::RemoveKeyPackages { account, device } => {
+                key_packages::remove(connection, *account, device)
+            }
+            Write::ChangeGroup { owner, change } => groups::change(connection, *owner, change),
+            Write::RemoveGroup { owner } => groups::remove(connection, *owner),
+            Write::UseKeyPackages { claimant, references } => {
+                key_packages::use_up(connection, *claimant, references)
+            }
         }
     }
 
@@ -248,6 +268,7 @@ impl Tables {
     }
 
     fn begin_expiring(&mut self, until_unix_ms: u64) -> Result<(), WriteError> {
+        key_packages::remove_ended(&self.connection, until_unix_ms / 1000)?;
         if removal::is_any_expired(&self.connection, until_unix_ms)? {
             self.settle()?;
             let until_unix_ms = self.expired_unix_ms.unwrap_or(0).max(until_unix_ms);

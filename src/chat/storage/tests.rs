@@ -2,6 +2,8 @@
 
 mod answers;
 mod backup;
+mod groups;
+mod key_packages;
 mod migrations;
 mod model;
 mod paging;

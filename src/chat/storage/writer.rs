@@ -5,7 +5,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use chat_core::id::Ticket;
-use chat_core::transaction::{StorageError, Transaction};
+use chat_core::mls::KeyPackageClaim;
+use chat_core::transaction::{Answer, StorageError, Transaction};
 
 use super::error::{WriteError, failed, is_corruption};
 use super::metrics::StorageMetrics;
@@ -35,12 +36,17 @@ pub struct Committed {
 /// What the thread is told.
 pub(super) enum Order {
     Commit(Transaction),
+    /// Key packages are taken out of stock, and given once that is on disk.
+    Claim(KeyPackageClaim, GiveAnswer),
     /// The keeper has copied most of the log; the rest shall follow, so that it begins anew.
     FinishLog,
     /// A drill: the thread panics.
     #[cfg(test)]
     Drill,
 }
+
+/// Told what came of a claim.
+pub(super) type GiveAnswer = Box<dyn FnOnce(Result<Answer, StorageError>) + Send>;
 
 /// Told of each batch, in order.
 pub(super) type Report = Box<dyn FnMut(Vec<Committed>) + Send>;
@@ -53,6 +59,8 @@ pub(super) struct Writer {
     next_chore: Instant,
     /// What the commit under way is made of.
     batch: Vec<Transaction>,
+    /// Claims that came meanwhile: they follow in commits of their own.
+    claims: Vec<(KeyPackageClaim, GiveAnswer)>,
     /// The newest transaction that failed, and on which others may build.
     failed: Ticket,
 }
@@ -78,8 +86,8 @@ enum Condition {
 impl Writer {
     pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
         let (condition, failed) = (Condition::Sound, Ticket(0));
-        let (next_chore, batch) = (Instant::now(), Vec::new());
-        Self { tables, report, metrics, condition, next_chore, batch, failed }
+        let (next_chore, batch, claims) = (Instant::now(), Vec::new(), Vec::new());
+        Self { tables, report, metrics, condition, next_chore, batch, claims, failed }
     }
 
     /// Returns when the channel is closed and what waited in it is committed. A panic fails what
@@ -110,6 +118,7 @@ impl Writer {
         };
         match order {
             Ok(Order::Commit(first)) => self.commit(first, orders),
+            Ok(Order::Claim(claim, give)) => self.claim(&claim, give),
             Ok(Order::FinishLog) => self.finish_log(),
             #[cfg(test)]
             Ok(Order::Drill) => panic!("a drill"),
@@ -147,6 +156,9 @@ impl Writer {
         let committed = tickets.zip(outcomes);
         let committed = committed.map(|(ticket, outcome)| Committed { ticket, outcome });
         (self.report)(committed.collect());
+        for (claim, give) in std::mem::take(&mut self.claims) {
+            self.claim(&claim, give);
+        }
     }
 
     /// Whatever was under way when the thread panicked has failed.
@@ -188,6 +200,7 @@ impl Writer {
             if at < BATCH_TRANSACTIONS_MAX && begun.elapsed() < BATCH_AGE_MAX {
                 match orders.try_recv() {
                     Ok(Order::Commit(transaction)) => self.batch.push(transaction),
+                    Ok(Order::Claim(claim, give)) => self.claims.push((claim, give)),
                     Ok(Order::FinishLog) => is_log_full = true,
                     #[cfg(test)]
                     Ok(Order::Drill) => panic!("a drill"),
@@ -208,6 +221,15 @@ impl Writer {
             self.finish_log();
         }
         Ok(outcomes)
+    }
+
+    /// Takes key packages out of stock, in a commit of their own: claims are rare.
+    fn claim(&mut self, claim: &KeyPackageClaim, give: GiveAnswer) {
+        let claimed = self.become_sound().and_then(|()| {
+            let claimed = self.tables.claim(claim);
+            claimed.map_err(|error| self.fail(&error))
+        });
+        give(claimed.map(Answer::KeyPackages));
     }
 
     /// Begins the batch once more, such that what is refused does not touch the others.
