@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
-use crate::context::{Asked, Context, Effect, Effects, Question, Route};
+use crate::context::{Asked, Context, Effect, Effects, Entity, Question, Route, Then};
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
 use crate::features::number_change::{self, NumberChange};
 use crate::features::reporting::Reported;
@@ -23,7 +23,8 @@ use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
 use crate::features::{archive, handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
-use crate::jid::AccountId;
+use crate::jid::{AccountId, RoomId};
+use crate::rooms::{self, Order, Room, RoomContext};
 use crate::sasl::Credentials;
 use crate::stanza::Stanza;
 use crate::stream::{Login, Ready, StreamErrorCondition};
@@ -39,7 +40,7 @@ mod login;
 mod management;
 mod routing;
 
-pub(crate) use dispatch::refuse;
+pub(crate) use dispatch::{check_iq, refuse};
 pub(crate) use ending::end_session;
 pub(crate) use management::forget_device;
 
@@ -223,10 +224,11 @@ pub enum Outward {
 pub struct Chat {
     config: Config,
     accounts: HashMap<AccountId, Box<Account>>,
-    /// Accounts whose state has been asked for, and who waits for it.
-    loading: HashMap<AccountId, Loading>,
-    loads: HashMap<QueryId, AccountId>,
-    /// Who waited for accounts whose fate is known now, and goes on.
+    rooms: HashMap<RoomId, Box<Room>>,
+    /// Accounts and rooms whose state has been asked for, and who waits for it.
+    loading: HashMap<Entity, Loading>,
+    loads: HashMap<QueryId, Entity>,
+    /// Who waited for accounts and rooms whose fate is known now, and goes on.
     arrived: VecDeque<Arrived>,
     streams: HashMap<StreamId, Stream>,
     questions: HashMap<QueryId, Question>,
@@ -236,7 +238,7 @@ pub struct Chat {
     committed: Ticket,
     next_ticket: Ticket,
     effects: Effects,
-    touched: SmallVec<[AccountId; 4]>,
+    touched: SmallVec<[Entity; 4]>,
     /// When expired messages are next removed, by [`Now::elapsed_ms`].
     remove_expired_at_ms: u64,
 }
@@ -244,7 +246,7 @@ pub struct Chat {
 /// A stream that has logged in.
 struct Stream {
     account: AccountId,
-    /// The account that its next stanza waits for, and the stanzas behind that one.
+    /// The stanza that waits for an account or a room, and those behind that one.
     parked: Option<Box<Parked>>,
 }
 
@@ -254,19 +256,22 @@ struct Parked {
     is_closed: Option<bool>,
 }
 
-/// Who waits for an account, in order.
+/// Who waits for an account or a room, in order.
 #[derive(Default)]
 struct Loading {
     logins: Vec<(StreamId, Box<Login>)>,
     streams: Vec<StreamId>,
     routes: Vec<Route>,
     commands: Vec<(u64, Command)>,
+    orders: Vec<Order>,
+    /// The state has changed since it was asked for.
+    is_stale: bool,
 }
 
 /// A transaction under way, and whose state it changed.
 struct Pending {
     ticket: Ticket,
-    accounts: SmallVec<[AccountId; 4]>,
+    entities: SmallVec<[Entity; 4]>,
     command: Option<u64>,
 }
 
@@ -277,6 +282,7 @@ impl Chat {
         Chat {
             config,
             accounts: HashMap::new(),
+            rooms: HashMap::new(),
             loading: HashMap::new(),
             loads: HashMap::new(),
             arrived: VecDeque::new(),
@@ -293,6 +299,8 @@ impl Chat {
                 writes: Vec::new(),
                 sends: Vec::new(),
                 routes: VecDeque::new(),
+                orders: VecDeque::new(),
+                changed_unseen: Vec::new(),
                 questions: Vec::new(),
                 next_query: QueryId(1),
                 capabilities: Default::default(),
@@ -331,13 +339,13 @@ impl Chat {
         self.ready.pop_front()
     }
 
-    /// After a panic in [`Self::handle_input`]: what the input did is forgotten, the accounts that
-    /// it touched are dropped, their streams end, and all others go on.
+    /// After a panic in [`Self::handle_input`]: what the input did is forgotten, the accounts and
+    /// rooms that it touched are dropped, their streams end, and all others go on.
     pub fn recover(&mut self) {
         self.effects.forget();
         let touched = std::mem::take(&mut self.touched);
-        for account in touched {
-            self.drop_account(account, StreamErrorCondition::InternalServerError);
+        for entity in touched {
+            self.drop_entity(entity);
         }
     }
 
@@ -349,6 +357,11 @@ impl Chat {
     /// Accounts in memory.
     pub fn accounts(&self) -> usize {
         self.accounts.len()
+    }
+
+    /// Rooms in memory.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
     }
 
     /// Transactions that are not committed yet.
@@ -364,9 +377,7 @@ impl Chat {
         id: AccountId,
         work: impl FnOnce(&mut Context<'_>) -> T,
     ) -> Option<T> {
-        if !self.touched.contains(&id) {
-            self.touched.push(id);
-        }
+        self.touch(Entity::Account(id));
         let mut account = self.accounts.remove(&id)?;
         let mut ctx = Context {
             now,
@@ -379,9 +390,41 @@ impl Chat {
         Some(done)
     }
 
+    /// Runs `work` in an active room, with the accounts beside it. The room is out of the map
+    /// meanwhile, so that a panic takes it along.
+    fn in_room<T>(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        work: impl FnOnce(&mut RoomContext<'_>) -> T,
+    ) -> Option<T> {
+        self.touch(Entity::Room(id));
+        let mut room = self.rooms.remove(&id)?;
+        room.used_ms = now.elapsed_ms;
+        let mut ctx = RoomContext {
+            now,
+            config: &self.config,
+            room: &mut room,
+            accounts: &mut self.accounts,
+            touched: &mut self.touched,
+            effects: &mut self.effects,
+        };
+        let done = work(&mut ctx);
+        self.rooms.insert(id, room);
+        Some(done)
+    }
+
+    /// Notes that this input concerns an account or a room.
+    fn touch(&mut self, entity: Entity) {
+        if !self.touched.contains(&entity) {
+            self.touched.push(entity);
+        }
+    }
+
     /// Ends an input: routes what it sent, makes its transaction, and lets its outputs go or wait.
     fn finish(&mut self, now: Now, command: Option<u64>) {
         self.deliver_routes(now);
+        self.note_stale();
         let touched = std::mem::take(&mut self.touched);
         let mut ticket = Ticket(0);
         if !self.effects.writes.is_empty() || command.is_some() {
@@ -390,12 +433,12 @@ impl Chat {
             let writes = std::mem::take(&mut self.effects.writes);
             let settled = self.committed;
             self.ready.push_back(Output::Commit(Transaction { ticket, settled, writes }));
-            for id in &touched {
-                if let Some(account) = self.accounts.get_mut(id) {
-                    account.last_ticket = ticket;
+            for entity in &touched {
+                if let Some(last_ticket) = self.last_ticket_of_entity(*entity) {
+                    *last_ticket = ticket;
                 }
             }
-            self.pending.push_back(Pending { ticket, accounts: touched, command });
+            self.pending.push_back(Pending { ticket, entities: touched, command });
         }
         self.let_go(ticket);
         self.ask_questions();
@@ -427,6 +470,15 @@ impl Chat {
         account.map_or(Ticket(0), |account| account.last_ticket)
     }
 
+    fn last_ticket_of_entity(&mut self, entity: Entity) -> Option<&mut Ticket> {
+        match entity {
+            Entity::Account(id) => {
+                self.accounts.get_mut(&id).map(|account| &mut account.last_ticket)
+            }
+            Entity::Room(id) => self.rooms.get_mut(&id).map(|room| &mut room.last_ticket),
+        }
+    }
+
     /// Lets an output go behind the commit of a ticket.
     fn hold(&mut self, after: Ticket, output: Output) {
         if after <= self.committed {
@@ -441,10 +493,8 @@ impl Chat {
 
     fn ask_questions(&mut self) {
         for question in std::mem::take(&mut self.effects.questions) {
-            let after = self
-                .accounts
-                .get(&question.account)
-                .map_or(Ticket(0), |account| account.last_ticket);
+            let after = self.last_ticket_of_entity(question.then.entity());
+            let after = after.map_or(Ticket(0), |last_ticket| *last_ticket);
             let output = match &question.asked {
                 Asked::Storage(query) => Output::Ask { id: question.id, query: query.clone() },
                 Asked::Outside(outward) => Output::Outward(outward.clone()),
@@ -461,7 +511,14 @@ impl Chat {
         if question.stream.is_some_and(|stream| !self.streams.contains_key(&stream)) {
             return;
         }
-        self.in_account(now, question.account, |ctx| (question.then)(ctx, answer));
+        match question.then {
+            Then::InAccount(account, then) => {
+                self.in_account(now, account, |ctx| then(ctx, answer));
+            }
+            Then::InRoom(room, then) => {
+                self.in_room(now, room, |ctx| then(ctx, answer));
+            }
+        }
         self.finish(now, None);
     }
 
@@ -476,8 +533,8 @@ impl Chat {
             // Questions stay: others may wait for an account that this one did not change.
             self.held
                 .retain(|(after, output)| *after != ticket || matches!(output, Output::Ask { .. }));
-            for account in pending.accounts {
-                self.drop_account(account, StreamErrorCondition::InternalServerError);
+            for entity in pending.entities {
+                self.drop_entity(entity);
             }
         }
         while self.held.front().is_some_and(|(after, _)| *after <= ticket) {
@@ -495,7 +552,7 @@ impl Chat {
                 return self.end_push(now, id, account, &endpoint);
             }
             Command::Panic { account } => {
-                self.touched.push(account);
+                self.touch(Entity::Account(account));
                 panic!("drill in {account}");
             }
         };
@@ -503,10 +560,16 @@ impl Chat {
             writes.iter().for_each(|write| account.take_over(write));
         }
         let condition = ending::log_out_condition(account, &writes);
-        self.effects.writes.extend(writes);
-        if !self.touched.contains(&account) {
-            self.touched.push(account);
+        if writes.iter().any(|write| matches!(write, Write::DeleteAccount { .. })) {
+            // Its rooms go on without it.
+            let left = self.in_account(now, account, rooms::leave_all);
+            if left.is_none() {
+                let command = Command::Write { account, writes, log_out };
+                return self.await_account(account, id, command);
+            }
         }
+        self.effects.writes.extend(writes);
+        self.touch(Entity::Account(account));
         self.finish(now, Some(id));
         if log_out {
             self.drop_account(account, condition);
@@ -553,13 +616,18 @@ impl Chat {
             self.finish(now, None);
         }
         let committed = self.committed;
-        let asking: HashSet<AccountId> =
-            self.questions.values().map(|question| question.account).collect();
+        let asking: HashSet<Entity> =
+            self.questions.values().map(|question| question.then.entity()).collect();
         self.accounts.retain(|id, account| {
             !account.sessions.is_empty()
                 || account.last_ticket > committed
                 || now.elapsed_ms < account.used_ms + IDLE_ACCOUNT_MS
-                || asking.contains(id)
+                || asking.contains(&Entity::Account(*id))
+        });
+        self.rooms.retain(|id, room| {
+            room.last_ticket > committed
+                || now.elapsed_ms < room.used_ms + IDLE_ACCOUNT_MS
+                || asking.contains(&Entity::Room(*id))
         });
     }
 }
@@ -568,6 +636,7 @@ impl std::fmt::Debug for Chat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Chat")
             .field("accounts", &self.accounts.len())
+            .field("rooms", &self.rooms.len())
             .field("streams", &self.streams.len())
             .field("uncommitted", &self.pending.len())
             .finish_non_exhaustive()

@@ -9,6 +9,9 @@ use crate::sasl::ServerSecret;
 pub struct Config {
     /// The domain of all accounts' JIDs.
     pub domain: Jid,
+    /// The address of the service that has the rooms: `groups.` before the domain. There are no
+    /// rooms without it.
+    pub groups: Option<Jid>,
     /// What devices' tokens are derived from; without it devices get none.
     pub server_secret: Option<ServerSecret>,
     /// The addresses of XEP-0157, as URIs.
@@ -31,7 +34,9 @@ pub struct Config {
 impl Config {
     /// Defaults for a domain.
     pub fn new(domain: Jid) -> Config {
+        let groups = format!("{GROUPS_LABEL}.{}", domain.domain());
         Config {
+            groups: Jid::from_parts(None, &groups, None).ok(),
             domain,
             server_secret: None,
             abuse_contacts: Vec::new(),
@@ -43,8 +48,14 @@ impl Config {
             retraction_within_ms: None,
         }
     }
+
+    /// The address is a room's, or that of the service that has them.
+    pub fn is_of_groups(&self, jid: &Jid) -> bool {
+        self.groups.as_ref().is_some_and(|groups| groups.domain() == jid.domain())
+    }
 }
 
+const GROUPS_LABEL: &str = "groups";
 /// Bound resources of one account.
 pub const SESSIONS_MAX: usize = 32;
 /// Stanzas of one stream that wait for an account to be loaded.

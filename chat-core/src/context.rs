@@ -10,7 +10,8 @@ use crate::account::Account;
 use crate::chat::{Closing, Outward};
 use crate::config::Config;
 use crate::id::{MessageId, QueryId, StreamId};
-use crate::jid::{AccountId, Jid};
+use crate::jid::{AccountId, Jid, RoomId};
+use crate::rooms::{Order, RoomContext};
 use crate::session::Session;
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Ready, StreamErrorCondition};
@@ -37,17 +38,28 @@ pub(crate) struct Effects {
     pub(crate) writes: Vec<Write>,
     pub(crate) sends: Vec<Effect>,
     pub(crate) routes: std::collections::VecDeque<Route>,
+    pub(crate) orders: std::collections::VecDeque<Order>,
+    /// Accounts that are not in memory, whose records this input changes all the same.
+    pub(crate) changed_unseen: Vec<AccountId>,
     pub(crate) questions: Vec<Question>,
     pub(crate) next_query: QueryId,
     pub(crate) capabilities: crate::features::capabilities::Known,
 }
 
 impl Effects {
+    /// The id for a message that is accepted now.
+    pub(crate) fn next_message_id(&mut self, now: Now) -> MessageId {
+        self.newest = MessageId::next(self.newest, now.unix_ms);
+        self.newest
+    }
+
     /// Forgets what an input that panicked wanted to do.
     pub(crate) fn forget(&mut self) {
         self.writes.clear();
         self.sends.clear();
         self.routes.clear();
+        self.orders.clear();
+        self.changed_unseen.clear();
         self.questions.clear();
     }
 }
@@ -96,15 +108,38 @@ pub struct Outgoing {
 }
 
 type Continue = Box<dyn FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send>;
+type ContinueInRoom = Box<dyn FnOnce(&mut RoomContext<'_>, Result<Answer, StorageError>) + Send>;
 
 /// A query with what follows on its answer.
 pub(crate) struct Question {
     pub(crate) id: QueryId,
-    pub(crate) account: AccountId,
     pub(crate) asked: Asked,
     /// The stream without which nobody wants the answer.
     pub(crate) stream: Option<StreamId>,
-    pub(crate) then: Continue,
+    pub(crate) then: Then,
+}
+
+/// Where a question's answer is taken.
+pub(crate) enum Then {
+    InAccount(AccountId, Continue),
+    InRoom(RoomId, ContinueInRoom),
+}
+
+impl Then {
+    /// Who waits for the answer.
+    pub(crate) fn entity(&self) -> Entity {
+        match self {
+            Then::InAccount(account, _) => Entity::Account(*account),
+            Then::InRoom(room, _) => Entity::Room(*room),
+        }
+    }
+}
+
+/// What has state in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Entity {
+    Account(AccountId),
+    Room(RoomId),
 }
 
 /// Whom a question goes to.
@@ -124,7 +159,36 @@ pub struct Request {
     pub id: Box<str>,
 }
 
+impl Request {
+    /// The IQ that answers it.
+    pub(crate) fn answer(&self, answer: Result<Option<Element>, StanzaError>) -> Element {
+        let mut iq = Element::new("iq", crate::ns::CLIENT).with_attr("id", &*self.id);
+        if let Some(from) = &self.to {
+            iq.set_attr("from", from.to_string());
+        }
+        iq.set_attr("to", self.from.to_string());
+        match answer {
+            Ok(payload) => {
+                iq.set_attr("type", "result");
+                if let Some(payload) = payload {
+                    iq.push(payload);
+                }
+            }
+            Err(error) => {
+                iq.set_attr("type", "error");
+                iq.push(error.to_element());
+            }
+        }
+        iq
+    }
+}
+
 impl Context<'_> {
+    /// Has a room do something, behind what this input does here.
+    pub(crate) fn order(&mut self, order: Order) {
+        self.effects.orders.push_back(order);
+    }
+
     /// Puts a record of the account.
     pub fn put(&mut self, feature: &'static str, key: &str, value: &Element) {
         let value = value.to_bytes("");
@@ -151,8 +215,7 @@ impl Context<'_> {
 
     /// The id for a message that is accepted now.
     pub fn next_message_id(&mut self) -> MessageId {
-        self.effects.newest = MessageId::next(self.effects.newest, self.now.unix_ms);
-        self.effects.newest
+        self.effects.next_message_id(self.now)
     }
 
     /// 64 bits that nobody can guess.
@@ -280,29 +343,13 @@ impl Context<'_> {
     ) {
         let id = self.effects.next_query;
         self.effects.next_query = QueryId(id.0 + 1);
-        let (account, asked) = (self.account.id, asked(id));
-        self.effects.questions.push(Question { id, account, asked, stream, then });
+        let (then, asked) = (Then::InAccount(self.account.id, then), asked(id));
+        self.effects.questions.push(Question { id, asked, stream, then });
     }
 
     /// Answers an IQ.
     pub fn answer(&mut self, request: &Request, answer: Result<Option<Element>, StanzaError>) {
-        let mut iq = Element::new("iq", crate::ns::CLIENT).with_attr("id", &*request.id);
-        if let Some(from) = &request.to {
-            iq.set_attr("from", from.to_string());
-        }
-        iq.set_attr("to", request.from.to_string());
-        match answer {
-            Ok(payload) => {
-                iq.set_attr("type", "result");
-                if let Some(payload) = payload {
-                    iq.push(payload);
-                }
-            }
-            Err(error) => {
-                iq.set_attr("type", "error");
-                iq.push(error.to_element());
-            }
-        }
+        let iq = request.answer(answer);
         if self.account.jid.is_bare_of(&request.from) {
             let resource = request.from.resource().unwrap_or_default().to_owned();
             self.send_element(&resource, &iq);
@@ -313,7 +360,13 @@ impl Context<'_> {
     }
 }
 
-fn send_to(session: &mut Session, bytes: Bytes, message: Option<MessageId>, effects: &mut Effects) {
+/// Sends to a session. `message` is the stored message that the bytes carry.
+pub(crate) fn send_to(
+    session: &mut Session,
+    bytes: Bytes,
+    message: Option<MessageId>,
+    effects: &mut Effects,
+) {
     if let Some(id) = message {
         session.sent = session.sent.max(id);
     }

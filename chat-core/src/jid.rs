@@ -2,6 +2,7 @@
 
 mod account_id;
 mod prepare;
+mod room_id;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 pub use account_id::{AccountId, AccountIdError};
+pub use room_id::RoomId;
 
 /// A prepared address, bare or full.
 ///

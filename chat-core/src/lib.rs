@@ -16,6 +16,7 @@ pub mod id;
 pub mod jid;
 pub mod mls;
 pub mod ns;
+pub mod rooms;
 pub mod sasl;
 pub mod session;
 pub mod stanza;

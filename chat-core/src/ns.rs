@@ -222,7 +222,7 @@ namespaces! {
     /// XEP-0461 Message Replies.
     REPLY = "urn:xmpp:reply:0";
     /// XEP-0463 MUC Affiliations Versioning.
-    MUC_AFFILIATIONS = "urn:xmpp:muc:affiliations:0";
+    MUC_AFFILIATIONS = "urn:xmpp:muc:affiliations:1";
     /// XEP-0466 Ephemeral Messages.
     EPHEMERAL = "urn:xmpp:ephemeral:0";
     /// XEP-0469 Bookmark Pinning.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::access::{DeviceId, Entrance};
 use crate::features::archive::Reading;
 use crate::id::{MessageId, StreamId};
-use crate::jid::Jid;
+use crate::jid::{Jid, RoomId};
 use crate::stream_management::Management;
 
 /// A device's session.
@@ -25,6 +25,8 @@ pub struct Session {
     pub is_interested: bool,
     /// XEP-0280 is on.
     pub has_carbons: bool,
+    /// `urn:whimbrel:groups:0`: it gets the messages of the account's rooms without joining them.
+    pub takes_groups: bool,
     /// XEP-0352: nobody looks at it.
     pub is_inactive: bool,
     /// XEP-0198, once enabled.
@@ -85,8 +87,21 @@ pub struct Extra {
     pub device: Option<DeviceId>,
     /// XEP-0313: questions that wait.
     pub(crate) reading: Reading,
+    /// XEP-0045: the rooms that this session has joined.
+    pub joined: Vec<Joined>,
     /// XEP-0386: the client software, as it names itself.
     pub software: Option<Box<str>>,
+}
+
+/// A room that a session has joined (XEP-0045 7.2).
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// Which.
+    pub room: RoomId,
+    /// What it shows in the room, serialised, without what the room adds.
+    pub presence: Bytes,
+    /// What the room has sent while its history was looked for.
+    pub waiting: Option<Vec<Bytes>>,
 }
 
 impl Session {
@@ -100,6 +115,7 @@ impl Session {
             presence: None,
             is_interested: false,
             has_carbons: false,
+            takes_groups: false,
             is_inactive: false,
             management: None,
             sent: received,
@@ -137,6 +153,16 @@ impl Session {
     /// Its rarer state, made where it does not exist yet.
     pub fn extra_mut(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// It has joined this room (XEP-0045).
+    pub fn has_joined(&self, room: RoomId) -> bool {
+        self.joined(room).is_some()
+    }
+
+    /// Its presence in a room that it has joined.
+    pub fn joined(&self, room: RoomId) -> Option<&Joined> {
+        self.extra.as_ref()?.joined.iter().find(|joined| joined.room == room)
     }
 
     /// The device has this message and all that it was sent before.

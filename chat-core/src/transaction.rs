@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::access::DeviceId;
 use crate::features::upload_slots::SlotAnswer;
 use crate::id::{MessageId, Ticket};
-use crate::jid::AccountId;
+use crate::jid::{AccountId, RoomId};
 use crate::mls::{
     ClaimedKeyPackage, KeyPackageClaim, KeyPackageRef, KeyPackageStock, LeafName, NewKeyPackage,
     parts::PartsChange,
@@ -47,6 +47,14 @@ pub enum Write {
         /// Whose.
         account: AccountId,
     },
+    /// A new room, without records. Its records and its log belong to [`RoomId::owner`]. Fails
+    /// where an account or a room with this id exists.
+    CreateRoom {
+        /// Its permanent id.
+        room: RoomId,
+        /// Milliseconds since 1970.
+        created_unix_ms: u64,
+    },
     /// Gives an account this number, or none. Fails where another account has it.
     SetNumber {
         /// Whose.
@@ -56,6 +64,18 @@ pub enum Write {
     },
     /// Puts a record in the place of the one with the same key.
     Put {
+        /// Whose.
+        account: AccountId,
+        /// The feature that owns the record.
+        feature: &'static str,
+        /// Its name within the feature.
+        key: Box<str>,
+        /// An XML element, serialised.
+        value: Bytes,
+    },
+    /// Puts a record like [`Write::Put`]; where there is no such account, nothing is done. A room
+    /// writes so to its members, who may be gone.
+    PutForOther {
         /// Whose.
         account: AccountId,
         /// The feature that owns the record.
@@ -248,6 +268,8 @@ pub struct Item {
 pub enum Query {
     /// An account's whole small state. Answer: [`Answer::Account`].
     Account(AccountId),
+    /// A room's whole small state. Answer: [`Answer::Room`].
+    Room(RoomId),
     /// A page of an archive. Answer: [`Answer::Archive`].
     Archive(ArchiveQuery),
     /// A message of a conversation by its origin-id or id attribute, the newest that has it.
@@ -301,6 +323,55 @@ pub enum Query {
         /// Those in question.
         references: Vec<KeyPackageRef>,
     },
+    /// Which of these accounts exist and have none of the records that are named. Answer:
+    /// [`Answer::Accounts`].
+    Without {
+        /// Those in question.
+        accounts: Vec<AccountId>,
+        /// The feature that owns the records.
+        feature: &'static str,
+        /// Their keys.
+        keys: Vec<Box<str>>,
+    },
+    /// Which of these accounts have a record of a feature. Answer: [`Answer::Accounts`].
+    With {
+        /// Those in question.
+        accounts: Vec<AccountId>,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// What a device has not received. Answer: [`Answer::Waiting`].
+    Waiting(WaitingQuery),
+}
+
+/// A page of what came to an account and to the rooms it is in, in one order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitingQuery {
+    /// Whose archive; of it only messages received, not sent, and also those that are hidden.
+    pub account: AccountId,
+    /// Of the account's archive only the conversation with this bare JID.
+    pub peer: Option<Box<str>>,
+    /// Only messages newer than this one.
+    pub after: MessageId,
+    /// Only messages older than this one.
+    pub before: Option<MessageId>,
+    /// The parts of rooms' logs that are looked at.
+    pub spans: Vec<Span>,
+    /// How many messages at most.
+    pub messages_max: u32,
+    /// Milliseconds since 1970: messages that ended before are left out.
+    pub now_unix_ms: u64,
+}
+
+/// A part of a room's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Whose log.
+    pub room: RoomId,
+    /// Only messages newer than this one.
+    pub since: MessageId,
+    /// The last message; none where there is no end.
+    pub until: Option<MessageId>,
 }
 
 /// A page of an archive (XEP-0313 with XEP-0059).
@@ -335,6 +406,8 @@ pub struct ArchiveQuery {
 pub enum Answer {
     /// To [`Query::Account`]; `None` where there is no such account.
     Account(Option<Box<StoredAccount>>),
+    /// To [`Query::Room`]; `None` where there is no such room.
+    Room(Option<Box<StoredRoom>>),
     /// To [`Query::Archive`] and [`Query::MessageByOrigin`].
     Archive(ArchivePage),
     /// To [`Query::Handled`]; `None` where the stream stored nothing.
@@ -353,6 +426,10 @@ pub enum Answer {
     Group(Vec<(u64, Bytes)>),
     /// To [`Query::GivenOut`].
     GivenOut(Vec<KeyPackageRef>),
+    /// To [`Query::Without`] and [`Query::With`], in the order of the question.
+    Accounts(Vec<AccountId>),
+    /// To [`Query::Waiting`].
+    Waiting(WaitingPage),
     /// To [`crate::chat::Outward::RequestSlot`], and not from storage.
     Slot(SlotAnswer),
 }
@@ -377,7 +454,29 @@ pub struct StoredAccount {
     pub archived_bytes: u64,
 }
 
-/// One record of an account.
+/// A room's small state.
+#[derive(Debug, Default, PartialEq)]
+pub struct StoredRoom {
+    /// Milliseconds since 1970.
+    pub created_unix_ms: u64,
+    /// All records, by feature and key.
+    pub records: Vec<Record>,
+    /// As in [`StoredAccount::recent_origins`], of what is in its log.
+    pub recent_origins: Vec<u64>,
+    /// The newest message in its log.
+    pub newest: MessageId,
+}
+
+/// Messages of an account and of rooms, oldest first.
+#[derive(Debug, Default, PartialEq)]
+pub struct WaitingPage {
+    /// The messages, with the room whose log has them.
+    pub messages: Vec<(Option<RoomId>, StoredMessage)>,
+    /// No other waits.
+    pub is_complete: bool,
+}
+
+/// One record of an account or of a room.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// The feature that owns it.

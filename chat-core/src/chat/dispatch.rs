@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::loading::Absent;
 use super::{Chat, Closing, login, management};
-use crate::context::{Context, Request, Route};
+use crate::config::Config;
+use crate::context::{Context, Entity, Request, Route};
 use crate::features::{
     self, Action, At, Iq, Reply, blocking, capabilities, contact_lookup, messages, presence,
 };
 use crate::id::StreamId;
-use crate::jid::{AccountId, Jid};
+use crate::jid::{AccountId, Jid, RoomId};
+use crate::rooms;
 use crate::stanza::{Kind, Stanza, StanzaError};
 use crate::stream::StreamErrorCondition;
 use crate::time::Now;
@@ -22,7 +24,7 @@ impl Chat {
         }
     }
 
-    /// Handles an element, or has it wait for the account that it is addressed to.
+    /// Handles an element, or has it wait for the account or room that it is addressed to.
     pub(super) fn run(
         &mut self,
         now: Now,
@@ -31,8 +33,8 @@ impl Chat {
         absent: Option<&Absent>,
     ) {
         let Some(own) = self.streams.get(&stream).map(|link| link.account) else { return };
-        if let Some(needed) = self.account_needed(own, &element)
-            && absent.is_none_or(|absent| absent.account != needed)
+        if let Some(needed) = self.needed(own, &element)
+            && absent.is_none_or(|absent| absent.entity != needed)
         {
             return self.park(stream, element, needed);
         }
@@ -46,16 +48,26 @@ impl Chat {
         self.finish(now, None);
     }
 
-    /// The account that must be active before this element is handled.
-    fn account_needed(&self, own: AccountId, element: &Stanza) -> Option<AccountId> {
+    /// The account or room that must be active before this element is handled.
+    fn needed(&self, own: AccountId, element: &Stanza) -> Option<Entity> {
         if !self.accounts.contains_key(&own) {
-            return Some(own);
+            return Some(Entity::Account(own));
         }
-        let to = element.to()?;
-        let addressed =
-            (to.domain() == self.config.domain.domain()).then(|| AccountId::of(to)).flatten()?;
-        (addressed != own && !self.accounts.contains_key(&addressed)).then_some(addressed)
+        match entity_of(&self.config, element.to()?)? {
+            Entity::Account(id) if self.accounts.contains_key(&id) => None,
+            Entity::Room(id) if self.rooms.contains_key(&id) => None,
+            absent => Some(absent),
+        }
     }
+}
+
+/// The account or room whose address this is.
+fn entity_of(config: &Config, to: &Jid) -> Option<Entity> {
+    if config.is_of_groups(to) {
+        return RoomId::of(to).map(Entity::Room);
+    }
+    let is_ours = to.domain() == config.domain.domain();
+    is_ours.then(|| AccountId::of(to)).flatten().map(Entity::Account)
 }
 
 /// Handles an element in its sender's account.
@@ -93,11 +105,13 @@ fn take_stanza(
         return Err(StanzaError::jid_malformed());
     }
     let to = stanza.to().cloned();
-    if let Some(absent) = absent
-        && to.as_ref().and_then(AccountId::of) == Some(absent.account)
-        && stanza.kind() != Kind::Presence
-    {
-        return Err(absent.error.clone());
+    let entity = to.as_ref().and_then(|to| entity_of(ctx.config, to));
+    let absent = absent.filter(|absent| Some(absent.entity) == entity).map(|absent| &absent.error);
+    if let (Some(to), Some(Entity::Room(_))) = (&to, entity) {
+        return rooms::send(ctx, from, to, stanza, absent);
+    }
+    if let Some(error) = absent.filter(|_| stanza.kind() != Kind::Presence) {
+        return Err(error.clone());
     }
     if let Some(to) = &to {
         blocking::check_leaving(ctx, to)?;
@@ -125,6 +139,7 @@ fn take_iq(
     let at = match &to {
         None => At::Own,
         Some(to) if *to == ctx.account.jid => At::Own,
+        Some(to) if ctx.config.groups.as_ref() == Some(to) => At::Groups,
         Some(to)
             if to.is_bare()
                 && to.local().is_none()
@@ -171,7 +186,7 @@ pub(super) fn answer_iq(
 }
 
 /// RFC 6120 8.2.3: an IQ has an id, and a request has one child. `None` for a result or an error.
-fn check_iq(stanza: &Stanza) -> Result<Option<Action>, StanzaError> {
+pub(crate) fn check_iq(stanza: &Stanza) -> Result<Option<Action>, StanzaError> {
     let action = match stanza.type_() {
         Some("get") => Action::Get,
         Some("set") => Action::Set,

@@ -1,7 +1,7 @@
 //! Streams end; their sessions wait to be resumed, or end too.
 
 use super::{Chat, Closing, Output};
-use crate::context::Context;
+use crate::context::{Context, Entity};
 use crate::features::presence;
 use crate::id::StreamId;
 use crate::jid::AccountId;
@@ -39,10 +39,21 @@ impl Chat {
         self.ready.push_back(Output::Close { stream, closing: Closing::Error(condition) });
     }
 
+    /// Forgets a state that no longer is what storage holds.
+    pub(super) fn drop_entity(&mut self, entity: Entity) {
+        match entity {
+            Entity::Account(id) => self.drop_account(id, StreamErrorCondition::InternalServerError),
+            Entity::Room(id) => {
+                self.rooms.remove(&id);
+                self.questions.retain(|_, question| question.then.entity() != entity);
+            }
+        }
+    }
+
     /// Forgets an account's state, which no longer is what storage holds, and ends its streams.
     pub(super) fn drop_account(&mut self, id: AccountId, condition: StreamErrorCondition) {
         self.accounts.remove(&id);
-        self.questions.retain(|_, question| question.account != id);
+        self.questions.retain(|_, question| question.then.entity() != Entity::Account(id));
         let ready = &mut self.ready;
         self.streams.retain(|stream, link| {
             if link.account == id {

@@ -1,4 +1,4 @@
-//! Accounts become active: their state is asked for, and who needs it waits in order.
+//! Accounts and rooms become active: their state is asked for, and who needs it waits in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,32 +6,33 @@ use std::sync::Arc;
 use super::{Chat, Command, Loading, Output, Parked};
 use crate::account::Account;
 use crate::config::{PARKED_MAX, ROUTES_MAX};
-use crate::context::Route;
+use crate::context::{Entity, Route};
 use crate::features;
 use crate::id::{QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
+use crate::rooms::{Order, Room};
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Login, StreamErrorCondition};
 use crate::time::Now;
 use crate::transaction::{Answer, Query, StorageError};
 
-/// Who waited for an account that is there now, or is not to be had.
+/// Who waited for an account or a room that is there now, or is not to be had.
 pub(super) struct Arrived {
     absent: Option<Absent>,
     logins: VecDeque<(StreamId, Box<Login>)>,
     streams: VecDeque<StreamId>,
 }
 
-/// An account that could not be loaded, and what who addresses it is told.
+/// An account or a room that could not be loaded, and what who addresses it is told.
 #[derive(Clone)]
 pub(super) struct Absent {
-    pub(super) account: AccountId,
+    pub(super) entity: Entity,
     pub(super) error: StanzaError,
 }
 
 impl Chat {
-    /// Has a stream's element wait for an account.
-    pub(super) fn park(&mut self, stream: StreamId, element: Arc<Stanza>, needed: AccountId) {
+    /// Has a stream's element wait for an account or a room.
+    pub(super) fn park(&mut self, stream: StreamId, element: Arc<Stanza>, needed: Entity) {
         let Some(link) = self.streams.get_mut(&stream) else { return };
         link.parked.get_or_insert_default().elements.push_front(element);
         self.load(needed).streams.push(stream);
@@ -56,19 +57,19 @@ impl Chat {
 
     /// Has a login wait for its account.
     pub(super) fn await_login(&mut self, stream: StreamId, login: Box<Login>) {
-        self.load(login.account).logins.push((stream, login));
+        self.load(Entity::Account(login.account)).logins.push((stream, login));
     }
 
     /// Has a command wait for its account.
     pub(super) fn await_account(&mut self, account: AccountId, id: u64, command: Command) {
         self.touched.clear();
-        self.load(account).commands.push((id, command));
+        self.load(Entity::Account(account)).commands.push((id, command));
     }
 
-    /// Has a stanza wait for its account.
+    /// Has a stanza wait for its account or room.
     pub(super) fn route_when_loaded(
         &mut self,
-        id: AccountId,
+        id: Entity,
         route: &Route,
     ) -> Result<(), StanzaError> {
         let waiting = &mut self.load(id).routes;
@@ -79,20 +80,48 @@ impl Chat {
         Ok(())
     }
 
-    fn load(&mut self, id: AccountId) -> &mut Loading {
+    /// Has an order wait for its room. Gives it back where too many wait.
+    pub(super) fn order_when_loaded(&mut self, order: Order) -> Option<Order> {
+        let waiting = &mut self.load(Entity::Room(order.room)).orders;
+        if waiting.len() == ROUTES_MAX {
+            return Some(order);
+        }
+        waiting.push(order);
+        None
+    }
+
+    fn load(&mut self, id: Entity) -> &mut Loading {
         if !self.loading.contains_key(&id) {
-            let query = self.effects.next_query;
-            self.effects.next_query = QueryId(query.0 + 1);
-            self.loads.insert(query, id);
-            // Storage answers from what is committed, and the account may have been dropped with
-            // changes under way.
-            let newest = Ticket(self.next_ticket.0 - 1);
-            self.hold(newest, Output::Ask { id: query, query: Query::Account(id) });
+            self.ask_for_state(id);
         }
         self.loading.entry(id).or_default()
     }
 
-    /// An account's state is there, or is not to be had.
+    fn ask_for_state(&mut self, id: Entity) {
+        let query = self.effects.next_query;
+        self.effects.next_query = QueryId(query.0 + 1);
+        self.loads.insert(query, id);
+        // Storage answers from what is committed, and the state may have been dropped with
+        // changes under way.
+        let newest = Ticket(self.next_ticket.0 - 1);
+        let asked = match id {
+            Entity::Account(id) => Query::Account(id),
+            Entity::Room(id) => Query::Room(id),
+        };
+        self.hold(newest, Output::Ask { id: query, query: asked });
+    }
+
+    /// Accounts that are being loaded, and were changed by their rooms meanwhile, are asked for
+    /// again.
+    pub(super) fn note_stale(&mut self) {
+        for account in std::mem::take(&mut self.effects.changed_unseen) {
+            if let Some(loading) = self.loading.get_mut(&Entity::Account(account)) {
+                loading.is_stale = true;
+            }
+        }
+    }
+
+    /// An account's or a room's state is there, or is not to be had.
     pub(super) fn finish_loading(
         &mut self,
         now: Now,
@@ -100,37 +129,81 @@ impl Chat {
         answer: Result<Answer, StorageError>,
     ) {
         let Some(id) = self.loads.remove(&query) else { return };
+        let loading = self.loading.get_mut(&id);
+        if loading.is_some_and(|loading| std::mem::take(&mut loading.is_stale)) {
+            return self.ask_for_state(id);
+        }
         let waiting = self.loading.remove(&id).unwrap_or_default();
-        let absent = match answer {
-            Ok(Answer::Account(Some(stored))) => {
-                let mut account = Account::load(id, &self.config.domain, *stored);
-                account.used_ms = now.elapsed_ms;
-                self.accounts.insert(id, Box::new(account));
-                None
-            }
-            Ok(_) => Some(StanzaError::service_unavailable()),
-            Err(_) => Some(StanzaError::internal_server_error()),
-        };
-        let absent = absent.map(|error| Absent { account: id, error });
+        let absent = self.take_state(now, id, answer).err();
+        let absent = absent.map(|error| Absent { entity: id, error });
         if absent.is_none() {
-            self.in_account(now, id, features::activate);
+            if let Entity::Account(id) = id {
+                self.in_account(now, id, features::activate);
+            }
             self.effects.routes.extend(waiting.routes);
-            self.finish(now, None);
-        }
-        for (id, command) in waiting.commands {
-            match &absent {
-                None => self.carry_out(now, id, command),
-                Some(absent) => {
-                    let result = Err(StorageError::NoAccount { account: absent.account });
-                    self.ready.push_back(Output::Done { id, result });
-                }
+            self.effects.orders.extend(waiting.orders);
+        } else {
+            for order in waiting.orders {
+                self.refuse_order(now, &order);
             }
         }
+        self.finish(now, None);
+        self.let_commands_go(now, id, waiting.commands, absent.is_some());
         let (logins, streams) = (waiting.logins.into(), waiting.streams.into());
         self.arrived.push_back(Arrived { absent, logins, streams });
     }
 
-    /// Lets those go on who waited for an account. A panic of one leaves the others waiting here
+    fn let_commands_go(
+        &mut self,
+        now: Now,
+        entity: Entity,
+        commands: Vec<(u64, Command)>,
+        is_absent: bool,
+    ) {
+        let Entity::Account(account) = entity else { return };
+        for (id, command) in commands {
+            if is_absent {
+                let result = Err(StorageError::NoAccount { account });
+                self.ready.push_back(Output::Done { id, result });
+            } else {
+                self.carry_out(now, id, command);
+            }
+        }
+    }
+
+    fn take_state(
+        &mut self,
+        now: Now,
+        id: Entity,
+        answer: Result<Answer, StorageError>,
+    ) -> Result<(), StanzaError> {
+        let answer = answer.map_err(|_| StanzaError::internal_server_error())?;
+        match (id, answer) {
+            (Entity::Account(id), Answer::Account(Some(stored))) => {
+                let mut account = Account::load(id, &self.config.domain, *stored);
+                account.used_ms = now.elapsed_ms;
+                if account.state.rooms.is_any() {
+                    // What its rooms have is not newer than what anybody has, and may not be
+                    // stored yet.
+                    account.newest = self.effects.newest;
+                    account.last_ticket = Ticket(self.next_ticket.0 - 1);
+                }
+                self.accounts.insert(id, Box::new(account));
+                Ok(())
+            }
+            (Entity::Room(id), Answer::Room(Some(stored))) => {
+                let room = Room::load(id, &self.config, *stored);
+                let mut room = room.ok_or_else(StanzaError::internal_server_error)?;
+                room.used_ms = now.elapsed_ms;
+                self.rooms.insert(id, Box::new(room));
+                Ok(())
+            }
+            (Entity::Account(_), _) => Err(StanzaError::service_unavailable()),
+            (Entity::Room(_), _) => Err(StanzaError::item_not_found()),
+        }
+    }
+
+    /// Lets those go on who waited for an account or a room. A panic of one leaves the others waiting here
     /// for the next input.
     pub(super) fn let_arrive(&mut self, now: Now) {
         while let Some(arrived) = self.arrived.front_mut() {

@@ -116,6 +116,7 @@ fn bind_inline(
         return Ready { children, ..Ready::default() };
     };
     session.has_carbons = bind.carbons;
+    session.takes_groups = bind.groups;
     session.is_inactive = bind.is_inactive;
     if let Some(device) = agent.id.as_deref().and_then(|id| id.parse().ok()) {
         session.extra_mut().device = Some(device);

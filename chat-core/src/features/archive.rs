@@ -9,11 +9,12 @@ use super::{Action, At, Feature, Iq, Reply, Row};
 use crate::context::{Context, Request};
 use crate::date_time;
 use crate::id::{MessageId, StreamId};
-use crate::jid::Jid;
+use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::session::Session;
 use crate::stanza::{MessageType, Stanza, StanzaError};
 use crate::stream_management::UNACKNOWLEDGED_BYTES_MAX;
+use crate::time::Now;
 use crate::transaction::{Answer, ArchivePage, ArchiveQuery, Query, StorageError, StoredMessage};
 use crate::xml::Element;
 
@@ -32,8 +33,12 @@ pub(super) const FEATURE: Feature = Feature {
 /// The message is part of the conversation, not of the moment (XEP-0313 5.1.1, XEP-0334).
 pub(crate) fn is_stored(stanza: &Stanza) -> bool {
     let has_type = matches!(stanza.message_type(), MessageType::Chat | MessageType::Normal);
-    if !has_type || stanza.has("no-store", ns::HINTS) || stanza.has("no-permanent-store", ns::HINTS)
-    {
+    has_type && is_kept(stanza)
+}
+
+/// What the message holds is worth keeping, and its sender lets it be kept.
+pub(crate) fn is_kept(stanza: &Stanza) -> bool {
+    if stanza.has("no-store", ns::HINTS) || stanza.has("no-permanent-store", ns::HINTS) {
         return false;
     }
     stanza.has("store", ns::HINTS) || KEPT.iter().any(|(name, ns)| stanza.has(name, ns))
@@ -42,14 +47,15 @@ pub(crate) fn is_stored(stanza: &Stanza) -> bool {
 /// `<query/>`: the messages of a page, then the IQ's result.
 fn read(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = Asked::parse(&iq.payload)?;
-    let query = asked.query(ctx)?;
+    let query = asked.query(ctx.account.id, ctx.now)?;
     let newest = ctx.account.newest;
     let may_hide = archive_preferences::may_hide(ctx);
     let Some(session) = ctx.account.session_mut(iq.resource()) else { return Ok(Reply::Later) };
     if session.presence.is_none() && asked.reaches_end() {
         // A client that reads the archive before it is available has its own way to catch up;
-        // only what comes after its last question is replayed to it, and what it is not shown.
-        match may_hide {
+        // only what comes after its last question is replayed to it, and what it is not shown:
+        // what is hidden from it, and what is in its rooms' logs.
+        match may_hide || session.takes_groups {
             true => session.has_read = newest,
             false => session.skip_to(newest),
         }
@@ -149,7 +155,7 @@ fn take_page(
 
 /// What a client asks for.
 #[derive(Debug)]
-struct Asked {
+pub(crate) struct Asked {
     query_id: Option<String>,
     with: Option<Jid>,
     start_ms: Option<u64>,
@@ -162,7 +168,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn parse(query: &Element) -> Result<Asked, StanzaError> {
+    pub(crate) fn parse(query: &Element) -> Result<Asked, StanzaError> {
         let form = query.child("x", ns::DATA_FORMS);
         let form = form.map(|form| Form::read(form, ns::MAM)).transpose()?.unwrap_or_default();
         if form.names().any(|name| !FIELDS.contains(&name)) {
@@ -192,7 +198,13 @@ impl Asked {
             && self.page.max != Some(0)
     }
 
-    fn query(&self, ctx: &Context<'_>) -> Result<ArchiveQuery, StanzaError> {
+    /// Only one correspondent's messages are asked for.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.with.is_some()
+    }
+
+    /// The question to the storage, of whatever archive.
+    pub(crate) fn query(&self, account: AccountId, now: Now) -> Result<ArchiveQuery, StanzaError> {
         let page_after = self.page.after.as_deref().map(message_id).transpose()?;
         let page_before = self.page.before.as_deref().filter(|before| !before.is_empty());
         let page_before = page_before.map(message_id).transpose()?;
@@ -201,7 +213,7 @@ impl Asked {
         let end = self.end_ms.map(|ms| MessageId::at(ms + 1));
         let before = [self.before_id, page_before, end].into_iter().flatten().min();
         Ok(ArchiveQuery {
-            account: ctx.account.id,
+            account,
             peer: self.with.as_ref().map(|with| with.bare_str().into()),
             incoming_only: false,
             with_hidden: false,
@@ -211,14 +223,35 @@ impl Asked {
             from_end: self.page.before.is_some(),
             messages_max: self.page.max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
             count: true,
-            now_unix_ms: ctx.now.unix_ms,
+            now_unix_ms: now.unix_ms,
         })
     }
 
-    fn answer(&self, ctx: &mut Context<'_>, request: &Request, mut page: ArchivePage) {
+    fn answer(&self, ctx: &mut Context<'_>, request: &Request, page: ArchivePage) {
+        let resource = request.from.resource().unwrap_or_default().to_owned();
+        match self.select(page) {
+            Ok((messages, fin)) => {
+                for message in &messages {
+                    let bytes = self.result(&ctx.account.jid, message, &request.from);
+                    ctx.send(&resource, bytes, None);
+                }
+                ctx.answer(request, Ok(Some(fin)));
+            }
+            Err(error) => ctx.answer(request, Err(error)),
+        }
+    }
+
+    /// The messages of a page that are sent, and what is said of the page.
+    ///
+    /// # Errors
+    /// `item-not-found` where a message that was named is not there.
+    pub(crate) fn select(
+        &self,
+        mut page: ArchivePage,
+    ) -> Result<(Vec<StoredMessage>, Element), StanzaError> {
         let asked = self.ids.as_ref().map_or(0, Vec::len);
         if asked > page.messages.len() && page.is_complete {
-            return ctx.answer(request, Err(StanzaError::item_not_found()));
+            return Err(StanzaError::item_not_found());
         }
         self.cut(&mut page);
         let id = |message: Option<&StoredMessage>| message.map(|message| message.id.to_string());
@@ -229,16 +262,11 @@ impl Asked {
         if self.is_flipped {
             page.messages.reverse();
         }
-        let resource = request.from.resource().unwrap_or_default().to_owned();
-        for message in &page.messages {
-            let bytes = self.result(ctx, message, &request.from);
-            ctx.send(&resource, bytes, None);
-        }
         let mut fin = Element::new("fin", ns::MAM).with_child(set);
         if page.is_complete {
             fin.set_attr("complete", "true");
         }
-        ctx.answer(request, Ok(Some(fin)));
+        Ok((page.messages, fin))
     }
 
     /// Takes from a page what is too much at once, at its far end. One message is never too much.
@@ -269,13 +297,14 @@ impl Asked {
         other == Some(with)
     }
 
-    fn result(&self, ctx: &Context<'_>, message: &StoredMessage, to: &Jid) -> bytes::Bytes {
+    /// A message of the archive of `own`, as a client gets it.
+    pub(crate) fn result(&self, own: &Jid, message: &StoredMessage, to: &Jid) -> bytes::Bytes {
         let mut out = Vec::with_capacity(message.stanza.len() + 384);
         let mut attr = |before: &str, value: &str| {
             out.extend_from_slice(before.as_bytes());
             crate::xml::escape_attr(value, &mut out);
         };
-        attr("<message from='", ctx.account.jid.as_str());
+        attr("<message from='", own.as_str());
         attr("' to='", to.as_str());
         attr("'><result xmlns='urn:xmpp:mam:2' id='", &message.id.to_string());
         if let Some(query_id) = &self.query_id {
@@ -295,6 +324,11 @@ impl Asked {
 
 /// The form that a query may carry.
 fn describe(_: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
+    Ok(Reply::Result(Some(form())))
+}
+
+/// The form as it is shown.
+pub(crate) fn form() -> Element {
     let form = data_form::form("form", ns::MAM)
         .with_child(data_form::empty_field("with", "jid-single"))
         .with_child(data_form::empty_field("start", "text-single"))
@@ -302,34 +336,42 @@ fn describe(_: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
         .with_child(data_form::empty_field("before-id", "text-single"))
         .with_child(data_form::empty_field("after-id", "text-single"))
         .with_child(data_form::empty_field("ids", "list-multi"));
-    Ok(Reply::Result(Some(Element::new("query", ns::MAM).with_child(form))))
+    Element::new("query", ns::MAM).with_child(form)
 }
 
 /// `<metadata/>`: the archive's first and last message.
 fn bounds(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    let first = ends(ctx, false);
+    let first = end_of(ctx.account.id, ctx.now, false);
     let request = iq.request.clone();
     ctx.ask(Query::Archive(first), move |ctx, first| {
-        let last = ends(ctx, true);
+        let last = end_of(ctx.account.id, ctx.now, true);
         ctx.ask(Query::Archive(last), move |ctx, last| {
-            let (Ok(Answer::Archive(first)), Ok(Answer::Archive(last))) = (first, last) else {
-                return ctx.answer(&request, Err(StanzaError::internal_server_error()));
-            };
-            let mut metadata = Element::new("metadata", ns::MAM);
-            for (name, page) in [("start", first), ("end", last)] {
-                if let Some(message) = page.messages.first() {
-                    metadata.push(end(name, message.id));
-                }
-            }
-            ctx.answer(&request, Ok(Some(metadata)));
+            ctx.answer(&request, metadata(first, last).map(Some));
         });
     });
     Ok(Reply::Later)
 }
 
-fn ends(ctx: &Context<'_>, from_end: bool) -> ArchiveQuery {
+type Answered = Result<Answer, StorageError>;
+
+/// What is said of an archive whose first and last message were asked for.
+pub(crate) fn metadata(first: Answered, last: Answered) -> Result<Element, StanzaError> {
+    let (Ok(Answer::Archive(first)), Ok(Answer::Archive(last))) = (first, last) else {
+        return Err(StanzaError::internal_server_error());
+    };
+    let mut metadata = Element::new("metadata", ns::MAM);
+    for (name, page) in [("start", first), ("end", last)] {
+        if let Some(message) = page.messages.first() {
+            metadata.push(end(name, message.id));
+        }
+    }
+    Ok(metadata)
+}
+
+/// The question for the first or the last message of an archive.
+pub(crate) fn end_of(account: AccountId, now: Now, from_end: bool) -> ArchiveQuery {
     ArchiveQuery {
-        account: ctx.account.id,
+        account,
         peer: None,
         incoming_only: false,
         with_hidden: false,
@@ -339,7 +381,7 @@ fn ends(ctx: &Context<'_>, from_end: bool) -> ArchiveQuery {
         from_end,
         messages_max: 1,
         count: false,
-        now_unix_ms: ctx.now.unix_ms,
+        now_unix_ms: now.unix_ms,
     }
 }
 

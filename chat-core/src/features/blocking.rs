@@ -65,6 +65,11 @@ pub(crate) fn blocks(record: &Record, jid: &Jid) -> bool {
     *record.feature == *NAME && (*record.key == *jid.bare_str() || *record.key == *jid.domain())
 }
 
+/// Under which records an account blocks this one.
+pub(crate) fn keys_of(jid: &Jid) -> (&'static str, Vec<Box<str>>) {
+    (NAME, vec![jid.bare_str().into(), jid.domain().into()])
+}
+
 fn check_in(ctx: &mut Context<'_>, message: &mut MessageIn<'_>) -> Result<Flow, StanzaError> {
     if !ctx.account.state.blocked.has(message.from) {
         return Ok(Flow::Pass);

@@ -5,6 +5,7 @@ use super::{
     upload_slots, web_push,
 };
 use crate::context::Context;
+use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::StanzaError;
 use crate::xml::Element;
@@ -16,7 +17,7 @@ pub(super) const FEATURE: Feature = Feature {
         info(At::Server, server_info),
         info(At::Own, account_info),
         info(At::Other, account_info),
-        items(At::Server, no_items),
+        items(At::Server, server_items),
         items(At::Own, account_items),
         items(At::Other, account_items),
     ],
@@ -84,9 +85,16 @@ fn check_subscribed(ctx: &Context<'_>, iq: &Iq) -> Result<(), StanzaError> {
     if may_ask { Ok(()) } else { Err(StanzaError::service_unavailable()) }
 }
 
-fn no_items(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+/// The server's other addresses.
+fn server_items(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     check_node(iq)?;
-    Ok(Reply::Result(Some(Element::new("query", ns::DISCO_ITEMS))))
+    let item = |jid: &Jid| {
+        Element::new("item", ns::DISCO_ITEMS)
+            .with_attr("jid", jid.as_str())
+            .with_attr("name", "Groups")
+    };
+    let groups = ctx.config.groups.iter().map(item);
+    Ok(Reply::Result(Some(Element::new("query", ns::DISCO_ITEMS).with_children(groups))))
 }
 
 /// The server has no nodes.

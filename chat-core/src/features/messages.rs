@@ -19,11 +19,12 @@ use crate::context::{Context, Outgoing, Route};
 use crate::id::MessageId;
 use crate::jid::Jid;
 use crate::ns;
+use crate::rooms;
 use crate::session::Session;
 use crate::stanza::{Child, MessageType, Rewrite, Stanza, StanzaError, append_to_rendered};
 use crate::transaction::{
-    Answer, ArchiveEntry, ArchivePage, ArchiveQuery, HIDDEN_PEER, NewMessage, ORIGIN_DEVICE_BITS,
-    Origin, Query, StoredMessage, Write,
+    Answer, ArchiveEntry, HIDDEN_PEER, NewMessage, ORIGIN_DEVICE_BITS, Origin, Query,
+    StoredMessage, WaitingPage, WaitingQuery, Write,
 };
 use crate::xml::Element;
 
@@ -54,7 +55,8 @@ pub(crate) fn send(
         }
     }
     let (is_stored, expires_unix_ms) = (out.is_stored, out.expires_unix_ms);
-    let origin = origin(ctx, from, stanza);
+    let session = ctx.account.session(from.resource().unwrap_or_default());
+    let origin = origin(session, stanza, origin_digest);
     if is_stored {
         if origin.is_unique && ctx.account.knows_origin(origin.digest) {
             // The client did not hear that we have it, and sent it again.
@@ -162,30 +164,27 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
     }
     if session.sent >= newest {
         session.is_behind = false;
-        return;
+        return rooms::prune(ctx);
     }
     session.is_catching_up = true;
-    let after = session.sent;
+    let (after, takes_groups) = (session.sent, session.takes_groups);
     // What the client has read itself comes no second time, but for what it was not shown.
     let read = Some(session.has_read).filter(|read| after < *read);
-    let query = Query::Archive(ArchiveQuery {
+    let spans = if takes_groups { ctx.account.state.rooms.spans_after(after) } else { Vec::new() };
+    let query = Query::Waiting(WaitingQuery {
         account,
         peer: read.map(|_| HIDDEN_PEER.into()),
-        incoming_only: true,
-        with_hidden: true,
-        after: Some(after),
+        after,
         before: read.map(MessageId::following),
-        ids: None,
-        from_end: false,
+        spans,
         messages_max: CATCH_UP_PAGE,
-        count: false,
         now_unix_ms,
     });
     let name = resource.to_owned();
     ctx.ask_in_session(resource, query, move |ctx, answer| {
         let Some(session) = ctx.account.session_mut(&name) else { return };
         session.is_catching_up = false;
-        let Ok(Answer::Archive(page)) = answer else { return };
+        let Ok(Answer::Waiting(page)) = answer else { return };
         match session.sent == after {
             true => replay(ctx, &name, page, read.unwrap_or(newest)),
             // It goes on from elsewhere: its priority changed, or its client read the archive.
@@ -203,8 +202,8 @@ pub(crate) fn catch_up_again(ctx: &mut Context<'_>) {
     }
 }
 
-fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, until: MessageId) {
-    for message in &page.messages {
+fn replay(ctx: &mut Context<'_>, resource: &str, page: WaitingPage, until: MessageId) {
+    for (room, message) in &page.messages {
         let session = ctx.account.session(resource);
         // The rest of the page is asked for again when the client has acknowledged some.
         let Some(session) = session.filter(|session| !session.is_busy()) else { return };
@@ -212,7 +211,17 @@ fn replay(ctx: &mut Context<'_>, resource: &str, page: ArchivePage, until: Messa
             pass_over(ctx, resource, message.id);
             continue;
         }
-        let bytes = delayed(message, &ctx.account.jid, ctx.config.domain.as_str());
+        let bytes = match room {
+            None => delayed(message, &ctx.account.jid, ctx.config.domain.as_str()),
+            Some(room) => match ctx.account.state.rooms.jid_at(*room, message.id) {
+                Some(jid) => rooms::delayed(&message.stanza, message.id, jid),
+                // The account was taken out since the question was asked.
+                None => {
+                    pass_over(ctx, resource, message.id);
+                    continue;
+                }
+            },
+        };
         ctx.send(resource, bytes, Some(message.id));
     }
     let Some(session) = ctx.account.session_mut(resource) else { return };
@@ -276,15 +285,18 @@ fn first_of_digest(bytes: &[u8]) -> u64 {
 /// What a repetition is known by: the origin-id and the device, for two devices may count their
 /// messages alike. A device whose resource we made up comes back under another one; of those, the
 /// same origin-id on the same content is a repetition.
-fn origin(ctx: &Context<'_>, from: &Jid, stanza: &Stanza) -> Origin {
+pub(crate) fn origin(
+    session: Option<&Session>,
+    stanza: &Stanza,
+    name: impl Fn(&str) -> u64,
+) -> Origin {
     let origin_id = stanza.child("origin-id", ns::STANZA_ID);
     let unique = origin_id.as_ref().and_then(|element| element.attr("id"));
     let text = unique.or_else(|| stanza.id());
-    let session = ctx.account.session(from.resource().unwrap_or_default());
     let management = session.and_then(|session| session.management.as_ref());
     let mark = session.and_then(|session| session.mark);
     let mark = || u64::from(mark.unwrap_or_else(|| mark_of(stanza.inner())));
-    let digest = |text| ((origin_digest(text) & !ORIGIN_DEVICE_BITS) | mark()).max(1);
+    let digest = |text| ((name(text) & !ORIGIN_DEVICE_BITS) | mark()).max(1);
     Origin {
         stream: management.map_or(0, |management| management.key()),
         handled: management.map_or(0, |management| management.handled()),

@@ -2,6 +2,7 @@
 
 use crate::context::{Context, Outgoing, Request};
 use crate::jid::Jid;
+use crate::rooms;
 use crate::stanza::{Stanza, StanzaError};
 use crate::transaction::Record;
 use crate::xml::Element;
@@ -17,7 +18,7 @@ pub mod carbons;
 mod client_access;
 pub mod client_state;
 pub mod contact_lookup;
-mod data_form;
+pub(crate) mod data_form;
 mod delete_for_me;
 pub mod device_lists;
 pub mod discovery;
@@ -83,6 +84,7 @@ pub const FEATURES: &[Feature] = &[
     client_access::FEATURE,
     key_packages::FEATURE,
     device_lists::FEATURE,
+    rooms::FEATURE,
 ];
 
 /// What the features keep of an account in memory, each its own.
@@ -114,6 +116,8 @@ pub struct State {
     pub reports: reporting::Reports,
     /// RFC 6121 2.
     pub roster: roster::Roster,
+    /// `urn:whimbrel:groups:0`.
+    pub rooms: rooms::Memberships,
 }
 
 /// What a feature does. Only what it needs is set.
@@ -201,6 +205,8 @@ pub enum At {
     Own,
     /// The server's domain.
     Server,
+    /// The service that has the rooms.
+    Groups,
     /// Another account's bare JID; handled by that account.
     Other,
 }

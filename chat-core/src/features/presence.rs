@@ -167,7 +167,9 @@ fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Arc<Stanza>
     let from = session.jid.clone();
     let gone = stanza.cloned().unwrap_or_else(unavailable);
     for to in directed.unwrap_or_default() {
-        ctx.forward(Route::new(from.clone(), to, gone.clone()));
+        // A room is loaded for it: those who have joined it still see this one there.
+        let must_arrive = ctx.config.is_of_groups(&to);
+        ctx.forward(Route { must_arrive, ..Route::new(from.clone(), to, gone.clone()) });
     }
     if was_available {
         broadcast(ctx, &from, &gone);
@@ -177,16 +179,26 @@ fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Arc<Stanza>
 
 /// RFC 6121 4.6: presence for somebody in particular.
 fn direct(ctx: &mut Context<'_>, from: &Jid, to: Jid, kind: PresenceType, stanza: &Arc<Stanza>) {
-    let is_subscribed = ctx.account.state.roster.is_seen_by(&to);
+    note_directed(ctx, from, &to, Some(kind));
+    ctx.forward(Route::new(from.clone(), to, stanza.clone()));
+}
+
+/// Remembers that a session has shown its presence to an entity beside the roster, or hidden it.
+pub(crate) fn note_directed(
+    ctx: &mut Context<'_>,
+    from: &Jid,
+    to: &Jid,
+    kind: Option<PresenceType>,
+) {
+    let is_subscribed = ctx.account.state.roster.is_seen_by(to);
     if let Some(session) = ctx.account.session_mut(from.resource().unwrap_or_default()) {
         let directed = &mut session.extra_mut().directed;
-        directed.retain(|known| *known != to);
-        let is_new = kind == PresenceType::Available && !is_subscribed;
+        directed.retain(|known| known != to);
+        let is_new = kind == Some(PresenceType::Available) && !is_subscribed;
         if is_new && directed.len() < DIRECTED_MAX {
             directed.push(to.clone());
         }
     }
-    ctx.forward(Route::new(from.clone(), to, stanza.clone()));
 }
 
 /// Tells the contacts who see the user's presence and are not blocked, and the user's own sessions.

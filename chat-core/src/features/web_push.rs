@@ -12,8 +12,9 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use super::{Action, At, Feature, Flow, Iq, MessageIn, Reply, Row, State};
 use crate::chat::Outward;
 use crate::context::Context;
-use crate::jid::AccountId;
+use crate::jid::{AccountId, Jid};
 use crate::ns;
+use crate::rooms;
 use crate::stanza::{MessageType, Stanza, StanzaError};
 use crate::transaction::Write;
 use crate::xml::Element;
@@ -100,6 +101,9 @@ pub(super) fn switch(ctx: &mut Context<'_>, node: Option<&str>, is_enabled: bool
     for (key, record) in &switched {
         ctx.put(NAME, key, record);
     }
+    if is_enabled {
+        rooms::note_pushes(ctx);
+    }
     switched.len()
 }
 
@@ -112,23 +116,33 @@ pub(super) fn describe(ctx: &Context<'_>, query: &mut Element) {
 
 /// Sees a message arrive, and has browsers told where no client takes it now.
 fn look(ctx: &mut Context<'_>, message: &mut MessageIn<'_>) -> Result<Flow, StanzaError> {
-    if ctx.account.state.pushes.by_key.is_empty() || ctx.account.jid.is_bare_of(message.from) {
-        return Ok(Flow::Pass);
+    if message.message.id.is_some() && !ctx.account.jid.is_bare_of(message.from) {
+        tell(ctx, message.from, message.stanza);
+    }
+    Ok(Flow::Pass)
+}
+
+/// Has browsers told of a stored message where no client takes it now.
+pub(crate) fn tell(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza) {
+    if ctx.account.state.pushes.by_key.is_empty() {
+        return;
     }
     let is_taken =
         |session: &crate::session::Session| session.stream.is_some() && session.takes_messages();
-    let kind = kind_of(message.stanza).filter(|_| message.message.id.is_some());
-    let Some(kind) = kind.filter(|_| !ctx.account.sessions.iter().any(is_taken)) else {
-        return Ok(Flow::Pass);
-    };
+    let kind = kind_of(stanza).filter(|_| !ctx.account.sessions.iter().any(is_taken));
+    let Some(kind) = kind else { return };
     let account = ctx.account.id;
     let subscriptions = ctx.account.state.pushes.by_key.values();
     let subscriptions = subscriptions.filter(|subscription| subscription.is_enabled);
     for subscription in subscriptions.cloned().collect::<Vec<_>>() {
-        let sender = message.from.bare_str().into();
+        let sender = from.bare_str().into();
         ctx.outward(Outward::Push(Box::new(Push { account, subscription, kind, sender })));
     }
-    Ok(Flow::Pass)
+}
+
+/// A person wants to be called for it.
+pub(crate) fn is_worth_a_push(stanza: &Stanza) -> bool {
+    kind_of(stanza).is_some()
 }
 
 /// What a person wants to be called for; receipts, reactions and the like can wait.
@@ -175,6 +189,7 @@ fn subscribe(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         }
     }
     ctx.put(NAME, &key, &subscription.to_element());
+    rooms::note_pushes(ctx);
     let subscribed = Element::new("subscribed", NS)
         .with_attr("jid", ctx.config.domain.as_str())
         .with_attr("node", &*key);
@@ -261,7 +276,7 @@ const fn row(
     Row { at: At::Own, action, name, ns: NS, handle }
 }
 
-const NAME: &str = "web-push";
+pub(crate) const NAME: &str = "web-push";
 const NS: &str = "urn:whimbrel:web-push:0";
 /// Browsers of one account.
 pub const SUBSCRIPTIONS_MAX: usize = 16;

@@ -14,6 +14,9 @@ pub struct Rewrite<'a> {
     pub from: Option<&'a str>,
     /// The new `to`; `None` keeps what the sender wrote.
     pub to: Option<&'a str>,
+    /// There is to be no `to`: the same bytes go to many, each over the stream of its own server
+    /// (RFC 6120 8.1.1.1).
+    pub omits_to: bool,
     /// If `xmlns='jabber:client'` is to be written, as WebSocket messages and forwarded stanzas
     /// need it. On TCP the stream's header has declared it.
     pub xmlns: bool,
@@ -51,7 +54,7 @@ impl Stanza {
         for attribute in &self.attributes {
             let replaced = match self.str(attribute.name.whole) {
                 "from" => rewrite.from.is_some(),
-                "to" => rewrite.to.is_some(),
+                "to" => rewrite.to.is_some() || rewrite.omits_to,
                 "xmlns" => true,
                 _ => false,
             };

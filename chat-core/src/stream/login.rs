@@ -101,6 +101,8 @@ pub struct Bind2 {
     pub enable: Option<Enable>,
     /// XEP-0280: turn on carbons.
     pub carbons: bool,
+    /// `urn:whimbrel:groups:0`: the session gets the messages of its account's rooms.
+    pub groups: bool,
     /// XEP-0352: nobody looks at the client.
     pub is_inactive: bool,
 }

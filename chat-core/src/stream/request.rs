@@ -97,6 +97,7 @@ fn bind(element: &Element) -> Bind2 {
         tag: label(element, "tag", ns::BIND2),
         enable: enable.map(|enable| Enable { can_resume: is_true(enable, "resume") }),
         carbons: element.child("enable", ns::CARBONS).is_some(),
+        groups: element.child("enable", crate::rooms::NS).is_some(),
         is_inactive: element.child("inactive", ns::CLIENT_STATE).is_some(),
     }
 }

@@ -39,6 +39,8 @@ pub struct Device {
     /// The login's answer has come.
     pub is_online: bool,
     pub reads_archive: bool,
+    /// It gets the messages of its groups.
+    pub takes_groups: bool,
     /// Its last presence was an ordinary one.
     pub is_shown: bool,
     /// It reads the archive, and is not available before it has come to its end.
@@ -72,6 +74,7 @@ impl Device {
             stream: None,
             is_online: false,
             reads_archive: false,
+            takes_groups: number % 3 != 1,
             is_shown: true,
             is_reading: false,
             read_to: None,

@@ -4,6 +4,7 @@
 //! `WHIMBREL_SEED=n` repeats one schedule; `WHIMBREL_SCHEDULES=n` runs so many.
 
 mod device;
+mod group;
 mod random;
 mod schedule;
 #[path = "../world/mod.rs"]

@@ -16,22 +16,24 @@ use chat_core::transaction::{Query, StorageError, Transaction, Write};
 use chat_core::xml::{Element, Limits};
 
 use crate::device::{Arriving, Device, forwarded, stanza_id};
+use crate::group::Said;
 use crate::random::Random;
 use crate::world::{DOMAIN, Disk};
 
 pub struct Schedule {
-    random: Random,
+    pub random: Random,
     chat: Chat,
-    disk: Disk,
+    pub disk: Disk,
     now: Now,
     commits: VecDeque<Transaction>,
     /// The newest transaction that failed; none that was made before the core knew is committed.
     failed: Ticket,
     asked: Vec<(QueryId, Query)>,
-    accounts: Vec<AccountId>,
+    pub accounts: Vec<AccountId>,
     pub devices: Vec<Device>,
     /// Messages that were sent: name, sender's device, receiver's account.
     sent: BTreeMap<String, (usize, usize)>,
+    pub said: Said,
     /// Messages that take another one back: their names, and what they name.
     retractions: Vec<(String, String)>,
     next_stream: u64,
@@ -57,6 +59,7 @@ impl Schedule {
             accounts,
             devices: Vec::new(),
             sent: BTreeMap::new(),
+            said: Said::new(),
             retractions: Vec::new(),
             next_stream: 1,
             is_troubled: true,
@@ -77,8 +80,15 @@ impl Schedule {
                 self.devices.push(Device::new(number, self.devices.len(), own.clone()));
             }
         }
-        while !self.commits.is_empty() {
+        self.drain();
+        self.found_group();
+    }
+
+    /// All that is under way is done.
+    pub fn drain(&mut self) {
+        while !self.commits.is_empty() || !self.asked.is_empty() {
             self.commit(false);
+            self.answer();
         }
     }
 
@@ -157,12 +167,13 @@ impl Schedule {
         if !self.devices[device].is_online {
             return;
         }
-        match self.random.below(12) {
+        match self.random.below(15) {
             0..7 => self.write(device),
             7 => self.devices[device].acknowledge(),
             8 => self.devices[device].ask_acknowledgement(),
             9 => self.show_presence(device),
             10 => self.write_of_the_moment(device),
+            12.. => self.use_group(device),
             _ => self.carry_down(device, 2),
         }
     }
@@ -230,12 +241,14 @@ impl Schedule {
         let reads_archive = self.random.percent(30);
         let client = &mut self.devices[device];
         client.stream = Some(stream);
-        client.reads_archive = reads_archive;
+        // Who gets groups' messages has them in one order with the others, from the server alone.
+        client.reads_archive = reads_archive && !client.takes_groups;
         let agent = UserAgent { id: Some(client.agent.clone()), ..UserAgent::default() };
         let bind = Bind2 {
             tag: Some("app".to_owned()),
             enable: Some(Enable { can_resume: true }),
             carbons: true,
+            groups: client.takes_groups,
             is_inactive: false,
         };
         let login = Login {
@@ -289,8 +302,9 @@ impl Schedule {
             return;
         }
         let (query, asked) = self.asked.remove(self.random.below(self.asked.len()));
-        let fails =
-            self.is_troubled && matches!(asked, Query::Archive(_)) && self.random.percent(4);
+        let fails = self.is_troubled
+            && matches!(asked, Query::Archive(_) | Query::Waiting(_))
+            && self.random.percent(4);
         let answer = match fails {
             true => Err(StorageError::Failed { reason: "the disk cannot be read".to_owned() }),
             false => self.disk.answer(&asked),
@@ -350,7 +364,7 @@ impl Schedule {
         }
     }
 
-    fn input(&mut self, input: Input) {
+    pub fn input(&mut self, input: Input) {
         let (chat, now) = (&mut self.chat, self.now);
         let handle = std::panic::AssertUnwindSafe(|| chat.handle_input(now, input));
         if let Err(panic) = std::panic::catch_unwind(handle) {
@@ -414,6 +428,10 @@ impl Schedule {
     fn check_acknowledged(&mut self) {
         for device in 0..self.devices.len() {
             for name in std::mem::take(&mut self.devices[device].acknowledged) {
+                if self.said.contains_key(&name) {
+                    self.check_said(&name);
+                    continue;
+                }
                 let (sender, receiver) = self.sent[&name];
                 for account in [self.devices[sender].account, receiver] {
                     let ids = self.archived(account);
@@ -440,7 +458,10 @@ impl Schedule {
         let is_due = |(id, name): &(MessageId, String)| {
             *id > since && self.sent.get(name).is_some_and(|(_, to)| *to == device.account)
         };
-        self.archived(device.account).into_iter().filter(is_due).collect()
+        let mut due = self.due_of_group(device);
+        due.extend(self.archived(device.account).into_iter().filter(is_due));
+        due.sort();
+        due
     }
 
     /// Who still waits for what.
@@ -475,6 +496,7 @@ impl Schedule {
             self.check_archive(account);
         }
         self.check_retractions();
+        self.check_group();
         for (name, (device, receiver)) in &self.sent {
             for account in [self.devices[*device].account, *receiver] {
                 let count = self.archived(account).iter().filter(|(_, n)| n == name).count();

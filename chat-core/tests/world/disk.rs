@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use super::key_packages::KeyPackages;
 use bytes::Bytes;
 use chat_core::id::MessageId;
-use chat_core::jid::AccountId;
+use chat_core::jid::{AccountId, RoomId};
 use chat_core::transaction::{
     Answer, ArchiveEntry, ArchivePage, ArchiveQuery, HIDDEN_PEER, Item, NewMessage,
     ORIGIN_DEVICE_BITS, Origin, Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount,
-    StoredMessage, Transaction, Write,
+    StoredMessage, StoredRoom, Transaction, WaitingPage, WaitingQuery, Write,
 };
 
 /// All that is durable.
@@ -29,6 +29,7 @@ pub struct Disk {
 struct Stored {
     number: Option<Box<str>>,
     created_unix_ms: u64,
+    is_room: bool,
     records: BTreeMap<(Box<str>, Box<str>), Bytes>,
     cursors: BTreeMap<Box<str>, MessageId>,
     items: BTreeMap<Box<str>, Vec<Item>>,
@@ -90,12 +91,26 @@ impl Disk {
                 self.key_packages.get_mut().remove_all(account);
                 self.forget(|entry, _| entry.account == account);
             }
+            Write::CreateRoom { room, created_unix_ms } => {
+                if self.accounts.contains_key(&room.owner()) {
+                    return Err(StorageError::Exists { what: "account" });
+                }
+                let stored = Stored { created_unix_ms, is_room: true, ..Stored::default() };
+                self.accounts.insert(room.owner(), stored);
+            }
             Write::SetNumber { account, number } => self.of(account)?.number = number,
             Write::Put { account, feature, key, value } => {
                 self.of(account)?.records.insert((feature.into(), key), value);
             }
+            Write::PutForOther { account, feature, key, value } => {
+                if let Ok(stored) = self.of(account) {
+                    stored.records.insert((feature.into(), key), value);
+                }
+            }
             Write::Remove { account, feature, key } => {
-                self.of(account)?.records.remove(&(feature.into(), key));
+                if let Ok(stored) = self.of(account) {
+                    stored.records.remove(&(feature.into(), key));
+                }
             }
             Write::Append(message) => {
                 let NewMessage { id, stanza, origin, expires_unix_ms, entries } = *message;
@@ -176,6 +191,26 @@ impl Disk {
     pub fn answer(&self, query: &Query) -> Result<Answer, StorageError> {
         Ok(match query {
             Query::Account(account) => Answer::Account(self.stored(*account).map(Box::new)),
+            Query::Room(room) => Answer::Room(self.stored_room(*room).map(Box::new)),
+            Query::Without { accounts, feature, keys } => {
+                let has_any = |stored: &Stored| {
+                    keys.iter()
+                        .any(|key| stored.records.contains_key(&((*feature).into(), key.clone())))
+                };
+                let is_asked = |account: &&AccountId| {
+                    let stored = self.accounts.get(*account);
+                    stored.is_some_and(|stored| !stored.is_room && !has_any(stored))
+                };
+                Answer::Accounts(accounts.iter().filter(is_asked).copied().collect())
+            }
+            Query::With { accounts, feature } => {
+                let has_any =
+                    |stored: &Stored| stored.records.keys().any(|(of, _)| **of == **feature);
+                let is_asked =
+                    |account: &&AccountId| self.accounts.get(*account).is_some_and(has_any);
+                Answer::Accounts(accounts.iter().filter(is_asked).copied().collect())
+            }
+            Query::Waiting(query) => Answer::Waiting(self.waiting(query)),
             Query::Archive(query) => Answer::Archive(self.page(query)),
             Query::MessageByOrigin { account, peer, is_outgoing, digest } => {
                 let is_asked = |message: &&(MessageId, &Message, &ArchiveEntry)| {
@@ -236,12 +271,34 @@ impl Disk {
     }
 
     fn stored(&self, account: AccountId) -> Option<StoredAccount> {
-        let stored = self.accounts.get(&account)?;
-        let record = |((feature, key), value): (&(Box<str>, Box<str>), &Bytes)| Record {
-            feature: feature.clone(),
-            key: key.clone(),
-            value: value.clone(),
-        };
+        let stored = self.accounts.get(&account).filter(|stored| !stored.is_room)?;
+        Some(StoredAccount {
+            number: stored.number.clone(),
+            created_unix_ms: stored.created_unix_ms,
+            records: records_of(stored),
+            cursors: stored.cursors.iter().map(|(device, id)| (device.clone(), *id)).collect(),
+            recent_origins: self.recent_origins(account),
+            newest: self.newest_of(account),
+            archived_bytes: self.archived_bytes(account),
+        })
+    }
+
+    fn stored_room(&self, room: RoomId) -> Option<StoredRoom> {
+        let owner = room.owner();
+        let stored = self.accounts.get(&owner).filter(|stored| stored.is_room)?;
+        Some(StoredRoom {
+            created_unix_ms: stored.created_unix_ms,
+            records: records_of(stored),
+            recent_origins: self.recent_origins(owner),
+            newest: self.newest_of(owner),
+        })
+    }
+
+    fn newest_of(&self, account: AccountId) -> MessageId {
+        self.entries(account).last().map(|(id, _, _)| id).unwrap_or_default()
+    }
+
+    fn recent_origins(&self, account: AccountId) -> Vec<u64> {
         // A message to oneself has one entry, which is both sides.
         let is_own = |message: &Message| !message.entries.iter().any(|entry| entry.is_outgoing);
         let sent = self
@@ -251,15 +308,32 @@ impl Disk {
         let mut recent_origins: Vec<u64> =
             unique.filter(|origin| origin.is_unique).map(|origin| origin.digest).collect();
         recent_origins.drain(..recent_origins.len().saturating_sub(RECENT_ORIGINS_MAX));
-        Some(StoredAccount {
-            number: stored.number.clone(),
-            created_unix_ms: stored.created_unix_ms,
-            records: stored.records.iter().map(record).collect(),
-            cursors: stored.cursors.iter().map(|(device, id)| (device.clone(), *id)).collect(),
-            recent_origins,
-            newest: self.entries(account).last().map(|(id, _, _)| id).unwrap_or_default(),
-            archived_bytes: self.archived_bytes(account),
-        })
+        recent_origins
+    }
+
+    /// What came to an account and to its rooms, in one order.
+    fn waiting(&self, query: &WaitingQuery) -> WaitingPage {
+        let own = self.entries(query.account).filter(|(id, _, entry)| {
+            *id > query.after
+                && !entry.is_outgoing
+                && query.peer.as_ref().is_none_or(|peer| entry.peer == *peer)
+        });
+        let mut found: Vec<_> = own.map(|entry| (None, entry)).collect();
+        for span in &query.spans {
+            let log = self.entries(span.room.owner()).filter(|(id, _, _)| {
+                *id > query.after.max(span.since) && span.until.is_none_or(|until| *id <= until)
+            });
+            found.extend(log.map(|entry| (Some(span.room), entry)));
+        }
+        found.retain(|(_, (id, message, _))| {
+            query.before.is_none_or(|before| *id < before)
+                && message.expires_unix_ms.is_none_or(|expires| expires > query.now_unix_ms)
+        });
+        found.sort_by_key(|(_, (id, _, _))| *id);
+        let is_complete = found.len() <= query.messages_max as usize;
+        found.truncate(query.messages_max as usize);
+        let messages = found.iter().map(|(room, entry)| (*room, shown(entry))).collect();
+        WaitingPage { messages, is_complete }
     }
 
     fn archived_bytes(&self, account: AccountId) -> u64 {
@@ -293,6 +367,15 @@ impl Disk {
             count: query.count.then_some(matching.len() as u64),
         }
     }
+}
+
+fn records_of(stored: &Stored) -> Vec<Record> {
+    let record = |((feature, key), value): (&(Box<str>, Box<str>), &Bytes)| Record {
+        feature: feature.clone(),
+        key: key.clone(),
+        value: value.clone(),
+    };
+    stored.records.iter().map(record).collect()
 }
 
 fn shown((id, message, entry): &(MessageId, &Message, &ArchiveEntry)) -> StoredMessage {

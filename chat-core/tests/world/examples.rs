@@ -11,7 +11,9 @@ pub fn replay(world: &mut World, client: &str, document: &str, names: &[(&str, &
             let filled = names.iter().fold(stanza.trim().to_owned(), |filled, (name, value)| {
                 filled.replace(name, value)
             });
-            let is_sent = ["type='set'", "type='get'"].iter().any(|kind| filled.contains(kind));
+            let is_sent = ["type='set'", "type='get'", "type='groupchat' to="]
+                .iter()
+                .any(|kind| filled.contains(kind));
             match is_sent {
                 true => world.send(client, &filled),
                 false => drop(world.expect(client, &filled)),

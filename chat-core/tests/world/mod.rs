@@ -231,6 +231,22 @@ impl World {
         }
     }
 
+    /// Passes over the messages that a client has received.
+    pub fn skip_messages(&mut self, name: &str) {
+        let inbox = self.streams.get(name).and_then(|stream| self.inboxes.get_mut(stream));
+        if let Some(inbox) = inbox {
+            inbox.retain(|element| element.name() != "message");
+        }
+    }
+
+    /// Passes over the messages with a body that a client has received.
+    pub fn skip_messages_with_body(&mut self, name: &str) {
+        let inbox = self.streams.get(name).and_then(|stream| self.inboxes.get_mut(stream));
+        if let Some(inbox) = inbox {
+            inbox.retain(|element| element.child("body", "jabber:client").is_none());
+        }
+    }
+
     /// Time passes, second by second.
     pub fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {

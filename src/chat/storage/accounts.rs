@@ -1,7 +1,7 @@
 //! Rows of accounts, their numbers, records and cursors.
 
 use chat_core::id::MessageId;
-use chat_core::jid::AccountId;
+use chat_core::jid::{AccountId, RoomId};
 use chat_core::transaction::StorageError;
 use rusqlite::{Connection, Error, ffi, params};
 
@@ -18,6 +18,24 @@ pub(super) fn create(
     number: Option<&str>,
     created_unix_ms: u64,
 ) -> Result<(), WriteError> {
+    insert(connection, account, number, created_unix_ms, false)
+}
+
+pub(super) fn create_room(
+    connection: &Connection,
+    room: RoomId,
+    created_unix_ms: u64,
+) -> Result<(), WriteError> {
+    insert(connection, room.owner(), None, created_unix_ms, true)
+}
+
+fn insert(
+    connection: &Connection,
+    account: AccountId,
+    number: Option<&str>,
+    created_unix_ms: u64,
+    is_room: bool,
+) -> Result<(), WriteError> {
     // One that was deleted may have messages that still are to be removed.
     let is_leaving = connection
         .prepare_cached("SELECT 1 FROM conversation WHERE account = ?1")?
@@ -26,8 +44,10 @@ pub(super) fn create(
         return Err(EXISTS_ACCOUNT);
     }
     connection
-        .prepare_cached("INSERT INTO account (id, number, created) VALUES (?1, ?2, ?3)")?
-        .execute(params![Account(account), number, moment(created_unix_ms)])
+        .prepare_cached(
+            "INSERT INTO account (id, number, created, is_room) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![Account(account), number, moment(created_unix_ms), is_room])
         .map_err(refusal_of)?;
     Ok(())
 }
@@ -67,6 +87,57 @@ pub(super) fn put(
         .execute(params![Account(account), feature, key, value])
         .map_err(absence_of(account))?;
     Ok(())
+}
+
+/// Like [`put`]; where there is no such account, nothing is done.
+pub(super) fn put_if_there(
+    connection: &Connection,
+    account: AccountId,
+    feature: &str,
+    key: &str,
+    value: &[u8],
+) -> Result<(), WriteError> {
+    let exists = connection
+        .prepare_cached("SELECT 1 FROM account WHERE id = ?1")?
+        .exists([Account(account)])?;
+    if exists { put(connection, account, feature, key, value) } else { Ok(()) }
+}
+
+/// Those of the accounts that exist and have none of the records.
+pub(super) fn without(
+    connection: &Connection,
+    accounts: &[AccountId],
+    feature: &str,
+    keys: &[Box<str>],
+) -> rusqlite::Result<Vec<AccountId>> {
+    let mut is_there =
+        connection.prepare_cached("SELECT 1 FROM account WHERE id = ?1 AND NOT is_room")?;
+    let mut has = connection
+        .prepare_cached("SELECT 1 FROM record WHERE account = ?1 AND feature = ?2 AND key = ?3")?;
+    let mut found = Vec::new();
+    for account in accounts {
+        let mut is_meant = is_there.exists([Account(*account)])?;
+        for key in keys {
+            is_meant = is_meant && !has.exists(params![Account(*account), feature, key])?;
+        }
+        found.extend(is_meant.then_some(*account));
+    }
+    Ok(found)
+}
+
+/// Those of the accounts that have a record of the feature.
+pub(super) fn with(
+    connection: &Connection,
+    accounts: &[AccountId],
+    feature: &str,
+) -> rusqlite::Result<Vec<AccountId>> {
+    let mut has =
+        connection.prepare_cached("SELECT 1 FROM record WHERE account = ?1 AND feature = ?2")?;
+    let mut found = Vec::new();
+    for account in accounts {
+        found.extend(has.exists(params![Account(*account), feature])?.then_some(*account));
+    }
+    Ok(found)
 }
 
 pub(super) fn remove(

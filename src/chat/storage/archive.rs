@@ -31,6 +31,17 @@ pub(super) fn page(
     }
 }
 
+/// The first messages that match, whatever they hold, oldest first.
+pub(super) fn first(
+    connection: &Connection,
+    tail: &Tail,
+    query: &ArchiveQuery,
+) -> rusqlite::Result<Vec<MessageId>> {
+    let Some(search) = Search::new(connection, query)? else { return Ok(Vec::new()) };
+    let hits = search.hits(connection, tail, query.messages_max as usize)?;
+    Ok(hits.into_iter().map(|(id, _)| id).collect())
+}
+
 /// The newest message of a conversation that has this origin.
 pub(super) fn by_origin(
     connection: &Connection,
@@ -96,7 +107,8 @@ fn listed_by_origin(
     Ok(None)
 }
 
-fn message(
+/// A message that an archive has.
+pub(super) fn message(
     connection: &Connection,
     id: MessageId,
     is_outgoing: bool,
@@ -164,22 +176,31 @@ impl<'a> Search<'a> {
     fn page(&self, connection: &Connection, tail: &Tail) -> rusqlite::Result<ArchivePage> {
         // One more says whether the page is the last.
         let hits_max = (self.query.messages_max as usize).saturating_add(1);
-        let newest = tail.of(self.query.account).filter(|entry| self.fits(entry)).map(hit_of);
-        let hits = if self.query.from_end {
-            let mut hits: Vec<Hit> = newest.rev().take(hits_max).collect();
-            hits.extend(self.listed(connection, hits_max - hits.len())?);
-            hits
-        } else {
-            let mut hits = self.listed(connection, hits_max)?;
-            let missing = hits_max - hits.len();
-            hits.extend(newest.take(missing));
-            hits
-        };
+        let hits = self.hits(connection, tail, hits_max)?;
         let count = match self.query.count {
             true => Some(self.count(connection, tail)?),
             false => None,
         };
         self.finish(connection, hits, count)
+    }
+
+    /// The first matches in the page's direction.
+    fn hits(
+        &self,
+        connection: &Connection,
+        tail: &Tail,
+        hits_max: usize,
+    ) -> rusqlite::Result<Vec<Hit>> {
+        let newest = tail.of(self.query.account).filter(|entry| self.fits(entry)).map(hit_of);
+        if self.query.from_end {
+            let mut hits: Vec<Hit> = newest.rev().take(hits_max).collect();
+            hits.extend(self.listed(connection, hits_max - hits.len())?);
+            return Ok(hits);
+        }
+        let mut hits = self.listed(connection, hits_max)?;
+        let missing = hits_max - hits.len();
+        hits.extend(newest.take(missing));
+        Ok(hits)
     }
 
     /// Like [`Self::page`] of these messages alone.

@@ -12,6 +12,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { name: "listing in steps", sql: SECOND },
     Migration { name: "sizes of archives", sql: THIRD },
     Migration { name: "key packages and groups", sql: MLS },
+    Migration { name: "rooms", sql: ROOMS },
 ];
 
 /// Numbers of 64 bits without order (streams, digests) are kept as the signed ones of equal bits.
@@ -168,4 +169,9 @@ CREATE TABLE group_part (
     part BLOB NOT NULL,
     PRIMARY KEY (owner, number)
 ) STRICT;
+";
+
+/// A room is kept as an account is: its records and its log belong to its id.
+const ROOMS: &str = "
+ALTER TABLE account ADD COLUMN is_room INTEGER NOT NULL DEFAULT 0;
 ";

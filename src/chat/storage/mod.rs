@@ -27,6 +27,7 @@ mod removal;
 mod schema;
 mod tables;
 mod tail;
+mod waiting;
 mod writer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

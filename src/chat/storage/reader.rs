@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use chat_core::id::MessageId;
-use chat_core::jid::AccountId;
+use chat_core::jid::{AccountId, RoomId};
 use chat_core::transaction::{
-    Answer, Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount,
+    Answer, Query, RECENT_ORIGINS_MAX, Record, StorageError, StoredAccount, StoredRoom,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::failed;
 use super::numbers::{Account, Bits, Message, unix_ms};
 use super::tail::Tail;
-use super::{OpenError, archive, groups, items, key_packages, schema};
+use super::{OpenError, accounts, archive, groups, items, key_packages, schema, waiting};
 
 /// How far back an account's archive is looked through for what it sent: a millisecond.
 const SENT_LOOKED_AT_MAX: u32 = 8192;
@@ -91,7 +91,8 @@ impl Reader {
         self.in_snapshot(|connection, _| {
             connection
                 .prepare_cached(
-                    "SELECT id, number, created FROM account WHERE id > ?1 ORDER BY id LIMIT ?2",
+                    "SELECT id, number, created FROM account WHERE id > ?1 AND NOT is_room
+                     ORDER BY id LIMIT ?2",
                 )?
                 .query_map(params![after, accounts_max], |row| {
                     Ok(ListedAccount {
@@ -176,6 +177,10 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
             tail.refresh(connection)?;
             Ok(Answer::Account(stored_account(connection, tail, *account)?.map(Box::new)))
         }
+        Query::Room(room) => {
+            tail.refresh(connection)?;
+            Ok(Answer::Room(stored_room(connection, tail, *room)?.map(Box::new)))
+        }
         Query::Archive(query) => {
             tail.refresh(connection)?;
             Ok(Answer::Archive(archive::page(connection, tail, query)?))
@@ -208,6 +213,16 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
         Query::GivenOut { claimant, references } => {
             key_packages::given_out(connection, *claimant, references).map(Answer::GivenOut)
         }
+        Query::Without { accounts, feature, keys } => {
+            accounts::without(connection, accounts, feature, keys).map(Answer::Accounts)
+        }
+        Query::With { accounts, feature } => {
+            accounts::with(connection, accounts, feature).map(Answer::Accounts)
+        }
+        Query::Waiting(query) => {
+            tail.refresh(connection)?;
+            waiting::page(connection, tail, query).map(Answer::Waiting)
+        }
     }
 }
 
@@ -217,18 +232,13 @@ fn stored_account(
     account: AccountId,
 ) -> rusqlite::Result<Option<StoredAccount>> {
     let Some((number, created)) = connection
-        .prepare_cached("SELECT number, created FROM account WHERE id = ?1")?
+        .prepare_cached("SELECT number, created FROM account WHERE id = ?1 AND NOT is_room")?
         .query_row([Account(account)], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
     else {
         return Ok(None);
     };
-    let records = connection
-        .prepare_cached(
-            "SELECT feature, key, value FROM record WHERE account = ?1 ORDER BY feature, key",
-        )?
-        .query_map([Account(account)], read_record)?
-        .collect::<rusqlite::Result<_>>()?;
+    let records = all_records_of(connection, account)?;
     let cursors = connection
         .prepare_cached("SELECT device, received FROM cursor WHERE account = ?1 ORDER BY device")?
         .query_map([Account(account)], |row| Ok((row.get(0)?, row.get(1).map(|Message(id)| id)?)))?
@@ -256,6 +266,36 @@ fn archived_bytes(
         .optional()?;
     let newest: u64 = tail.of(account).map(|entry| u64::from(entry.bytes)).sum();
     Ok(u64::try_from(listed.unwrap_or(0)).unwrap_or(0) + newest)
+}
+
+fn stored_room(
+    connection: &Connection,
+    tail: &Tail,
+    room: RoomId,
+) -> rusqlite::Result<Option<StoredRoom>> {
+    let owner = room.owner();
+    let Some(created) = connection
+        .prepare_cached("SELECT created FROM account WHERE id = ?1 AND is_room")?
+        .query_row([Account(owner)], |row| row.get(0))
+        .optional()?
+    else {
+        return Ok(None);
+    };
+    Ok(Some(StoredRoom {
+        created_unix_ms: unix_ms(created),
+        records: all_records_of(connection, owner)?,
+        recent_origins: recent_origins(connection, tail, owner)?,
+        newest: newest(connection, tail, owner)?,
+    }))
+}
+
+fn all_records_of(connection: &Connection, account: AccountId) -> rusqlite::Result<Vec<Record>> {
+    connection
+        .prepare_cached(
+            "SELECT feature, key, value FROM record WHERE account = ?1 ORDER BY feature, key",
+        )?
+        .query_map([Account(account)], read_record)?
+        .collect()
 }
 
 /// Digests of what it wrote, oldest first.
@@ -336,7 +376,7 @@ fn account_of(
     // Twelve digits may be either.
     if let Ok(account) = AccountId::parse(user)
         && let Some(number) = connection
-            .prepare_cached("SELECT number FROM account WHERE id = ?1")?
+            .prepare_cached("SELECT number FROM account WHERE id = ?1 AND NOT is_room")?
             .query_row([Account(account)], |row| row.get(0))
             .optional()?
     {

@@ -189,6 +189,9 @@ impl Tables {
             Write::CreateAccount { account, number, created_unix_ms } => {
                 accounts::create(connection, *account, number.as_deref(), *created_unix_ms)
             }
+            Write::CreateRoom { room, created_unix_ms } => {
+                accounts::create_room(connection, *room, *created_unix_ms)
+            }
             Write::DeleteAccount { account } => {
                 self.settle()?;
                 accounts::delete(&self.connection, *account)?;
@@ -201,6 +204,9 @@ impl Tables {
             }
             Write::Put { account, feature, key, value } => {
                 accounts::put(connection, *account, feature, key, value)
+            }
+            Write::PutForOther { account, feature, key, value } => {
+                accounts::put_if_there(connection, *account, feature, key, value)
             }
             Write::Remove { account, feature, key } => {
                 accounts::remove(connection, *account, feature, key)

@@ -7,6 +7,7 @@ mod key_packages;
 mod migrations;
 mod model;
 mod paging;
+mod rooms;
 mod threads;
 
 use std::path::PathBuf;

@@ -69,6 +69,23 @@ pub(crate) fn is_number(to: &Jid) -> bool {
     to.local().is_some_and(|local| local.starts_with('+'))
 }
 
+/// Finds accounts by their numbers for another feature, as if the account had looked them up.
+///
+/// # Errors
+/// `resource-constraint` where it has asked for too many today.
+pub(crate) fn resolve(
+    ctx: &mut Context<'_>,
+    numbers: Vec<Box<str>>,
+    then: impl FnOnce(&mut Context<'_>, Result<Vec<(Box<str>, Jid)>, StanzaError>) + Send + 'static,
+) -> Result<(), StanzaError> {
+    spend(ctx, numbers.len())?;
+    find(ctx, numbers, move |ctx, found| {
+        let pair = |contact: Contact| (contact.number, contact.jid);
+        then(ctx, found.map(|found| found.into_iter().map(pair).collect()));
+    });
+    Ok(())
+}
+
 fn look_up(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = iq.payload.children_named("number", NS);
     let asked: Vec<String> = asked.map(|number| number.text().into_owned()).collect();

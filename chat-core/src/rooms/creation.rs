@@ -1,0 +1,105 @@
+//! A room begins: by one request that names everything, or by a join (XEP-0045 10.1).
+
+use super::affiliations::{self, Newcomer};
+use super::changes::{self, Change};
+use super::invitees::{self, Invitees};
+use super::member::Affiliation;
+use super::settings::{ENCRYPTED, Settings};
+use super::{Kind, NS, Order, ROOMS_MAX, RoomContext, What};
+use crate::context::Context;
+use crate::features::{Iq, Reply};
+use crate::jid::{AccountId, Jid, RoomId};
+use crate::ns;
+use crate::stanza::{ErrorType, Stanza, StanzaError};
+use crate::transaction::Write;
+use crate::xml::Element;
+
+/// What a room begins with.
+#[derive(Debug)]
+pub(crate) struct Founding {
+    pub(crate) founder: AccountId,
+    pub(crate) jid: Jid,
+    pub(crate) settings: Settings,
+    pub(crate) invitees: Invitees,
+}
+
+/// `<create/>`.
+pub(super) fn create(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    check_may_create(ctx)?;
+    let kind = match iq.payload.attr("kind") {
+        None => Kind::Open,
+        Some(ENCRYPTED) => Kind::Encrypted,
+        Some(_) => return Err(StanzaError::bad_request()),
+    };
+    let mut settings = Settings::new(kind);
+    settings.change(&iq.payload)?;
+    let groups = ctx.config.groups.clone().ok_or_else(StanzaError::item_not_found)?;
+    let room = RoomId::from_random(ctx.random());
+    let jid = Jid::from_parts(Some(&room.to_string()), groups.domain(), None);
+    let jid = jid.map_err(|_| StanzaError::internal_server_error())?;
+    let request = iq.request.clone();
+    invitees::resolve(ctx, &iq.payload, move |ctx, invitees| match invitees {
+        Ok(invitees) => {
+            let founder = ctx.account.id;
+            let founding = Founding { founder, jid, settings, invitees };
+            let what = What::Found(Box::new(founding));
+            ctx.order(Order { room, request: Some(request), what });
+        }
+        Err(error) => ctx.answer(&request, Err(error)),
+    })?;
+    Ok(Reply::Later)
+}
+
+/// A client joins a room that is not there.
+pub(super) fn create_by_join(
+    ctx: &mut Context<'_>,
+    to: &Jid,
+    stanza: &Stanza,
+) -> Result<(), StanzaError> {
+    if !stanza.has("x", ns::MUC) {
+        return Err(StanzaError::item_not_found());
+    }
+    check_may_create(ctx)?;
+    let room = RoomId::of(to).ok_or_else(StanzaError::item_not_found)?;
+    let founder = ctx.account.id;
+    let mut settings = Settings::new(Kind::Open);
+    settings.name = to.local().unwrap_or_default().chars().take(NAME_CHARACTERS_MAX).collect();
+    let founding = Founding { founder, jid: to.bare(), settings, invitees: Invitees::default() };
+    ctx.order(Order { room, request: None, what: What::Found(Box::new(founding)) });
+    Ok(())
+}
+
+fn check_may_create(ctx: &Context<'_>) -> Result<(), StanzaError> {
+    let rooms = &ctx.account.state.rooms;
+    let since_ms = ctx.now.unix_ms.saturating_sub(CREATED_WITHIN_MS);
+    // Who creates a room comes into it at that moment.
+    let lately = rooms.present().filter(|stay| stay.since.unix_ms() > since_ms).count();
+    if rooms.present().count() >= ROOMS_MAX || lately >= LATELY_MAX {
+        return Err(StanzaError::resource_constraint()
+            .with_type(ErrorType::Wait)
+            .with_text("the account has too many groups, or too many new ones"));
+    }
+    Ok(())
+}
+
+/// A new room gets its first members.
+pub(super) fn begin(ctx: &mut RoomContext<'_>, founding: Founding) -> Result<Element, StanzaError> {
+    let room = ctx.room.id;
+    ctx.write(Write::CreateRoom { room, created_unix_ms: ctx.now.unix_ms });
+    ctx.put_settings();
+    let id = ctx.next_message_id();
+    let founder = Newcomer { account: founding.founder, affiliation: Affiliation::Owner };
+    affiliations::enter(ctx, founder, id);
+    changes::announce(ctx, id, Some(founding.founder), &[Change::Created]);
+    affiliations::add(ctx, founding.founder, founding.invitees).map(|added| {
+        Element::new("group", NS)
+            .with_attr("jid", ctx.room.jid.as_str())
+            .with_children(added.children().cloned())
+    })
+}
+
+/// Characters of a chosen address that become the room's name.
+const NAME_CHARACTERS_MAX: usize = 64;
+/// Rooms that one account comes into within [`CREATED_WITHIN_MS`] before it creates another.
+const LATELY_MAX: usize = 50;
+const CREATED_WITHIN_MS: u64 = 24 * 3600 * 1000;

@@ -1,0 +1,121 @@
+//! Those whom a member names to be taken in: by the JID of an account, or by a number.
+
+use super::{NS, OPEN_MEMBERS_MAX, Order, What};
+use crate::chat::check_iq;
+use crate::context::{Context, Request};
+use crate::features::{blocking, contact_lookup};
+use crate::jid::{AccountId, Jid, RoomId};
+use crate::stanza::{Stanza, StanzaError};
+use crate::transaction::{Answer, Query};
+use crate::verification::number::PhoneNumber;
+use crate::xml::Element;
+
+/// Who is to be taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Invitees {
+    pub(crate) accounts: Vec<AccountId>,
+    /// Accounts that are not there, or do not want to hear of the one who asks.
+    pub(crate) absent: Vec<AccountId>,
+    /// Numbers that have no account, or none that wants to be found; they get an invitation.
+    pub(crate) numbers: Vec<Box<str>>,
+}
+
+/// Takes an IQ that adds members to a room: before it reaches the room, numbers become accounts.
+/// Says whether it was one.
+pub(super) fn take(
+    ctx: &mut Context<'_>,
+    from: &Jid,
+    to: &Jid,
+    stanza: &Stanza,
+) -> Result<bool, StanzaError> {
+    let Some(add) = stanza.child("add", NS).filter(|_| stanza.type_() == Some("set")) else {
+        return Ok(false);
+    };
+    check_iq(stanza)?;
+    let room = RoomId::of(to).ok_or_else(StanzaError::item_not_found)?;
+    let id = stanza.id().unwrap_or_default().into();
+    let request = Request { from: from.clone(), to: Some(to.clone()), id };
+    resolve(ctx, &add, move |ctx, invitees| match invitees {
+        Ok(invitees) => {
+            ctx.order(Order { room, request: Some(request), what: What::Add(invitees) });
+        }
+        Err(error) => ctx.answer(&request, Err(error)),
+    })?;
+    Ok(true)
+}
+
+/// Finds out who the `<member/>`s of a request are.
+///
+/// # Errors
+/// `bad-request` where one is named by neither a JID nor a number, `not-acceptable` where there
+/// are too many.
+pub(super) fn resolve(
+    ctx: &mut Context<'_>,
+    asked: &Element,
+    then: impl FnOnce(&mut Context<'_>, Result<Invitees, StanzaError>) + Send + 'static,
+) -> Result<(), StanzaError> {
+    let mut accounts = Vec::new();
+    let mut numbers = Vec::new();
+    for member in asked.children_named("member", NS) {
+        match (member.attr("jid"), member.attr("number")) {
+            (Some(jid), None) => accounts.push(account(ctx, jid)?),
+            (None, Some(number)) => numbers.push(number_of(number)?),
+            _ => return Err(StanzaError::bad_request()),
+        }
+    }
+    if accounts.len() + numbers.len() > OPEN_MEMBERS_MAX {
+        return Err(StanzaError::not_acceptable());
+    }
+    numbers.sort();
+    numbers.dedup();
+    if numbers.is_empty() {
+        keep_reachable(ctx, accounts, numbers, then);
+        return Ok(());
+    }
+    contact_lookup::resolve(ctx, numbers.clone(), move |ctx, found| {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return then(ctx, Err(error)),
+        };
+        numbers.retain(|number| !found.iter().any(|(known, _)| known == number));
+        accounts.extend(found.iter().filter_map(|(_, jid)| AccountId::of(jid)));
+        keep_reachable(ctx, accounts, numbers, then);
+    })
+}
+
+fn account(ctx: &Context<'_>, jid: &str) -> Result<AccountId, StanzaError> {
+    let jid = Jid::parse(jid).map_err(|_| StanzaError::jid_malformed())?;
+    if jid.domain() != ctx.config.domain.domain() {
+        return Err(StanzaError::remote_server_not_found());
+    }
+    AccountId::of(&jid).ok_or_else(StanzaError::item_not_found)
+}
+
+fn number_of(text: &str) -> Result<Box<str>, StanzaError> {
+    let number = PhoneNumber::parse(text, None).map_err(|_| StanzaError::not_acceptable())?;
+    Ok(number.to_string().into())
+}
+
+/// Leaves out accounts that are not there or block the one who asks.
+fn keep_reachable(
+    ctx: &mut Context<'_>,
+    mut accounts: Vec<AccountId>,
+    numbers: Vec<Box<str>>,
+    then: impl FnOnce(&mut Context<'_>, Result<Invitees, StanzaError>) + Send + 'static,
+) {
+    accounts.sort();
+    accounts.dedup();
+    accounts.retain(|account| *account != ctx.account.id);
+    if accounts.is_empty() {
+        return then(ctx, Ok(Invitees { numbers, ..Invitees::default() }));
+    }
+    let (feature, keys) = blocking::keys_of(&ctx.account.jid);
+    let query = Query::Without { accounts: accounts.clone(), feature, keys };
+    ctx.ask(query, move |ctx, answer| {
+        let Ok(Answer::Accounts(there)) = answer else {
+            return then(ctx, Err(StanzaError::internal_server_error()));
+        };
+        let absent = accounts.into_iter().filter(|account| !there.contains(account)).collect();
+        then(ctx, Ok(Invitees { accounts: there, absent, numbers }));
+    });
+}

@@ -1,0 +1,142 @@
+//! The account's side: which rooms it is in, and since when. A device that was away gets from each
+//! room's log what lies between.
+
+use super::{MEMBERSHIP, NS, Order, What};
+use crate::context::Context;
+use crate::features::{Iq, Reply, State};
+use crate::id::MessageId;
+use crate::jid::{Jid, RoomId};
+use crate::stanza::StanzaError;
+use crate::transaction::{Span, Write};
+use crate::xml::Element;
+
+/// The rooms of an account, also those that it was in.
+#[derive(Debug, Default)]
+pub struct Memberships {
+    all: Vec<Membership>,
+}
+
+/// One stay in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Which.
+    pub room: RoomId,
+    /// Its bare JID.
+    pub jid: Jid,
+    /// What the account gets of the log begins behind this message.
+    pub since: MessageId,
+    /// And it ends with this one, if the account is no longer in the room.
+    pub until: Option<MessageId>,
+}
+
+impl Memberships {
+    /// It is or was in a room.
+    pub fn is_any(&self) -> bool {
+        !self.all.is_empty()
+    }
+
+    /// The rooms that it is in.
+    pub fn present(&self) -> impl Iterator<Item = &Membership> {
+        self.all.iter().filter(|stay| stay.until.is_none())
+    }
+
+    /// What of rooms' logs a device does not have that has all up to a message.
+    pub fn spans_after(&self, sent: MessageId) -> Vec<Span> {
+        let waits = |stay: &&Membership| stay.until.is_none_or(|until| until > sent);
+        let span =
+            |stay: &Membership| Span { room: stay.room, since: stay.since, until: stay.until };
+        self.all.iter().filter(waits).map(span).collect()
+    }
+
+    /// The address of a room at whose message it was there.
+    pub fn jid_at(&self, room: RoomId, message: MessageId) -> Option<&Jid> {
+        let was_there = |stay: &&Membership| {
+            stay.room == room
+                && message > stay.since
+                && stay.until.is_none_or(|until| message <= until)
+        };
+        self.all.iter().find(was_there).map(|stay| &stay.jid)
+    }
+
+    /// The account has come into a room.
+    pub(crate) fn enter(&mut self, stay: Membership) {
+        self.all.push(stay);
+    }
+
+    /// The account has left a room.
+    pub(crate) fn leave(&mut self, room: RoomId, until: MessageId) {
+        let open = self.all.iter_mut().find(|stay| stay.room == room && stay.until.is_none());
+        if let Some(open) = open {
+            open.until = Some(until);
+        }
+    }
+}
+
+impl Membership {
+    /// The record's key: past stays do not stand in each other's way.
+    pub(crate) fn key(&self) -> String {
+        match self.until {
+            None => self.room.to_string(),
+            Some(until) => format!("{}:{until}", self.room),
+        }
+    }
+
+    pub(crate) fn to_element(&self) -> Element {
+        let stay = Element::new("group", NS)
+            .with_attr("jid", self.jid.as_str())
+            .with_attr("since", self.since.to_string());
+        match self.until {
+            None => stay,
+            Some(until) => stay.with_attr("until", until.to_string()),
+        }
+    }
+}
+
+pub(super) fn load(state: &mut State, key: &str, value: &Element) {
+    let id = |name| value.attr(name).and_then(MessageId::parse);
+    let room = key.split(':').next().and_then(RoomId::parse);
+    let jid = value.attr("jid").and_then(|jid| Jid::parse(jid).ok());
+    if let (Some(room), Some(jid), Some(since)) = (room, jid, id("since")) {
+        state.rooms.all.push(Membership { room, jid, since, until: id("until") });
+    }
+}
+
+/// Forgets stays of which every device has everything.
+pub(crate) fn prune(ctx: &mut Context<'_>) {
+    let received = ctx.account.received_by_all();
+    let is_over = |stay: &Membership| stay.until.is_some_and(|until| until <= received);
+    let rooms = &mut ctx.account.state.rooms;
+    let over: Vec<Membership> = rooms.all.iter().filter(|stay| is_over(stay)).cloned().collect();
+    if over.is_empty() {
+        return;
+    }
+    rooms.all.retain(|stay| !is_over(stay));
+    let account = ctx.account.id;
+    for stay in over {
+        ctx.write(Write::Remove { account, feature: MEMBERSHIP, key: stay.key().into() });
+    }
+}
+
+/// The account is about to be deleted: its rooms let it go.
+pub(crate) fn leave_all(ctx: &mut Context<'_>) {
+    let account = ctx.account.id;
+    let rooms: Vec<RoomId> = ctx.account.state.rooms.present().map(|stay| stay.room).collect();
+    for room in rooms {
+        ctx.order(Order { room, request: None, what: What::Leave(account) });
+    }
+}
+
+/// The rooms that the account is in.
+pub(super) fn list(ctx: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
+    let group = |stay: &Membership| Element::new("group", NS).with_attr("jid", stay.jid.as_str());
+    let groups = ctx.account.state.rooms.present().map(group);
+    Ok(Reply::Result(Some(Element::new("groups", NS).with_children(groups))))
+}
+
+/// The client takes rooms' messages without joining the rooms.
+pub(super) fn enable(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+    if let Some(session) = ctx.account.session_mut(iq.resource()) {
+        session.takes_groups = true;
+    }
+    Ok(Reply::Result(None))
+}
