@@ -12,6 +12,9 @@ pub struct Config {
     /// The address of the service that has the rooms: `groups.` before the domain. There are no
     /// rooms without it.
     pub groups: Option<Jid>,
+    /// Another number after each restore from a backup: groups (RFC 9420) that were founded before
+    /// may be behind their members.
+    pub incarnation: u64,
     /// What devices' tokens are derived from; without it devices get none.
     pub server_secret: Option<ServerSecret>,
     /// The addresses of XEP-0157, as URIs.
@@ -38,6 +41,7 @@ impl Config {
         Config {
             groups: Jid::from_parts(None, &groups, None).ok(),
             domain,
+            incarnation: 0,
             server_secret: None,
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,

@@ -310,6 +310,13 @@ pub enum Query {
     /// Takes key packages out of the stock of each device, the last resort excepted, and notes to
     /// whom they are given. No two claims get the same one. Answer: [`Answer::KeyPackages`].
     ClaimKeyPackages(KeyPackageClaim),
+    /// A feature's records of accounts. Answer: [`Answer::Records`].
+    Records {
+        /// Whose.
+        accounts: Vec<AccountId>,
+        /// The feature that owns them.
+        feature: &'static str,
+    },
     /// All parts of a followed group, by the id under which its room's records are kept. Answer:
     /// [`Answer::Group`].
     Group(AccountId),
@@ -422,6 +429,8 @@ pub enum Answer {
     KeyPackages(Vec<ClaimedKeyPackage>),
     /// To [`Query::KeyPackageStock`].
     Stock(KeyPackageStock),
+    /// To [`Query::Records`], in the order of the question.
+    Records(Vec<(AccountId, Vec<Record>)>),
     /// To [`Query::Group`], by number; none where there is no such group.
     Group(Vec<(u64, Bytes)>),
     /// To [`Query::GivenOut`].

@@ -169,6 +169,7 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let commands = Commands::default();
     tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
     let mut core_config = chat_core::config::Config::new(domain);
+    core_config.incarnation = storage.start_state().incarnation;
     core_config.server_secret = Some(secret);
     core_config.upload_bytes_max = Some(setup.upload_bytes_max);
     core_config.archive_bytes_max = Some(setup.config.archive_bytes_max).filter(|max| *max > 0);

@@ -219,7 +219,7 @@ fn bar(ctx: &mut RoomContext<'_>, account: AccountId, is_barred: bool) {
     }
 }
 
-fn check_wishes(
+pub(crate) fn check_wishes(
     ctx: &RoomContext<'_>,
     by: AccountId,
     wishes: &[(AccountId, Wish)],
@@ -309,6 +309,7 @@ pub(crate) fn end(ctx: &mut RoomContext<'_>, by: AccountId) {
     let account = ctx.room.id.owner();
     let peer = ctx.room.jid.as_str().into();
     ctx.write(Write::RemoveConversation { account, peer, until: id.previous() });
+    super::sealed::end(ctx);
     changes::announce(ctx, id, Some(by), &[Change::Destroyed]);
     super::muc::show_destroyed(ctx);
     let members: Vec<AccountId> = ctx.room.members.keys().copied().collect();
@@ -342,6 +343,7 @@ pub(crate) fn account_of(ctx: &RoomContext<'_>, jid: &str) -> Result<AccountId, 
 pub(crate) fn check_place(ctx: &RoomContext<'_>, more: usize) -> Result<(), StanzaError> {
     let members_max = match ctx.room.settings.kind {
         Kind::Open => OPEN_MEMBERS_MAX,
+        Kind::Encrypted if ctx.room.sealed.is_direct => 2,
         Kind::Encrypted => ENCRYPTED_MEMBERS_MAX,
     };
     if ctx.room.members.len() + more > members_max {

@@ -5,7 +5,7 @@ use super::changes::{self, Change};
 use super::invitees::{self, Invitees};
 use super::member::Affiliation;
 use super::settings::{ENCRYPTED, Settings};
-use super::{Kind, NS, Order, ROOMS_MAX, RoomContext, What};
+use super::{Kind, NS, Order, ROOMS_MAX, RoomContext, What, sealed};
 use crate::context::Context;
 use crate::features::{Iq, Reply};
 use crate::jid::{AccountId, Jid, RoomId};
@@ -21,6 +21,8 @@ pub(crate) struct Founding {
     pub(crate) jid: Jid,
     pub(crate) settings: Settings,
     pub(crate) invitees: Invitees,
+    /// It is a conversation of two.
+    pub(crate) direct: Option<sealed::Direct>,
 }
 
 /// `<create/>`.
@@ -41,7 +43,7 @@ pub(super) fn create(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaErro
     invitees::resolve(ctx, &iq.payload, move |ctx, invitees| match invitees {
         Ok(invitees) => {
             let founder = ctx.account.id;
-            let founding = Founding { founder, jid, settings, invitees };
+            let founding = Founding { founder, jid, settings, invitees, direct: None };
             let what = What::Found(Box::new(founding));
             ctx.order(Order { room, request: Some(request), what });
         }
@@ -64,7 +66,8 @@ pub(super) fn create_by_join(
     let founder = ctx.account.id;
     let mut settings = Settings::new(Kind::Open);
     settings.name = to.local().unwrap_or_default().chars().take(NAME_CHARACTERS_MAX).collect();
-    let founding = Founding { founder, jid: to.bare(), settings, invitees: Invitees::default() };
+    let founding =
+        Founding { founder, jid: to.bare(), settings, invitees: Invitees::default(), direct: None };
     ctx.order(Order { room, request: None, what: What::Found(Box::new(founding)) });
     Ok(())
 }
@@ -87,6 +90,9 @@ pub(super) fn begin(ctx: &mut RoomContext<'_>, founding: Founding) -> Result<Ele
     let room = ctx.room.id;
     ctx.write(Write::CreateRoom { room, created_unix_ms: ctx.now.unix_ms });
     ctx.put_settings();
+    if let Some(direct) = founding.direct {
+        return Ok(sealed::begin_direct(ctx, direct));
+    }
     let id = ctx.next_message_id();
     let founder = Newcomer { account: founding.founder, affiliation: Affiliation::Owner };
     affiliations::enter(ctx, founder, id);

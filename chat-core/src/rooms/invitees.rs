@@ -97,7 +97,7 @@ fn number_of(text: &str) -> Result<Box<str>, StanzaError> {
 }
 
 /// Leaves out accounts that are not there or block the one who asks.
-fn keep_reachable(
+pub(super) fn keep_reachable(
     ctx: &mut Context<'_>,
     mut accounts: Vec<AccountId>,
     numbers: Vec<Box<str>>,

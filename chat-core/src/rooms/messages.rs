@@ -4,7 +4,7 @@ use super::affiliations::{check_may, check_member};
 use super::delivery::{self, NewEntry};
 use super::member::{Member, jid_of, occupant_id};
 use super::room::Subject;
-use super::{Kind, RoomContext, SUBJECT, muc, retraction};
+use super::{RoomContext, SUBJECT, muc, retraction, sealed};
 use crate::context::Route;
 use crate::features::{archive, ephemeral, messages};
 use crate::id::MessageId;
@@ -40,7 +40,7 @@ pub(super) fn receive(ctx: &mut RoomContext<'_>, route: &Route) -> Result<(), St
 fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<(), StanzaError> {
     check_member(ctx, account)?;
     let stanza = &route.stanza;
-    admit(ctx.room.settings.kind, stanza)?;
+    sealed::admit(ctx, stanza)?;
     let is_subject = stanza.has("subject", ns::CLIENT) && !stanza.has("body", ns::CLIENT);
     let is_stored = is_subject || archive::is_kept(stanza);
     match (is_subject, is_stored) {
@@ -58,7 +58,10 @@ fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<
     let member = member.clone();
     let expires_unix_ms = ephemeral::end_of(stanza, ctx.now)?;
     let retraction = retraction::find(ctx, account, stanza)?;
-    let rendered = render(ctx, account, &member, stanza);
+    let mut rendered = render(ctx, account, &member, stanza);
+    if sealed::is_sealed(stanza) {
+        rendered = sealed::with_fallback(&rendered);
+    }
     if !is_stored {
         delivery::fan_out(ctx, &rendered, None);
         return Ok(());
@@ -84,21 +87,6 @@ fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<
         retraction.carry_out(ctx);
     }
     Ok(())
-}
-
-/// A room is open or encrypted from birth. An encrypted one takes nothing that the server could
-/// read, and an open one nothing that some members could not.
-fn admit(kind: Kind, stanza: &Stanza) -> Result<(), StanzaError> {
-    let is_sealed = stanza.has(SEALED.0, SEALED.1);
-    let has_content = OPEN_CONTENT.iter().any(|(name, ns)| stanza.has(name, ns));
-    let refused = |text| Err(StanzaError::policy_violation().with_text(text));
-    match kind {
-        Kind::Encrypted if has_content && !is_sealed => {
-            refused("the group is encrypted: it takes no open messages")
-        }
-        Kind::Open if is_sealed => refused("the group is open: it takes no sealed messages"),
-        _ => Ok(()),
-    }
 }
 
 /// The message as all members get it: from its sender's place in the room, without `to`.
@@ -158,17 +146,5 @@ pub(crate) fn delayed(stanza: &bytes::Bytes, id: MessageId, room: &Jid) -> bytes
     append_to_rendered(stanza, &delay.to_bytes(ns::CLIENT))
 }
 
-/// What a message says to people. The rest (receipts of XEP-0184, states of XEP-0085, what
-/// XEP-0424 retracts) may stand outside of what is sealed.
-const OPEN_CONTENT: &[(&str, &str)] = &[
-    ("body", ns::CLIENT),
-    ("subject", ns::CLIENT),
-    ("html", "http://jabber.org/protocol/xhtml-im"),
-    ("reactions", ns::REACTIONS),
-    ("file-sharing", ns::FILE_SHARING),
-    ("x", "jabber:x:oob"),
-];
-/// What a sealed message holds (RFC 9420), as it stands in a stanza.
-const SEALED: (&str, &str) = ("message", "urn:whimbrel:mls:0");
 /// Characters of a subject that are kept.
 const SUBJECT_CHARACTERS_MAX: usize = 1024;

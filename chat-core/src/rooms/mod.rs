@@ -24,6 +24,7 @@ mod push;
 mod requests;
 mod retraction;
 mod room;
+mod sealed;
 mod settings;
 
 use std::sync::Arc;
@@ -40,6 +41,11 @@ use crate::time::Now;
 pub use context::RoomContext;
 pub use memberships::{Membership, Memberships};
 pub use room::Room;
+
+/// The address of the conversation of two accounts (docs/protocol/mls.md).
+pub fn direct_address(config: &Config, one: AccountId, other: AccountId) -> Option<Jid> {
+    sealed::address(config, one, other).map(|(_, jid)| jid)
+}
 pub use settings::Kind;
 
 pub(crate) use memberships::{leave_all, prune};
@@ -146,6 +152,9 @@ pub(crate) fn send(
             presence::note_directed(ctx, from, to, kind);
         }
         _ => {
+            if absent.is_some() && sealed::take_direct(ctx, from, to, stanza)? {
+                return Ok(());
+            }
             if let (Some(error), Some(_)) = (absent, check_iq(stanza)?) {
                 return Err(error.clone());
             }
@@ -218,3 +227,4 @@ const OUTCAST: &str = "group-outcast";
 const REQUEST: &str = "group-request";
 const INVITATION: &str = "group-invitation";
 const SUBJECT: &str = "group-subject";
+const SEALED: &str = "group-sealed";

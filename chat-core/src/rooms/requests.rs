@@ -2,6 +2,7 @@
 
 use super::affiliations::{check_may, check_member};
 use super::changes::{self, Change};
+use super::sealed;
 use super::{
     NS, RoomContext, affiliations, archive, discovery, icon, invitations, muc, retraction,
 };
@@ -9,6 +10,7 @@ use crate::chat::check_iq;
 use crate::context::{Request, Route};
 use crate::features::{Action, Reply};
 use crate::jid::AccountId;
+use crate::mls;
 use crate::ns;
 use crate::stanza::StanzaError;
 use crate::xml::Element;
@@ -54,6 +56,10 @@ const ROWS: &[Row] = &[
     Row(Action::Set, "query", ns::MUC_ADMIN, muc::change_affiliations),
     Row(Action::Get, "query", ns::MUC_OWNER, muc::show_configuration),
     Row(Action::Set, "query", ns::MUC_OWNER, muc::configure),
+    Row(Action::Set, "found", mls::NS, sealed::found),
+    Row(Action::Set, "direct", mls::NS, sealed::found),
+    Row(Action::Set, "commit", mls::NS, sealed::commit),
+    Row(Action::Get, "group", mls::NS, sealed::show),
 ];
 
 /// An IQ arrives at the room.

@@ -6,8 +6,9 @@ use hashbrown::HashSet;
 
 use super::invitations::Invitation;
 use super::member::{Affiliation, Member};
+use super::sealed::Sealed;
 use super::settings::Settings;
-use super::{INVITATION, MEMBER, NAME, OUTCAST, REQUEST, SETTINGS, SUBJECT};
+use super::{INVITATION, MEMBER, NAME, OUTCAST, REQUEST, SEALED, SETTINGS, SUBJECT};
 use crate::config::Config;
 use crate::id::{MessageId, Ticket};
 use crate::jid::{AccountId, Jid, RoomId};
@@ -25,6 +26,7 @@ pub struct Room {
     pub created_unix_ms: u64,
     pub(crate) settings: Settings,
     pub(crate) subject: Option<Subject>,
+    pub(crate) sealed: Sealed,
     pub(crate) members: BTreeMap<AccountId, Member>,
     /// Who may not come back unless an admin says so.
     pub(crate) outcasts: BTreeSet<AccountId>,
@@ -64,6 +66,7 @@ impl Room {
             created_unix_ms,
             settings,
             subject: None,
+            sealed: Sealed::default(),
             members: BTreeMap::new(),
             outcasts: BTreeSet::new(),
             invitations: BTreeMap::new(),
@@ -116,6 +119,7 @@ impl Room {
                     self.invitations.insert(record.key.clone(), invitation);
                 }
             }
+            (SEALED, _) => self.sealed = Sealed::read(&value),
             (SUBJECT, _) => self.subject = Subject::read(&value),
             (NAME, _) => {
                 let version = value.attr("version").and_then(MessageId::parse);

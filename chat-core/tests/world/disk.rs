@@ -250,6 +250,18 @@ impl Disk {
                 Answer::KeyPackages(self.key_packages.borrow_mut().claim(claim))
             }
             Query::KeyPackageStock(owner) => Answer::Stock(self.key_packages.borrow().stock(owner)),
+            Query::Records { accounts, feature } => {
+                let of = |account: &AccountId| {
+                    let stored = self.accounts.get(account).into_iter();
+                    let records = stored.flat_map(|stored| &stored.records);
+                    let records = records.filter(|((of, _), _)| **of == **feature);
+                    let record = |((feature, key), value): (&(Box<str>, Box<str>), &Bytes)| {
+                        Record { feature: feature.clone(), key: key.clone(), value: value.clone() }
+                    };
+                    (*account, records.map(record).collect())
+                };
+                Answer::Records(accounts.iter().map(of).collect())
+            }
             Query::Group(owner) => {
                 let parts = self.groups.get(owner).cloned().unwrap_or_default();
                 Answer::Group(parts.into_iter().collect())

@@ -139,6 +139,19 @@ impl World {
         stream
     }
 
+    /// Logs in as such a device that takes rooms' messages; what waits for it is kept.
+    pub fn come_as_device_to_groups(&mut self, name: &str) {
+        let (_, device) = name.split_once('/').unwrap();
+        let agent = UserAgent { id: Some(device.to_owned()), ..UserAgent::default() };
+        let bind = Bind2 { groups: true, ..Bind2::default() };
+        self.log_in_as(name, |login| {
+            login.user_agent = Some(agent);
+            login.request =
+                SessionRequest::Inline(Inline { bind: Some(bind), ..Inline::default() });
+        });
+        self.send(name, "<presence/>");
+    }
+
     fn log_in(&mut self, name: &str, request: SessionRequest) -> StreamId {
         self.log_in_as(name, |login| login.request = request)
     }
@@ -264,6 +277,21 @@ impl World {
             self.handle(Input::Committed { ticket, result });
         }
         self.pump();
+    }
+
+    /// What waits becomes durable, and the process does not hear of it.
+    pub fn commit_without_telling(&mut self) {
+        while let Some(transaction) = self.uncommitted.pop_front() {
+            let _ = self.disk.commit(transaction);
+        }
+    }
+
+    /// The server is restored from a copy of what is stored now.
+    pub fn restore(&mut self) {
+        self.crash();
+        let mut config = config();
+        config.incarnation = 1;
+        self.chat = start(&self.disk, config);
     }
 
     /// The process dies, and a new one starts on what was committed.

@@ -209,6 +209,11 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
             key_packages::claim(connection, claim).map(Answer::KeyPackages)
         }
         Query::KeyPackageStock(owner) => key_packages::stock(connection, owner).map(Answer::Stock),
+        Query::Records { accounts, feature } => {
+            let of =
+                |account: &AccountId| Ok((*account, records_of(connection, *account, feature)?));
+            accounts.iter().map(of).collect::<rusqlite::Result<_>>().map(Answer::Records)
+        }
         Query::Group(owner) => groups::parts(connection, *owner).map(Answer::Group),
         Query::GivenOut { claimant, references } => {
             key_packages::given_out(connection, *claimant, references).map(Answer::GivenOut)

@@ -1,0 +1,103 @@
+//! A conversation of two: its address follows from both accounts, so that both find it, and who is
+//! first makes it (docs/protocol/mls.md, "Conversations of two").
+
+use aws_lc_rs::digest;
+
+use super::super::affiliations::{self, Newcomer};
+use super::super::changes::{self, Change};
+use super::super::creation::Founding;
+use super::super::invitees::{Invitees, keep_reachable};
+use super::super::member::Affiliation;
+use super::super::settings::Settings;
+use super::super::{Kind, Order, RoomContext, What};
+use super::{Sealed, decoded, log, store};
+use crate::chat::check_iq;
+use crate::config::Config;
+use crate::context::{Context, Request};
+use crate::features::key_packages;
+use crate::jid::{AccountId, Jid, RoomId};
+use crate::mls::{FollowedGroup, LeafName, NS, Refusal};
+use crate::stanza::{Stanza, StanzaError};
+use crate::xml::Element;
+
+/// What such a conversation begins with.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    other: AccountId,
+    founder: LeafName,
+    group: Box<FollowedGroup>,
+}
+
+/// The first 60 bits of SHA-256 over what tells it from other digests, the domain, and both ids as
+/// text, the smaller one first.
+pub(crate) fn address(config: &Config, one: AccountId, other: AccountId) -> Option<(RoomId, Jid)> {
+    let (first, second) = (one.min(other), one.max(other));
+    let text = format!("whimbrel direct 1\0{}\0{first}\0{second}", config.domain.domain());
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let bytes = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    let room = RoomId::from_random(u64::from_be_bytes(bytes) >> 4);
+    let groups = config.groups.as_ref()?.domain();
+    Some((room, Jid::from_parts(Some(&room.to_string()), groups, None).ok()?))
+}
+
+/// Takes `<direct/>` to a room that is not there. Says whether it was one.
+pub(in super::super) fn take(
+    ctx: &mut Context<'_>,
+    from: &Jid,
+    to: &Jid,
+    stanza: &Stanza,
+) -> Result<bool, StanzaError> {
+    let Some(direct) = stanza.child("direct", NS).filter(|_| stanza.type_() == Some("set")) else {
+        return Ok(false);
+    };
+    check_iq(stanza)?;
+    let with = direct.attr("with").ok_or_else(StanzaError::bad_request)?;
+    let with = Jid::parse(with).map_err(|_| StanzaError::jid_malformed())?;
+    let is_ours = with.domain() == ctx.config.domain.domain();
+    let other = AccountId::of(&with).filter(|_| is_ours).ok_or_else(StanzaError::item_not_found)?;
+    let derived = address(ctx.config, ctx.account.id, other);
+    let (room, jid) =
+        derived.filter(|_| other != ctx.account.id).ok_or_else(StanzaError::item_not_found)?;
+    if jid != *to {
+        return Err(Refusal::OtherGroup.into());
+    }
+    let founder = key_packages::leaf_name(ctx, from.resource().unwrap_or_default())?;
+    let group = FollowedGroup::found(jid.as_str().as_bytes(), decoded(&direct)?, &founder)?;
+    let direct = Direct { other, founder, group: Box::new(group) };
+    let id = stanza.id().unwrap_or_default().into();
+    let request = Request { from: from.clone(), to: Some(to.clone()), id };
+    keep_reachable(ctx, vec![other], Vec::new(), move |ctx, reachable| {
+        match reachable.map(|invitees| invitees.accounts.is_empty()) {
+            Ok(false) => {
+                let founding = Founding {
+                    founder: ctx.account.id,
+                    jid,
+                    settings: Settings::new(Kind::Encrypted),
+                    invitees: Invitees::default(),
+                    direct: Some(direct),
+                };
+                let what = What::Found(Box::new(founding));
+                ctx.order(Order { room, request: Some(request), what });
+            }
+            Ok(true) => ctx.answer(&request, Err(StanzaError::item_not_found())),
+            Err(error) => ctx.answer(&request, Err(error)),
+        }
+    });
+    Ok(true)
+}
+
+/// Begins it: both own it, and its group is founded.
+pub(in super::super) fn begin(ctx: &mut RoomContext<'_>, direct: Direct) -> Element {
+    let Direct { other, founder, group } = direct;
+    let id = ctx.next_message_id();
+    let affiliation = Affiliation::Owner;
+    for account in [founder.account, other] {
+        affiliations::enter(ctx, Newcomer { account, affiliation }, id);
+    }
+    let announced = [Change::Created, Change::Added(other, affiliation)];
+    changes::announce(ctx, id, Some(founder.account), &announced);
+    ctx.room.sealed = Sealed { founded: None, is_direct: true, group: Some(group) };
+    log(ctx, vec![Element::new("founded", NS).with_attr("by", founder.to_string())]);
+    store(ctx);
+    Element::new("founded", NS).with_attr("epoch", "0")
+}

@@ -1,0 +1,261 @@
+//! An encrypted room and the clients in it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chat_core::mls::NS;
+use mls_client::Changes;
+
+use crate::client::{Client, is_result};
+use crate::world::World;
+
+const GROUPS: &str = "urn:whimbrel:groups:0";
+
+pub struct Conversation {
+    pub world: World,
+    pub room: String,
+    pub clients: Vec<Client>,
+}
+
+impl Conversation {
+    /// A room of these accounts, each with a phone; the first has founded it and added the others.
+    pub fn of(names: &[&str]) -> Conversation {
+        let mut conversation = Conversation::without_group(names);
+        let answer = conversation.clients[0].found(&mut conversation.world, &conversation.room);
+        assert!(is_result(&answer), "{answer:?}");
+        let taken = conversation.add(0, &names[1..]);
+        assert!(taken || names.len() == 1);
+        conversation.follow();
+        conversation.agree();
+        conversation
+    }
+
+    /// The accounts, and a room of the first alone without a group.
+    pub fn without_group(names: &[&str]) -> Conversation {
+        let mut world = World::new();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        world.now.unix_ms = u64::try_from(now).unwrap();
+        for name in names {
+            world.account(name);
+        }
+        let clients = names.iter().map(|name| Client::new(&mut world, &format!("{name}/phone")));
+        let mut clients: Vec<Client> = clients.collect();
+        let create = format!(
+            "<iq type='set' id='create' to='groups.example.org'>\
+             <create xmlns='{GROUPS}' kind='encrypted'><name>Family</name></create></iq>"
+        );
+        let created = clients[0].ask(&mut world, None, &create, "create").expect("an answer");
+        let room = created.child("group", GROUPS).and_then(|group| group.attr("jid"));
+        Conversation { room: room.expect("a room").to_owned(), world, clients }
+    }
+
+    /// A client has the devices of accounts added, and the accounts with them where they are no
+    /// members. Says whether that was taken.
+    pub fn add(&mut self, by: usize, accounts: &[&str]) -> bool {
+        if accounts.is_empty() {
+            return false;
+        }
+        let (world, client) = (&mut self.world, &mut self.clients[by]);
+        let known = client.device.members(self.room.as_bytes());
+        let add = client.claim(world, accounts);
+        let is_new = |name: &&&str| {
+            let account = world.id(name).to_string();
+            !known.iter().any(|leaf| leaf.starts_with(&account))
+        };
+        let also: String =
+            accounts.iter().filter(is_new).map(|name| format!("<add jid='{{{name}}}'/>")).collect();
+        let changes = Changes { add, remove: Vec::new() };
+        let answer = client.commit(world, &self.room, &changes, &also);
+        answer.is_some_and(|answer| is_result(&answer))
+    }
+
+    /// A client takes an account out with all its leaves.
+    pub fn remove(&mut self, by: usize, account: &str) -> bool {
+        let (world, client) = (&mut self.world, &mut self.clients[by]);
+        let id = world.id(account).to_string();
+        let leaves = client.device.members(self.room.as_bytes());
+        let remove: Vec<String> = leaves.into_iter().filter(|leaf| leaf.starts_with(&id)).collect();
+        let also = format!("<remove jid='{{{account}}}'/>");
+        let changes = Changes { add: Vec::new(), remove };
+        let answer = client.commit(world, &self.room, &changes, &also);
+        answer.is_some_and(|answer| is_result(&answer))
+    }
+
+    /// All who are there follow the log to its end.
+    pub fn follow(&mut self) {
+        for client in self.clients.iter_mut().filter(|client| client.is_online) {
+            client.follow(&mut self.world, &self.room);
+        }
+    }
+
+    /// All members agree, and others are out.
+    pub fn agree(&self) {
+        let room = self.room.as_bytes();
+        let members: Vec<&Client> =
+            self.clients.iter().filter(|client| client.is_member(&self.room)).collect();
+        let first = members.first().expect("a member");
+        let secret = |client: &Client| client.device.exporter(room, "test").unwrap();
+        for member in &members {
+            assert_eq!(member.device.epoch(room), first.device.epoch(room), "{}", member.name);
+            assert_eq!(secret(member), secret(first), "{}", member.name);
+            assert_eq!(member.device.members(room), first.device.members(room));
+        }
+        let names: Vec<&str> = members.iter().map(|member| member.device.identity()).collect();
+        for leaf in first.device.members(room) {
+            assert!(names.contains(&leaf.as_str()), "{leaf} is a leaf that does not follow");
+        }
+    }
+}
+
+#[test]
+fn members_talk_and_others_read_a_fallback() {
+    let mut talk = Conversation::of(&["alice", "bob", "carol"]);
+    let room = talk.room.clone();
+    talk.clients[1].write(&mut talk.world, &room, "hello");
+    talk.follow();
+    for client in &talk.clients {
+        assert_eq!(client.read, ["hello"], "{}", client.name);
+    }
+    let got = talk.clients[2].device.send(room.as_bytes(), b"x").unwrap();
+    let sealed = data_encoding::BASE64.encode(&got);
+    talk.world.send(
+        "carol/phone",
+        &format!("<message type='groupchat' to='{room}' id='f'><message xmlns='{NS}'>{sealed}</message><store xmlns='urn:xmpp:hints'/></message>"),
+    );
+    let fallback = "This message is end-to-end encrypted, and your client cannot read it.";
+    talk.world.expect("alice/phone", &format!("<message><body>{fallback}</body></message>"));
+}
+
+#[test]
+fn who_is_away_reads_all_that_was_written_since_it_was_added() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    talk.world.account("carol");
+    let mut carol = Client::new(&mut talk.world, "carol/phone");
+    carol.go(&mut talk.world);
+    talk.clients.push(carol);
+    assert!(talk.add(0, &["carol"]));
+    talk.clients[0].write(&mut talk.world, &room, "one");
+    talk.follow();
+    let taken = talk.clients[1].commit(&mut talk.world, &room, &Changes::default(), "");
+    assert!(taken.is_some_and(|answer| is_result(&answer)));
+    talk.follow();
+    talk.clients[1].write(&mut talk.world, &room, "two");
+    talk.world.crash();
+    for client in &mut talk.clients {
+        client.come(&mut talk.world);
+    }
+    talk.follow();
+    assert_eq!(talk.clients[2].read, ["one", "two"]);
+    talk.agree();
+}
+
+#[test]
+fn who_is_removed_is_out() {
+    let mut talk = Conversation::of(&["alice", "bob", "carol"]);
+    let room = talk.room.clone();
+    assert!(!talk.remove(1, "carol"), "members do not remove one another");
+    assert!(talk.remove(0, "carol"));
+    talk.follow();
+    talk.clients[1].write(&mut talk.world, &room, "secret");
+    talk.follow();
+    assert!(!talk.clients[2].is_member(&room));
+    assert!(talk.clients[2].read.is_empty());
+    let refused = talk.clients[2].join(&mut talk.world, &room);
+    assert!(refused.is_none(), "{refused:?}");
+    talk.agree();
+}
+
+#[test]
+fn a_further_device_comes_from_outside() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    let mut laptop = Client::new(&mut talk.world, "bob/laptop");
+    assert!(laptop.join(&mut talk.world, &room).is_some_and(|answer| is_result(&answer)));
+    talk.clients.push(laptop);
+    talk.follow();
+    talk.agree();
+    talk.clients[2].write(&mut talk.world, &room, "from the laptop");
+    talk.follow();
+    assert_eq!(talk.clients[0].read, ["from the laptop"]);
+    assert_eq!(talk.clients[1].read, ["from the laptop"]);
+}
+
+#[test]
+fn two_found_their_conversation_at_once_and_meet_in_it() {
+    let mut talk = Conversation::without_group(&["alice", "bob"]);
+    let address = |one, other| {
+        let room = chat_core::rooms::direct_address(&crate::world::config(), one, other);
+        room.expect("groups are there").to_string()
+    };
+    let (alice, bob) = (talk.world.id("alice"), talk.world.id("bob"));
+    let room = address(alice, bob);
+    assert_eq!(room, address(bob, alice));
+    talk.room = room.clone();
+    let [first, second] = [(0, "bob"), (1, "alice")].map(|(by, with)| {
+        talk.clients[by].found_direct(&mut talk.world, &room, with).expect("an answer")
+    });
+    assert!(is_result(&first), "{first:?}");
+    let error = second.child("error", "jabber:client").unwrap();
+    assert_eq!(error.child("other-epoch", NS).unwrap().attr("epoch"), Some("0"));
+    assert!(talk.clients[1].join(&mut talk.world, &room).is_some_and(|answer| is_result(&answer)));
+    talk.follow();
+    talk.agree();
+    talk.world.crash();
+    for client in &mut talk.clients {
+        client.come(&mut talk.world);
+    }
+    talk.clients[1].write(&mut talk.world, &room, "hello");
+    talk.follow();
+    assert_eq!(talk.clients[0].read, ["hello"]);
+    // It stays a conversation of two.
+    talk.world.account("carol");
+    let _carol = Client::new(&mut talk.world, "carol/phone");
+    assert!(!talk.add(0, &["carol"]));
+    talk.agree();
+}
+
+#[test]
+fn after_a_restore_the_group_is_founded_anew() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    talk.world.restore();
+    for client in &mut talk.clients {
+        client.come(&mut talk.world);
+    }
+    talk.follow();
+    let commit = talk.clients[0].commit(&mut talk.world, &room, &Changes::default(), "");
+    let error = commit.expect("an answer");
+    let error = error.child("error", "jabber:client").expect("an error");
+    assert!(error.child("server-restored", NS).is_some(), "{error:?}");
+    talk.clients[0].device.forget(room.as_bytes()).unwrap();
+    assert!(is_result(&talk.clients[0].found(&mut talk.world, &room)));
+    assert!(talk.clients[1].join(&mut talk.world, &room).is_some_and(|answer| is_result(&answer)));
+    talk.follow();
+    talk.agree();
+}
+
+#[test]
+fn a_silent_device_is_named() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    // What a log-in with a token would have left.
+    let account = talk.world.id("bob");
+    let mut writes = Vec::new();
+    let mut access = chat_core::access::Access::load(account, &[]);
+    let secret = chat_core::sasl::ServerSecret::new(&[1; 32]);
+    let now_unix_s = talk.world.now.unix_ms / 1000;
+    let mechanism = chat_core::sasl::TokenMechanism::Unbound;
+    let device = "phone".parse().unwrap();
+    access.add_device(device, "", mechanism, &secret, now_unix_s, &mut writes);
+    let command = chat_core::chat::Command::Write { account, writes, log_out: false };
+    talk.world.input(chat_core::chat::Input::Command { id: 0, command });
+    talk.clients[1].go(&mut talk.world);
+    let get = format!("<iq type='get' id='g' to='{room}'><group xmlns='{NS}'/></iq>");
+    for (days, is_named) in [(29, false), (2, true)] {
+        talk.world.now.unix_ms += days * 24 * 3600 * 1000;
+        let answer = talk.clients[0].ask(&mut talk.world, Some(&room), &get, "g").unwrap();
+        let group = answer.child("group", NS).unwrap();
+        let silent = group.child("silent", NS).and_then(|silent| silent.attr("leaf"));
+        assert_eq!(silent, is_named.then(|| talk.clients[1].device.identity()));
+    }
+}
