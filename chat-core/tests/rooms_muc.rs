@@ -83,7 +83,8 @@ fn who_joins_a_room_that_is_not_there_makes_it() {
         "bob/phone",
         &format!(
             "<presence type='error' from='{ROOM}/Bob'><error type='auth'><registration-required \
-             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>"
         ),
     );
 }

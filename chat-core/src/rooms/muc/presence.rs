@@ -30,6 +30,10 @@ pub(crate) fn receive_presence(ctx: &mut RoomContext<'_>, route: &Route) {
         let mut reply = route.stanza.error_reply(&error);
         reply.set_attr("from", route.to.as_str());
         reply.set_attr("to", route.from.as_str());
+        if route.stanza.child("x", ns::MUC).is_some() {
+            // XEP-0045 7.2.6: clients know by it that they have not joined.
+            reply.push(Element::new("x", ns::MUC));
+        }
         ctx.send_element(&route.from, &reply);
     }
 }
