@@ -81,6 +81,8 @@ impl Books {
                 let records = &mut self.accounts.get_mut(&account).unwrap().records;
                 records.retain(|record| record.key != key);
             }
+            // Nobody here has any.
+            Write::RemoveKeyPackages { .. } => {}
             other => panic!("{other:?}"),
         }
         Ok(())
