@@ -132,7 +132,11 @@ impl Run {
         let at = self.below(self.talk.clients.len());
         let client = &mut self.talk.clients[at];
         match client.is_online {
-            true => client.go(&mut self.talk.world),
+            true => {
+                // Without XEP-0198 what was sent counts as received.
+                client.follow(&mut self.talk.world, &self.talk.room);
+                client.go(&mut self.talk.world);
+            }
             false => client.come(&mut self.talk.world),
         }
     }
