@@ -1,0 +1,293 @@
+// What the page and the engine say to one another. The engine runs in a worker and owns all that is
+// durable: keys, groups, messages, the stream to the server. The page holds what is on screen.
+//
+// All of it can be cloned (no functions, no classes). Times are milliseconds since 1970.
+
+/** An account's id: the local part of its JID, `k7qm2xw4p9ab`. */
+export type AccountId = string;
+/** A conversation's id: the local part of its room's JID. Each conversation is a room, those of two too. */
+export type ChatId = string;
+/** A message's id, given by the device that sends it: the origin-id (XEP-0359). */
+export type MessageId = string;
+/** Where a message stands in its room's log: the room's stanza-id, 16 hexadecimal digits, or, before
+ *  the server has it, "~" and a counter, which sorts behind. */
+export type Order = string;
+
+/** What the page calls. Each call is answered, or refused by an {@link EngineError}. */
+export interface Commands {
+  // The account
+  /** Asks for a one-time code. @returns the number in E.164, and how long the code holds. */
+  requestCode(number: string): { number: string; digits: number; expiresInS: number };
+  /** Registers this device by the code; a PIN only where `pin-needed` was answered. */
+  register(number: string, code: string, pin?: string): { created: boolean };
+  /** Registers this device by the link that another one shows. */
+  registerByLink(link: string): { created: boolean };
+  /** A link for a further device of this account: shown as a QR code. */
+  createLink(): { link: string; expiresInS: number };
+  setPin(pin: string | null): void;
+  changeNumber(number: string, code: string, tellContacts: boolean): void;
+  devices(): Device[];
+  revokeDevice(id: string): void;
+  /** Ends all other devices' tokens. */
+  signOutEverywhere(): void;
+  /** Ends this device's token and removes all that is kept here. */
+  signOut(): void;
+  deleteAccount(): void;
+  setProfile(profile: ProfileChange): void;
+  settings(): Settings;
+  setSettings(change: Partial<Settings>): void;
+
+  // Chats
+  chats(): Chat[];
+  /** Sets what only the own devices know of a chat. */
+  setChat(chat: ChatId, change: Partial<ChatMarks>): void;
+  /** The conversation of two, or of one's own notes, is made with the first message. */
+  openDirect(account: AccountId): Chat;
+  /** A page of messages, oldest first: the newest ones, or those before or after `from`. */
+  messages(chat: ChatId, from?: { before?: Order; after?: Order; around?: MessageId }, count?: number): Page;
+  /** Removes the chat's messages from the own devices. */
+  clearChat(chat: ChatId): void;
+  search(words: string, chat?: ChatId): Hit[];
+  media(chat: ChatId): Message[];
+  starred(): Message[];
+
+  // Messages
+  /** @returns once it is kept on this device; it leaves when the server can be reached. */
+  send(chat: ChatId, draft: Draft): MessageId;
+  edit(chat: ChatId, id: MessageId, text: string): void;
+  /** One reaction of an account to a message; `null` takes it back. */
+  react(chat: ChatId, id: MessageId, emoji: string | null): void;
+  deleteForMe(chat: ChatId, ids: MessageId[]): void;
+  deleteForEveryone(chat: ChatId, ids: MessageId[]): void;
+  forward(from: ChatId, ids: MessageId[], to: ChatId[]): void;
+  star(chat: ChatId, id: MessageId, starred: boolean): void;
+  vote(chat: ChatId, poll: MessageId, choices: number[]): void;
+  retry(chat: ChatId, id: MessageId): void;
+  /** What the user has seen: up to this message. */
+  markRead(chat: ChatId, upTo: Order): void;
+  typing(chat: ChatId, state: "typing" | "recording" | "paused"): void;
+  messageInfo(chat: ChatId, id: MessageId): Receipt[];
+  /** How long messages of this chat last; `null`: for ever. */
+  setDisappearing(chat: ChatId, lifeS: number | null): void;
+
+  // Media
+  /** A URL that the service worker answers, with ranges, from what it fetches and decrypts. */
+  fileUrl(file: FileRef): string;
+  cancelUpload(id: MessageId): void;
+  pauseUpload(id: MessageId, paused: boolean): void;
+
+  // Groups
+  createGroup(group: GroupDraft): { chat: Chat; absent: Member[]; invitations: Invitation[] };
+  group(chat: ChatId): Group;
+  editGroup(chat: ChatId, change: GroupChange): void;
+  addMembers(chat: ChatId, members: NewMember[]): { absent: Member[]; invitations: Invitation[] };
+  removeMember(chat: ChatId, account: AccountId): void;
+  setAffiliation(chat: ChatId, account: AccountId, affiliation: Affiliation): void;
+  createInvitation(chat: ChatId, options: { uses?: number; lifeS?: number; approve?: boolean }): Invitation;
+  revokeInvitation(chat: ChatId, token: string): void;
+  joinByInvitation(uri: string): Chat | "waiting";
+  joinRequests(chat: ChatId): { account: AccountId; since: number }[];
+  decideRequest(chat: ChatId, account: AccountId, approve: boolean): void;
+  leaveGroup(chat: ChatId): void;
+
+  // People
+  contacts(): Contact[];
+  /** Those of the numbers that have an account here. */
+  lookUp(numbers: string[]): Contact[];
+  contact(account: AccountId): Contact;
+  setContact(account: AccountId, change: { name?: string; verified?: boolean }): void;
+  block(account: AccountId, blocked: boolean): void;
+  report(account: AccountId, reason: "spam" | "abuse", disclosed: MessageId[], chat?: ChatId): void;
+  /** 60 digits that both sides compare, and the bytes of the QR code. */
+  safetyNumber(account: AccountId): { digits: string; qr: Uint8Array };
+}
+
+/** What the engine says unasked. */
+export type EngineEvent =
+  | { type: "state"; state: EngineState }
+  /** A chat is new or has changed. */
+  | { type: "chat"; chat: Chat }
+  | { type: "chat-removed"; chat: ChatId }
+  /** Messages are new or have changed; those that went are in `removed`. */
+  | { type: "messages"; chat: ChatId; messages: Message[]; removed: MessageId[] }
+  | { type: "typing"; chat: ChatId; account: AccountId; state: "typing" | "recording" | "paused" }
+  | { type: "presence"; account: AccountId; online: boolean; lastSeen?: number }
+  | { type: "contact"; contact: Contact }
+  | { type: "group"; group: Group }
+  | { type: "upload"; id: MessageId; sentBytes: number; bytes: number; paused: boolean }
+  | { type: "settings"; settings: Settings }
+  /** Somebody's account key is another than before: shown loudly. */
+  | { type: "key-changed"; account: AccountId };
+
+/** Where the engine stands. */
+export interface EngineState {
+  account: null | { id: AccountId; jid: string; number: string; name: string; avatar?: FileRef; hasPin: boolean; device: string };
+  connection: "offline" | "connecting" | "catching-up" | "online";
+  /** This page's engine, or another tab's that it asks. */
+  tab: "writer" | "follower";
+  /** Set where the store cannot be written: nothing is sent until there is room. */
+  full: boolean;
+}
+
+/** Why a call was refused. `name` is for programs: a problem of the account API, a condition of XMPP,
+ *  or one of `offline`, `full`, `not-found`, `not-allowed`, `internal`. */
+export interface EngineError {
+  name: string;
+  detail: string;
+  retryAfterS?: number;
+}
+
+export interface Device { id: string; name: string; createdAt: number; seenAt: number; isThis: boolean; isCertified: boolean }
+export interface ProfileChange { name?: string; about?: string; avatar?: Blob | null }
+
+export interface Settings {
+  readReceipts: boolean;
+  lastSeen: Audience;
+  avatarAudience: Audience;
+  discoverable: boolean;
+  disappearingS: number | null;
+  notifications: { sounds: boolean; previews: boolean; doNotDisturbUntil: number | null };
+}
+export type Audience = "everybody" | "contacts" | "nobody";
+
+/** What only the own devices know of a chat, and agree on through the group of the account's own devices. */
+export interface ChatMarks {
+  pinned: boolean;
+  archived: boolean;
+  mutedUntil: number | null;
+  markedUnread: boolean;
+  draft: string;
+  /** Names of the palette, or #rrggbb. */
+  ownColour: string | null;
+  otherColour: string | null;
+  wallpaper: string | null;
+}
+
+export interface Chat extends ChatMarks {
+  id: ChatId;
+  kind: "direct" | "group" | "self";
+  /** Of two: the other side. */
+  peer?: AccountId;
+  name: string;
+  avatar?: FileRef;
+  /** Sorted by this, newest first, pinned ones before. */
+  changedAt: number;
+  last?: { author: AccountId; isOwn: boolean; preview: Preview; at: number; status: Status };
+  unread: number;
+  mentions: number;
+  disappearingS: number | null;
+  /** May this account write here? */
+  canPost: boolean;
+  /** Gone from it, or it has ended: readable only. */
+  hasLeft: boolean;
+}
+
+export type Status = "sending" | "failed" | "sent" | "delivered" | "read";
+
+/** One line of a message; words for the kinds are the page's. */
+export interface Preview { kind: Content["kind"] | "deleted"; text: string }
+
+export interface Message {
+  id: MessageId;
+  chat: ChatId;
+  order: Order;
+  author: AccountId;
+  isOwn: boolean;
+  at: number;
+  status: Status;
+  content: Content;
+  reply?: { id: MessageId; author: AccountId; preview: Preview };
+  forwarded: boolean;
+  editedAt?: number;
+  reactions: { emoji: string; accounts: AccountId[] }[];
+  starred: boolean;
+  expiresAt?: number;
+  error?: EngineError;
+}
+
+export type Content =
+  | { kind: "text"; text: string; mentions: AccountId[]; link?: LinkPreview }
+  | { kind: "photo" | "film" | "gif" | "sticker"; file: FileRef; caption: string; width: number; height: number; durationMs?: number }
+  | { kind: "voice"; file: FileRef; durationMs: number; waveform: number[] }
+  | { kind: "document"; file: FileRef; caption: string }
+  | { kind: "poll"; question: string; choices: string[]; several: boolean; votes: { account: AccountId; choices: number[] }[] }
+  | { kind: "location"; latitude: number; longitude: number; name: string }
+  | { kind: "contact"; name: string; numbers: string[]; account?: AccountId }
+  /** Something that happened to the conversation. */
+  | { kind: "system"; change: SystemChange }
+  | { kind: "deleted"; by: "author" | "admin" | "operator" }
+  /** Sealed for an epoch that this device is not in, or nonsense. */
+  | { kind: "unreadable" };
+
+export type SystemChange =
+  | { type: "created" | "left" | "ended" | "joined-by-link"; by: AccountId }
+  | { type: "added" | "removed"; by: AccountId; accounts: AccountId[] }
+  | { type: "affiliated"; by: AccountId; account: AccountId; affiliation: Affiliation }
+  | { type: "named"; by: AccountId; name: string }
+  | { type: "described" | "icon" | "permissions"; by: AccountId }
+  | { type: "disappearing"; by: AccountId; lifeS: number | null }
+  | { type: "key-changed"; account: AccountId };
+
+export interface LinkPreview { url: string; title: string; text: string; image?: FileRef }
+
+/** An encrypted file: where it is, and what opens it. */
+export interface FileRef {
+  /** BLAKE3 of the ciphertext, 64 hexadecimal digits: `/media/<digest>`. Empty while it is not uploaded. */
+  digest: string;
+  /** AES-256-GCM, 32 bytes. */
+  key: Uint8Array;
+  /** Of the plaintext. */
+  bytes: number;
+  type: string;
+  name: string;
+  /** A small JPEG or WebP, at most 4 KiB. */
+  thumbnail?: Uint8Array;
+}
+
+/** What the user wants to send. Files are given as they are; the engine encrypts and uploads. */
+export interface Draft {
+  content:
+    | { kind: "text"; text: string; mentions?: AccountId[]; link?: LinkPreview }
+    | { kind: "photo" | "film" | "gif" | "sticker"; file: Blob; name: string; caption: string; width: number; height: number; durationMs?: number; thumbnail?: Uint8Array }
+    | { kind: "voice"; file: Blob; durationMs: number; waveform: number[] }
+    | { kind: "document"; file: Blob; name: string; caption: string }
+    | { kind: "poll"; question: string; choices: string[]; several: boolean }
+    | { kind: "location"; latitude: number; longitude: number; name: string }
+    | { kind: "contact"; name: string; numbers: string[]; account?: AccountId };
+  reply?: MessageId;
+}
+
+export interface Page { messages: Message[]; hasOlder: boolean; hasNewer: boolean }
+export interface Hit { message: Message; chatName: string }
+export interface Receipt { account: AccountId; deliveredAt?: number; readAt?: number }
+
+export type Affiliation = "owner" | "admin" | "member";
+export interface Member { account: AccountId; affiliation: Affiliation }
+export type NewMember = { account: AccountId } | { number: string };
+export interface Permissions { post: "everyone" | "admins"; add: "everyone" | "admins"; edit: "everyone" | "admins"; requests: boolean }
+export interface GroupDraft { name: string; description: string; icon?: Blob; members: NewMember[]; permissions?: Partial<Permissions> }
+export interface GroupChange { name?: string; description?: string; icon?: Blob | null; permissions?: Partial<Permissions> }
+export interface Group {
+  chat: ChatId;
+  name: string;
+  description: string;
+  icon?: FileRef;
+  permissions: Permissions;
+  members: Member[];
+  own: Affiliation | null;
+  invitations: Invitation[];
+}
+export interface Invitation { uri: string; token: string; number?: string; uses?: number; expiresAt?: number }
+
+export interface Contact {
+  account: AccountId;
+  /** The name that the user gave, or that the contact has given itself, or the number, or the id. */
+  name: string;
+  number?: string;
+  about?: string;
+  avatar?: FileRef;
+  blocked: boolean;
+  verified: boolean;
+  /** Whether there are devices that can take encrypted messages. */
+  encrypted: boolean;
+}

@@ -1,0 +1,5 @@
+// The page: what is on screen. The engine that keeps keys and messages runs in a worker.
+import { mount } from "svelte";
+import App from "./app/App.svelte";
+
+mount(App, { target: document.getElementById("app")! });
