@@ -1,0 +1,69 @@
+import "fake-indexeddb/auto";
+import { openDB } from "idb";
+import { beforeEach, expect, test } from "vitest";
+import { CborError, decode, encode } from "./cbor";
+import { Store, type Row } from "./store";
+
+let name: string;
+let store: Store;
+beforeEach(async () => {
+  name = crypto.randomUUID();
+  store = await Store.open(name);
+});
+
+test("a batch is kept through a restart", async () => {
+  await store.batch().put("meta", "self", { account: "k7qm", bytes: new Uint8Array([1, 2]) }).put("chats", "c", 1).commit();
+  store.close();
+  const again = await Store.open(name);
+  expect(await again.get("meta", "self")).toEqual({ account: "k7qm", bytes: new Uint8Array([1, 2]) });
+  expect(await again.get("chats", "c")).toBe(1);
+});
+
+test("a batch with what cannot be kept changes nothing", async () => {
+  const batch = store.batch().put("meta", "a", 1).put("chats", "b", () => 0);
+  await expect(batch.commit()).rejects.toThrow("a function cannot be kept");
+  expect(await store.get("meta", "a")).toBeUndefined();
+});
+
+test("ranges of a chat's messages", async () => {
+  const batch = store.batch();
+  for (const chat of ["a", "b"]) {
+    for (const order of ["01", "02", "03", "~1"]) batch.put("messages", [chat, order], { id: `${chat}${order}` });
+  }
+  await batch.commit();
+  const ids = (rows: Row<{ id: string }>[]) => rows.map((row) => row.value.id);
+  expect(ids(await store.range("messages", { prefix: ["a"] }))).toEqual(["a01", "a02", "a03", "a~1"]);
+  expect(ids(await store.range("messages", { prefix: ["a"], after: ["a", "02"] }))).toEqual(["a03", "a~1"]);
+  expect(ids(await store.range("messages", { prefix: ["b"], before: ["b", "03"], reverse: true, count: 1 }))).toEqual(["b02"]);
+  expect(ids(await store.range("messages", { prefix: ["c"] }))).toEqual([]);
+  expect((await store.message<{ id: string }>("b", "b02"))?.key).toEqual(["b", "02"]);
+  expect(await store.message("a", "b02")).toBeUndefined();
+  await store.batch().deleteRange("messages", { prefix: ["a"] }).commit();
+  expect(await store.count("messages")).toBe(4);
+});
+
+test("nothing that is kept lies open", async () => {
+  await store.batch().put("messages", ["c", "01"], { id: "m", text: "the plaintext" } as { id: string }).commit();
+  const raw = await openDB(name);
+  const record = (await raw.get("messages", ["c", "01"])) as { sealed: Uint8Array };
+  expect(new TextDecoder().decode(record.sealed)).not.toContain("plaintext");
+  expect(((await raw.get("keys", "sealing")) as CryptoKey).extractable).toBe(false);
+  // Moved to another place it does not open.
+  await raw.put("messages", record, ["c", "02"]);
+  await expect(store.get("messages", ["c", "02"])).rejects.toThrow();
+});
+
+test("values come back as they were", () => {
+  const values = [0, 23, 24, 255, 256, 2 ** 31, 2 ** 52, -1, -1000, 1.5, -0, 5n, -5n, 2n ** 64n - 1n, "", "ü€😀", null, true];
+  for (const value of values) expect(decode(encode(value))).toEqual(value);
+  expect(decode(encode({ a: [undefined, { b: new Uint8Array(300) }], c: undefined }))).toEqual({
+    a: [undefined, { b: new Uint8Array(300) }],
+  });
+});
+
+test("bytes that are no value are refused", () => {
+  for (const hex of ["", "18", "9bffffffffffffffff", "9a7fffffff", "a10102", "61ff", "f8ff", "c101", "0000", "81".repeat(100)]) {
+    const bytes = Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+    expect(() => decode(bytes), hex).toThrow(CborError);
+  }
+});

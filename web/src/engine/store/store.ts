@@ -1,0 +1,264 @@
+// What this device keeps: IndexedDB, each value sealed, each step one atomic and durable batch.
+//
+// Keys lie open (conversations' ids, orders, messages' ids: what the server sees too), values do not.
+
+import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { decode, encode } from "./cbor";
+import { Sealer } from "./seal";
+
+/** `messages` are keyed by [chat, order], and found by [chat, id] too. */
+export type Table = (typeof TABLES)[number];
+export type Key = string | number | (string | number)[];
+export interface Row<T> {
+  key: Key;
+  value: T;
+}
+
+/** A part of a table, in the order of its keys. */
+export interface Range {
+  /** Array keys that begin so. */
+  prefix?: (string | number)[];
+  /** Keys behind, and before, this one; itself not. */
+  after?: Key;
+  before?: Key;
+  /** From the end on. */
+  reverse?: boolean;
+  /** At most so many; else all. */
+  count?: number;
+}
+
+/** What one step changes: all of it is kept, or nothing. */
+export interface Batch {
+  /** A message's row has its id beside its key.
+   *  @param value what {@link encode} takes. */
+  put(table: Exclude<Table, "messages">, key: Key, value: unknown): Batch;
+  put(table: "messages", key: [chat: string, order: string], value: { id: string }): Batch;
+  delete(table: Table, key: Key): Batch;
+  /** Deletes a part of a table, all of it where nothing is said. */
+  deleteRange(table: Table, range: Omit<Range, "reverse" | "count">): Batch;
+  /** @returns once it is on disk.
+   *  @throws {StoreFull} where there is no room: nothing was changed, and the batch can be tried again. */
+  commit(): Promise<void>;
+}
+
+export class StoreFull extends Error {
+  override name = "StoreFull";
+}
+
+export class Store {
+  readonly #database: IDBPDatabase<Schema>;
+  readonly #sealer: Sealer;
+
+  /** Opens the store, and makes it where there is none. One that opens it may write; see `leader.ts`. */
+  static async open(name = "whimbrel"): Promise<Store> {
+    const database = await openDB<Schema>(name, VERSION, { upgrade: makeTables });
+    // Another tab with a newer app wants to upgrade, or the user removes our data: do not stand in the way.
+    database.addEventListener("versionchange", () => database.close());
+    return new Store(database, new Sealer(await keyOf(database)));
+  }
+
+  private constructor(database: IDBPDatabase<Schema>, sealer: Sealer) {
+    this.#database = database;
+    this.#sealer = sealer;
+  }
+
+  async get<T>(table: Table, key: Key): Promise<T | undefined> {
+    const record = await this.#database.get(table, key);
+    return record && (await this.#open<T>(table, key, record));
+  }
+
+  async range<T>(table: Table, range: Range = {}): Promise<Row<T>[]> {
+    const rows: { key: Key; record: Record }[] = [];
+    const direction = range.reverse ? "prev" : "next";
+    const count = range.count ?? Number.POSITIVE_INFINITY;
+    const bounds = bounded(range);
+    if (bounds === "empty") return [];
+    if (!range.reverse) return this.#ascending(table, bounds, count);
+    let cursor = await this.#database.transaction(table).store.openCursor(bounds, direction);
+    while (cursor && rows.length < count) {
+      rows.push({ key: cursor.key as Key, record: cursor.value });
+      cursor = await cursor.continue();
+    }
+    return this.#openAll(table, rows);
+  }
+
+  /** How many rows there are in a part of a table. */
+  async count(table: Table, range: Omit<Range, "reverse" | "count"> = {}): Promise<number> {
+    const bounds = bounded(range);
+    return bounds === "empty" ? 0 : this.#database.count(table, bounds ?? undefined);
+  }
+
+  /** A message by the id that its sender gave it. */
+  async message<T>(chat: string, id: string): Promise<Row<T> | undefined> {
+    const key = await this.#database.getKeyFromIndex("messages", "id", [chat, id]);
+    if (key === undefined) return undefined;
+    const value = await this.get<T>("messages", key as Key);
+    return value === undefined ? undefined : { key: key as Key, value };
+  }
+
+  batch(): Batch {
+    return new OpenBatch((steps) => this.#commit(steps));
+  }
+
+  /** Removes all that is kept, the key included. */
+  async destroy(): Promise<void> {
+    const stores = [...TABLES, KEYS] as const;
+    const transaction = this.#database.transaction(stores, "readwrite", { durability: "strict" });
+    for (const name of stores) void transaction.objectStore(name).clear();
+    await transaction.done;
+    this.close();
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  // Two requests for many rows cost less than a cursor's one for each.
+  async #ascending<T>(table: Table, bounds: IDBKeyRange | null, count: number): Promise<Row<T>[]> {
+    const { store } = this.#database.transaction(table);
+    const limit = Number.isFinite(count) ? count : undefined;
+    const [keys, records] = await Promise.all([store.getAllKeys(bounds, limit), store.getAll(bounds, limit)]);
+    const rows = records.map((record, index) => ({ key: keys[index] as Key, record }));
+    return this.#openAll(table, rows);
+  }
+
+  #openAll<T>(table: Table, rows: { key: Key; record: Record }[]): Promise<Row<T>[]> {
+    return Promise.all(rows.map(async ({ key, record }) => ({ key, value: await this.#open<T>(table, key, record) })));
+  }
+
+  async #open<T>(table: Table, key: Key, record: Record): Promise<T> {
+    return decode(await this.#sealer.open(record.sealed, place(table, key))) as T;
+  }
+
+  // A transaction does not wait for the sealing: all is sealed before it begins.
+  async #commit(steps: Step[]): Promise<void> {
+    if (steps.length === 0) return;
+    const sealed = await Promise.all(steps.map((step) => this.#seal(step)));
+    const tables = [...new Set(steps.map((step) => step.table))];
+    try {
+      const transaction = this.#database.transaction(tables, "readwrite", { durability: "strict" });
+      const requests = sealed.map(({ table, key, record }) => {
+        const store = transaction.objectStore(table);
+        return record ? store.put(record, key as Key) : store.delete(key);
+      });
+      await Promise.all([...requests, transaction.done]);
+    } catch (error) {
+      if (error instanceof Error && error.name === "QuotaExceededError") {
+        throw new StoreFull("there is no room for what is to be kept", { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async #seal(step: Step): Promise<SealedStep> {
+    if (step.kind !== "put") return { table: step.table, key: step.key, record: null };
+    const sealed = await this.#sealer.seal(encode(step.value), place(step.table, step.key));
+    const record: Record = { sealed };
+    if (step.table === "messages") {
+      record.chat = (step.key as string[])[0];
+      record.id = (step.value as { id: string }).id;
+    }
+    return { table: step.table, key: step.key, record };
+  }
+}
+
+class OpenBatch implements Batch {
+  #steps: Step[] = [];
+  readonly #commit: (steps: Step[]) => Promise<void>;
+
+  constructor(commit: (steps: Step[]) => Promise<void>) {
+    this.#commit = commit;
+  }
+
+  put(table: Table, key: Key, value: unknown): Batch {
+    this.#steps.push({ kind: "put", table, key, value });
+    return this;
+  }
+
+  delete(table: Table, key: Key): Batch {
+    this.#steps.push({ kind: "delete", table, key });
+    return this;
+  }
+
+  deleteRange(table: Table, range: Omit<Range, "reverse" | "count">): Batch {
+    const bounds = bounded(range);
+    if (bounds === "empty") return this;
+    this.#steps.push({ kind: "delete", table, key: bounds ?? IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY) });
+    return this;
+  }
+
+  commit(): Promise<void> {
+    return this.#commit(this.#steps);
+  }
+}
+
+type Step =
+  | { kind: "put"; table: Table; key: Key; value: unknown }
+  | { kind: "delete"; table: Table; key: Key | IDBKeyRange };
+
+interface SealedStep {
+  table: Table;
+  key: Key | IDBKeyRange;
+  record: Record | null;
+}
+
+interface Record {
+  sealed: Uint8Array<ArrayBuffer>;
+  /** Of messages: what they are also found by. */
+  chat?: string;
+  id?: string;
+}
+
+interface Schema extends DBSchema {
+  meta: { key: Key; value: Record };
+  groups: { key: Key; value: Record };
+  chats: { key: Key; value: Record };
+  messages: { key: Key; value: Record; indexes: { id: [string, string] } };
+  outbox: { key: Key; value: Record };
+  contacts: { key: Key; value: Record };
+  files: { key: Key; value: Record };
+  search: { key: Key; value: Record };
+  keys: { key: string; value: CryptoKey };
+}
+
+function makeTables(database: IDBPDatabase<Schema>): void {
+  for (const table of TABLES) {
+    const store = database.createObjectStore(table);
+    if (table !== "messages") continue;
+    (store as ReturnType<typeof database.createObjectStore<"messages">>).createIndex("id", ["chat", "id"]);
+  }
+  database.createObjectStore(KEYS);
+}
+
+// Whoever comes second, in another tab at the same moment, takes the key of the first.
+async function keyOf(database: IDBPDatabase<Schema>): Promise<CryptoKey> {
+  const kept = await database.get(KEYS, SEALING_KEY);
+  if (kept) return kept;
+  const drawn = await Sealer.newKey();
+  const transaction = database.transaction(KEYS, "readwrite", { durability: "strict" });
+  const first = await transaction.store.get(SEALING_KEY);
+  if (!first) void transaction.store.put(drawn, SEALING_KEY);
+  await transaction.done;
+  return first ?? drawn;
+}
+
+function bounded(range: Range): IDBKeyRange | null | "empty" {
+  // Arrays sort behind text and numbers: [...prefix, []] is behind all that begin with the prefix.
+  const lower = range.after ?? range.prefix;
+  const upper = range.before ?? (range.prefix && [...range.prefix, []]);
+  if (lower === undefined && upper === undefined) return null;
+  const isLowerOpen = range.after !== undefined;
+  if (upper === undefined) return IDBKeyRange.lowerBound(lower, isLowerOpen);
+  if (lower === undefined) return IDBKeyRange.upperBound(upper, true);
+  if (indexedDB.cmp(lower, upper) >= 0) return "empty";
+  return IDBKeyRange.bound(lower, upper, isLowerOpen, true);
+}
+
+function place(table: Table, key: Key | IDBKeyRange): Uint8Array<ArrayBuffer> {
+  return encode([table, key]);
+}
+
+const TABLES = ["meta", "groups", "chats", "messages", "outbox", "contacts", "files", "search"] as const;
+const KEYS = "keys";
+const SEALING_KEY = "sealing";
+const VERSION = 1;
