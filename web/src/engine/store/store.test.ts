@@ -42,6 +42,22 @@ test("ranges of a chat's messages", async () => {
   expect(await store.count("messages")).toBe(4);
 });
 
+test("a batch reads what it will have changed", async () => {
+  const message = (id: string) => ({ id });
+  await store.batch().put("messages", ["a", "01"], message("x")).put("messages", ["a", "~1"], message("y")).commit();
+  const batch = store.batch().delete("messages", ["a", "~1"]).put("messages", ["a", "02"], message("y"));
+  expect((await batch.message("a", "y"))?.key).toEqual(["a", "02"]);
+  expect((await batch.message("a", "x"))?.key).toEqual(["a", "01"]);
+  const newest = await batch.range("messages", { prefix: ["a"], reverse: true, count: 2 });
+  expect(newest.map((row) => row.key)).toEqual([["a", "02"], ["a", "01"]]);
+  batch.deleteRange("messages", { prefix: ["a"] }).put("messages", ["a", "03"], message("z"));
+  expect(await batch.message("a", "x")).toBeUndefined();
+  expect(await batch.range("messages", { count: 5 })).toEqual([{ key: ["a", "03"], value: { id: "z" } }]);
+  expect(await store.count("messages")).toBe(2);
+  await batch.commit();
+  expect(await store.count("messages")).toBe(1);
+});
+
 test("nothing that is kept lies open", async () => {
   await store.batch().put("messages", ["c", "01"], { id: "m", text: "the plaintext" } as { id: string }).commit();
   const raw = await openDB(name);

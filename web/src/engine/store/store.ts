@@ -3,6 +3,7 @@
 // Keys lie open (conversations' ids, orders, messages' ids: what the server sees too), values do not.
 
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { OpenBatch, bounded, type Step } from "./batch";
 import { decode, encode } from "./cbor";
 import { Sealer } from "./seal";
 
@@ -27,8 +28,17 @@ export interface Range {
   count?: number;
 }
 
-/** What one step changes: all of it is kept, or nothing. */
-export interface Batch {
+/** What can be read, by those who know what it is. */
+export interface Reader {
+  get<T>(table: Table, key: Key): Promise<T | undefined>;
+  range<T>(table: Table, range?: Range): Promise<Row<T>[]>;
+  /** A message by the id that its sender gave it. */
+  message<T extends { id: string }>(chat: string, id: string): Promise<Row<T> | undefined>;
+}
+
+/** What one step changes: all of it is kept, or nothing. Reading sees what the batch has changed. Values
+ *  are not copied: who changes one after it was put, or read, changes what is kept. */
+export interface Batch extends Reader {
   /** A message's row has its id beside its key.
    *  @param value what {@link encode} takes. */
   put(table: Exclude<Table, "messages">, key: Key, value: unknown): Batch;
@@ -45,7 +55,7 @@ export class StoreFull extends Error {
   override name = "StoreFull";
 }
 
-export class Store {
+export class Store implements Reader {
   readonly #database: IDBPDatabase<Schema>;
   readonly #sealer: Sealer;
 
@@ -88,8 +98,7 @@ export class Store {
     return bounds === "empty" ? 0 : this.#database.count(table, bounds ?? undefined);
   }
 
-  /** A message by the id that its sender gave it. */
-  async message<T>(chat: string, id: string): Promise<Row<T> | undefined> {
+  async message<T extends { id: string }>(chat: string, id: string): Promise<Row<T> | undefined> {
     const key = await this.#database.getKeyFromIndex("messages", "id", [chat, id]);
     if (key === undefined) return undefined;
     const value = await this.get<T>("messages", key as Key);
@@ -97,7 +106,7 @@ export class Store {
   }
 
   batch(): Batch {
-    return new OpenBatch((steps) => this.#commit(steps));
+    return new OpenBatch(this, (steps) => this.#commit(steps));
   }
 
   /** Removes all that is kept, the key included. */
@@ -162,40 +171,6 @@ export class Store {
   }
 }
 
-class OpenBatch implements Batch {
-  #steps: Step[] = [];
-  readonly #commit: (steps: Step[]) => Promise<void>;
-
-  constructor(commit: (steps: Step[]) => Promise<void>) {
-    this.#commit = commit;
-  }
-
-  put(table: Table, key: Key, value: unknown): Batch {
-    this.#steps.push({ kind: "put", table, key, value });
-    return this;
-  }
-
-  delete(table: Table, key: Key): Batch {
-    this.#steps.push({ kind: "delete", table, key });
-    return this;
-  }
-
-  deleteRange(table: Table, range: Omit<Range, "reverse" | "count">): Batch {
-    const bounds = bounded(range);
-    if (bounds === "empty") return this;
-    this.#steps.push({ kind: "delete", table, key: bounds ?? IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY) });
-    return this;
-  }
-
-  commit(): Promise<void> {
-    return this.#commit(this.#steps);
-  }
-}
-
-type Step =
-  | { kind: "put"; table: Table; key: Key; value: unknown }
-  | { kind: "delete"; table: Table; key: Key | IDBKeyRange };
-
 interface SealedStep {
   table: Table;
   key: Key | IDBKeyRange;
@@ -240,18 +215,6 @@ async function keyOf(database: IDBPDatabase<Schema>): Promise<CryptoKey> {
   if (!first) void transaction.store.put(drawn, SEALING_KEY);
   await transaction.done;
   return first ?? drawn;
-}
-
-function bounded(range: Range): IDBKeyRange | null | "empty" {
-  // Arrays sort behind text and numbers: [...prefix, []] is behind all that begin with the prefix.
-  const lower = range.after ?? range.prefix;
-  const upper = range.before ?? (range.prefix && [...range.prefix, []]);
-  if (lower === undefined && upper === undefined) return null;
-  const isLowerOpen = range.after !== undefined;
-  if (upper === undefined) return IDBKeyRange.lowerBound(lower, isLowerOpen);
-  if (lower === undefined) return IDBKeyRange.upperBound(upper, true);
-  if (indexedDB.cmp(lower, upper) >= 0) return "empty";
-  return IDBKeyRange.bound(lower, upper, isLowerOpen, true);
 }
 
 function place(table: Table, key: Key | IDBKeyRange): Uint8Array<ArrayBuffer> {

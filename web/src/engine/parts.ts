@@ -1,0 +1,128 @@
+// What the engine's parts are to one another. `engine.ts` builds them and joins them; each part gets
+// the context, gives its commands, and takes what arrives.
+
+import type { Element } from "@xmpp/client";
+import type { AccountId, Affiliation, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
+import type { Answer, CommandName } from "./rpc";
+import type { Batch, Store } from "./store/store";
+
+/** What a part works with. There is one from log-in to sign-out. */
+export interface Context {
+  readonly store: Store;
+  readonly self: Self;
+  readonly xmpp: Xmpp;
+  readonly conversations: Conversations;
+  /** Tells the pages, once what it tells of is kept. */
+  say(event: EngineEvent): void;
+  /** Milliseconds since 1970. */
+  now(): number;
+}
+
+/** Who this device is. */
+export interface Self {
+  readonly account: AccountId;
+  readonly device: string;
+  /** `example.org`; an account's JID is `ID@example.org`. */
+  readonly domain: string;
+  /** `groups.example.org`; a conversation's room is `CHAT@groups.example.org`. */
+  readonly groups: string;
+}
+
+/** The stream to the server. */
+export interface Xmpp {
+  /** @returns the result's one child, if it has one.
+   *  @throws {StanzaRefused} by the other side, {Refusal} `offline`. `to` is the own account where it is left out. */
+  iq(type: "get" | "set", to: string | undefined, payload: Element): Promise<Element | undefined>;
+  /** Sends a message or a presence, if there is a stream: what must arrive goes by {@link Conversations.post}. */
+  send(stanza: Element): Promise<void>;
+}
+
+/** Some commands, and what a part does with what arrives. */
+export interface Part<N extends CommandName> {
+  commands: Handlers<N>;
+  /** A stanza that is no entry of a room's log, and not the answer to an IQ.
+   *  @returns whether it was one for this part. */
+  receive?(stanza: Element): Promise<boolean>;
+  /** After each log-in; `isResumed`: the server has lost nothing of what it was told before. */
+  online?(isResumed: boolean): Promise<void>;
+}
+
+export type Handler<N extends CommandName> = (...args: Parameters<Commands[N]>) => Promise<Answer<N>> | Answer<N>;
+export type Handlers<N extends CommandName> = { [K in N]: Handler<K> };
+
+/** Sealed conversations, each a room (docs/protocol/groups.md, docs/protocol/mls.md). */
+export interface Conversations {
+  /** Runs a task while nothing else concerns this chat. Do not wait for one within another. */
+  exclusive<T>(chat: ChatId, task: () => Promise<T>): Promise<T>;
+  /** Keeps something to be sent, and what goes with it, in one batch. It leaves behind what was
+   *  posted to this chat before, when the server can be reached. For use within {@link exclusive}. */
+  post(chat: ChatId, post: Post): Promise<void>;
+  /** Sends again what failed, behind all that waits. For use within {@link exclusive}. */
+  retry(chat: ChatId, id: MessageId): Promise<void>;
+  /** Takes back what has not left. @returns whether there was such. */
+  withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
+}
+
+export interface Post {
+  /** Drawn at random: the origin-id, by which the server knows a repetition. */
+  id: MessageId;
+  /** What stands inside the encryption. */
+  envelope: Uint8Array;
+  /** `log`: everybody gets it, in order, whenever that is. `passing`: who is there now, if we are (typing). */
+  lasts: "log" | "passing";
+  /** XEP-0466, outside: the server forgets it after so many seconds. */
+  lifeS?: number;
+  /** XEP-0424, outside: the server forgets the author's message of this order too. */
+  retracts?: Order;
+  /** What the log of the chat shows from now on, `~` being the order of what waits. */
+  rows?(batch: Batch): void;
+}
+
+/** What makes messages of what arrives: engine/content and engine/chats. */
+export interface Contents {
+  /** Something in a chat's log, in the log's order, or something passing. Rows go into the batch, with which
+   *  the group's state and the place in the log are kept; reading goes by `batch` too, since it
+   *  may hold what arrived just before.
+   *  What this device has sent comes back like all others: its order is known from then on. A bad
+   *  envelope becomes `unreadable`; it is no reason to throw.
+   *  @returns what is said once the batch is kept. */
+  apply(arrival: Arrival, batch: Batch): Promise<EngineEvent[]>;
+  /** What was posted is refused for good, or is tried again (no error). */
+  failed(chat: ChatId, id: MessageId, error: EngineError | undefined, batch: Batch): Promise<EngineEvent[]>;
+}
+
+export interface Arrival {
+  chat: ChatId;
+  /** Empty for what is passing. */
+  order: Order;
+  /** When the server took it, in milliseconds since 1970. */
+  at: number;
+  /** Who says it: by MLS where it is sealed, else by the server. Missing where it is the room itself. */
+  author?: AccountId;
+  device?: string;
+  /** The origin-id. */
+  id?: MessageId;
+  what: What;
+}
+
+export type What =
+  /** `retracts`: the author has the server forget this one; what it says to people is inside. */
+  | { kind: "sealed"; envelope: Uint8Array; retracts?: Order; lifeS?: number }
+  | { kind: "unreadable" }
+  /** A business's answer that is typed as such: not encrypted, and shown so. */
+  | { kind: "automatic"; text: string }
+  /** The server has taken it out of the log; what its author wrote inside, if anything, comes apart. */
+  | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
+  /** By docs/protocol/groups.md `<change/>`; `by` is the arrival's author. */
+  | { kind: "changed"; changes: RoomChange[] };
+
+export type RoomChange =
+  | { type: "created" | "destroyed" | "left" }
+  | { type: "added"; account: AccountId; affiliation: Affiliation }
+  | { type: "joined"; account: AccountId }
+  | { type: "removed"; account: AccountId }
+  | { type: "affiliated"; account: AccountId; affiliation: Affiliation }
+  | { type: "named"; name: string }
+  | { type: "described"; description: string }
+  | { type: "icon" }
+  | { type: "permissions"; permissions: Partial<Permissions> };
