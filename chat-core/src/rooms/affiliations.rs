@@ -11,7 +11,7 @@ use super::memberships::Membership;
 use super::requests::RoomIq;
 use super::{
     ENCRYPTED_MEMBERS_MAX, Kind, MEMBER, MEMBERSHIP, NS, OPEN_MEMBERS_MAX, OUTCAST, OUTCASTS_MAX,
-    REQUEST, RoomContext,
+    REQUEST, RoomContext, sealed,
 };
 use crate::features::Reply;
 use crate::id::MessageId;
@@ -343,7 +343,7 @@ pub(crate) fn account_of(ctx: &RoomContext<'_>, jid: &str) -> Result<AccountId, 
 pub(crate) fn check_place(ctx: &RoomContext<'_>, more: usize) -> Result<(), StanzaError> {
     let members_max = match ctx.room.settings.kind {
         Kind::Open => OPEN_MEMBERS_MAX,
-        Kind::Encrypted if ctx.room.sealed.is_direct => 2,
+        Kind::Encrypted if ctx.room.sealed.is_direct => sealed::direct_members_max(ctx),
         Kind::Encrypted => ENCRYPTED_MEMBERS_MAX,
     };
     if ctx.room.members.len() + more > members_max {

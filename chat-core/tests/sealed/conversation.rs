@@ -215,6 +215,33 @@ fn two_found_their_conversation_at_once_and_meet_in_it() {
 }
 
 #[test]
+fn an_accounts_own_devices_meet_in_a_conversation_of_one() {
+    let mut talk = Conversation::without_group(&["alice"]);
+    let alice = talk.world.id("alice");
+    let room = chat_core::rooms::direct_address(&crate::world::config(), alice, alice);
+    talk.room = room.expect("groups are there").to_string();
+    let room = talk.room.clone();
+    let answer = talk.clients[0].found_direct(&mut talk.world, &room, "alice");
+    assert!(is_result(&answer.expect("an answer")));
+    let mut laptop = Client::new(&mut talk.world, "alice/laptop");
+    assert!(laptop.join(&mut talk.world, &room).is_some_and(|answer| is_result(&answer)));
+    talk.clients.push(laptop);
+    talk.world.crash();
+    for client in &mut talk.clients {
+        client.come(&mut talk.world);
+    }
+    talk.follow();
+    talk.clients[1].write(&mut talk.world, &room, "a note");
+    talk.follow();
+    assert_eq!(talk.clients[0].read, ["a note"]);
+    // Nobody else comes into it.
+    talk.world.account("carol");
+    let _carol = Client::new(&mut talk.world, "carol/phone");
+    assert!(!talk.add(0, &["carol"]));
+    talk.agree();
+}
+
+#[test]
 fn after_a_restore_the_group_is_founded_anew() {
     let mut talk = Conversation::of(&["alice", "bob"]);
     let room = talk.room.clone();

@@ -1,5 +1,6 @@
 //! A conversation of two: its address follows from both accounts, so that both find it, and who is
-//! first makes it (docs/protocol/mls.md, "Conversations of two").
+//! first makes it (docs/protocol/mls.md, "Conversations of two"). Of one account with itself it is
+//! where the account's own devices meet.
 
 use aws_lc_rs::digest;
 
@@ -40,6 +41,14 @@ pub(crate) fn address(config: &Config, one: AccountId, other: AccountId) -> Opti
     Some((room, Jid::from_parts(Some(&room.to_string()), groups, None).ok()?))
 }
 
+/// How many accounts the conversation has: one where it is an account's with itself.
+pub(in super::super) fn members_max(ctx: &RoomContext<'_>) -> usize {
+    let is_own = |account: &AccountId| {
+        address(ctx.config, *account, *account).is_some_and(|(room, _)| room == ctx.room.id)
+    };
+    if ctx.room.members.keys().any(is_own) { 1 } else { 2 }
+}
+
 /// Takes `<direct/>` to a room that is not there. Says whether it was one.
 pub(in super::super) fn take(
     ctx: &mut Context<'_>,
@@ -56,8 +65,7 @@ pub(in super::super) fn take(
     let is_ours = with.domain() == ctx.config.domain.domain();
     let other = AccountId::of(&with).filter(|_| is_ours).ok_or_else(StanzaError::item_not_found)?;
     let derived = address(ctx.config, ctx.account.id, other);
-    let (room, jid) =
-        derived.filter(|_| other != ctx.account.id).ok_or_else(StanzaError::item_not_found)?;
+    let (room, jid) = derived.ok_or_else(StanzaError::item_not_found)?;
     if jid != *to {
         return Err(Refusal::OtherGroup.into());
     }
@@ -66,19 +74,23 @@ pub(in super::super) fn take(
     let direct = Direct { other, founder, group: Box::new(group) };
     let id = stanza.id().unwrap_or_default().into();
     let request = Request { from: from.clone(), to: Some(to.clone()), id };
+    let founder = ctx.account.id;
+    let founding = Founding {
+        founder,
+        jid,
+        settings: Settings::new(Kind::Encrypted),
+        invitees: Invitees::default(),
+        direct: Some(direct),
+    };
+    let order =
+        Order { room, request: Some(request.clone()), what: What::Found(Box::new(founding)) };
+    if other == founder {
+        ctx.order(order);
+        return Ok(true);
+    }
     keep_reachable(ctx, vec![other], Vec::new(), move |ctx, reachable| {
         match reachable.map(|invitees| invitees.accounts.is_empty()) {
-            Ok(false) => {
-                let founding = Founding {
-                    founder: ctx.account.id,
-                    jid,
-                    settings: Settings::new(Kind::Encrypted),
-                    invitees: Invitees::default(),
-                    direct: Some(direct),
-                };
-                let what = What::Found(Box::new(founding));
-                ctx.order(Order { room, request: Some(request), what });
-            }
+            Ok(false) => ctx.order(order),
             Ok(true) => ctx.answer(&request, Err(StanzaError::item_not_found())),
             Err(error) => ctx.answer(&request, Err(error)),
         }
@@ -91,10 +103,12 @@ pub(in super::super) fn begin(ctx: &mut RoomContext<'_>, direct: Direct) -> Elem
     let Direct { other, founder, group } = direct;
     let id = ctx.next_message_id();
     let affiliation = Affiliation::Owner;
-    for account in [founder.account, other] {
-        affiliations::enter(ctx, Newcomer { account, affiliation }, id);
+    let mut announced = vec![Change::Created];
+    affiliations::enter(ctx, Newcomer { account: founder.account, affiliation }, id);
+    if other != founder.account {
+        affiliations::enter(ctx, Newcomer { account: other, affiliation }, id);
+        announced.push(Change::Added(other, affiliation));
     }
-    let announced = [Change::Created, Change::Added(other, affiliation)];
     changes::announce(ctx, id, Some(founder.account), &announced);
     ctx.room.sealed = Sealed { founded: None, is_direct: true, group: Some(group) };
     log(ctx, vec![Element::new("founded", NS).with_attr("by", founder.to_string())]);

@@ -27,7 +27,9 @@ use crate::xml::Element;
 
 pub(super) use commits::commit;
 pub(crate) use direct::{Direct, address};
-pub(super) use direct::{begin as begin_direct, take as take_direct};
+pub(super) use direct::{
+    begin as begin_direct, members_max as direct_members_max, take as take_direct,
+};
 pub(super) use messages::{admit, is_sealed, with_fallback};
 
 /// What a room knows of its group.

@@ -1,15 +1,11 @@
-// RFC 9420 (MLS) by ts-mls, behind a small pure interface.
-//
-//   found(device, group)                              -> { state, groupInfo }
-//   joinByWelcome(device, packages, welcome, tree)    -> { state, used }
-//   joinExternally(device, groupInfo, tree)           -> Commit
-//   commit(state, { add, remove })                    -> Commit
-//   process(state, handshake, atS)                    -> Processed
-//   seal(state, bytes)                                -> { state, message }
-//   open(state, message)                              -> Opened
-//   exporter(state, label, context, length)           -> bytes
-//   members(state)                                    -> Leaf[]
-//   store(state, before?), load(stored)               -> only the parts that changed; and back
-//   newDevice, newAccountKey, certify, encodeDeviceList, decodeDeviceList, safetyNumber
+// RFC 9420 (MLS) by ts-mls, behind a small interface: state in, new state and bytes out.
 
 export * from "./types";
+export { accountNumber, accountOfNumber, isAccountId } from "./account-id";
+export { certify, decodeDeviceList, encodeDeviceList, newAccountKey, newDevice, vouchesFor } from "./device-list";
+export { commit, commitEpoch, found, joinByWelcome, joinExternally, process, type Changes } from "./group";
+export { newKeyPackage, readKeyPackage } from "./key-packages";
+export { exporter, isOwn, messageEpoch, MESSAGE_BYTES_MAX, open, seal } from "./messages";
+export { isSameSafetyNumber, safetyNumber, type KeyHolder } from "./safety-number";
+export { isSameLeaf, members, messagesInEpoch, PAST_EPOCHS } from "./state";
+export { load, loadKeyPackage, store, storeKeyPackage } from "./stored";

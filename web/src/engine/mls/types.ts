@@ -52,8 +52,6 @@ export interface GroupState {
   readonly epoch: number;
   /** The device was removed: old messages can be opened, nothing can be sealed. */
   readonly isRemoved: boolean;
-  /** Messages that this device has sealed in this epoch. */
-  readonly sealed: number;
   readonly mls: Omit<ClientState, "clientConfig">;
 }
 
