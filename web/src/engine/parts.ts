@@ -3,6 +3,7 @@
 
 import type { Element } from "@xmpp/client";
 import type { AccountId, Affiliation, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
+import type { LogEntry } from "./conversations/log-entry";
 import type { Answer, CommandName } from "./rpc";
 import type { Batch, Store } from "./store/store";
 
@@ -78,6 +79,40 @@ export interface Post {
   rows?(batch: Batch): void;
 }
 
+/** The MLS side of conversations: engine/sealed. What it needs of the server it asks by
+ *  {@link Xmpp.iq}; what is in the log comes by `take`, in order. */
+export interface Sealed {
+  /** Takes an entry of the log: founding, commit, sealed message; and what passes. The group's state goes into the
+   *  batch. What a peer did wrong never makes it throw. Called within {@link Conversations.exclusive}. */
+  take(entry: LogEntry, batch: Batch): Promise<Taken>;
+  /** Seals for the chat's group. The state goes into the batch, which is kept before the message
+   *  leaves. Called within {@link Conversations.exclusive}.
+   *  @returns nothing where this device is not in the group (yet, or any more): then `enter` is called. */
+  seal(chat: ChatId, bytes: Uint8Array, batch: Batch): Promise<Uint8Array | undefined>;
+  /** Does what it takes to be in the chat's group: founds it (of two: `peer`), has the devices of its members
+   *  in, joins it by an external commit. Called outside of `exclusive`; what it commits comes by
+   *  `take` too, before or after the answer. Ends once `seal` can be tried again.
+   *  @throws {Refusal} */
+  enter(chat: ChatId, peer?: AccountId): Promise<void>;
+  /** Changes members, and their leaves with them, in one commit, again where another was first.
+   *  Called outside of `exclusive`. @returns accounts that have no device to be added.
+   *  @throws {Refusal} */
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  /** After each log-in: key packages, the device list. */
+  online(): Promise<void>;
+  /** A stanza that is no entry of a log: `<stock-low/>`, device lists. @returns whether it was one. */
+  receive(stanza: Element): Promise<boolean>;
+}
+
+export type Taken =
+  /** By another device, which may be of the own account. */
+  | { kind: "opened"; bytes: Uint8Array; account: AccountId; device: string }
+  /** This device sealed it. */
+  | { kind: "own" }
+  | { kind: "unreadable" }
+  /** A founding, a commit. `isIn`: this device can seal. */
+  | { kind: "followed"; isIn: boolean; keyChanged: AccountId[] };
+
 /** What makes messages of what arrives: engine/content and engine/chats. */
 export interface Contents {
   /** Something in a chat's log, in the log's order, or something passing. Rows go into the batch, with which
@@ -117,7 +152,8 @@ export type What =
   | { kind: "changed"; changes: RoomChange[] };
 
 export type RoomChange =
-  | { type: "created" | "destroyed" | "left" }
+  | { type: "created" | "destroyed" }
+  | { type: "left"; account: AccountId }
   | { type: "added"; account: AccountId; affiliation: Affiliation }
   | { type: "joined"; account: AccountId }
   | { type: "removed"; account: AccountId }
