@@ -26,7 +26,7 @@ mod pushes;
 mod reload;
 mod signals;
 mod systemd;
-mod upload_slots;
+mod upload_grants;
 mod xmpp;
 
 pub use handover::HandOverError;

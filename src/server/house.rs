@@ -16,7 +16,7 @@ use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
 use super::pushes::Pushes;
 use super::systemd::{self, Notice};
-use super::upload_slots::UploadSlots;
+use super::upload_grants::UploadGrants;
 use super::{Builder, Order, api, outward, signals, xmpp};
 use crate::admin::DataDir;
 use crate::admin::account::AccountDoor;
@@ -27,6 +27,7 @@ use crate::admin::socket::{self, Desk, TakeOver};
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
+use crate::edge::api::ApiDoor;
 use crate::edge::running::{self, EdgeError, EdgeSetup};
 use crate::edge::upload::token::UploadTokens;
 use crate::supervisor::{StartError, Supervisor, step};
@@ -292,8 +293,9 @@ impl Base {
             true => Some(self.start_chat()?),
             false => None,
         };
+        let (chat, api) = chat.unzip();
         let ledger = chat.as_ref().map(chat::Running::ledger);
-        let edge = step("edge", || running::start(self.edge_setup(chat.as_ref())?))?;
+        let edge = step("edge", || running::start(self.edge_setup(chat.as_ref(), api)?))?;
 
         let mut supervisor = Supervisor::new(self.health.clone(), self.registry.clone());
         let desk = Desk {
@@ -317,16 +319,18 @@ impl Base {
         Ok(Serving { edge, chat, supervisor })
     }
 
-    fn start_chat(&self) -> Result<chat::Running, StartError> {
+    /// Starts the chat server, with a door to its accounts for the edge.
+    fn start_chat(&self) -> Result<(chat::Running, ApiDoor), StartError> {
         let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
         let pushes = Pushes::open(&self.config.push, self.data.root(), &self.config.domain);
         let push_key = pushes.as_ref().map(Pushes::public_key);
         let chat = step("chat", || chat::start(self.chat_setup(outward, push_key)?))?;
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
-        let slots = UploadSlots::new(self.store.clone(), tokens, origin);
-        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), slots, pushes));
-        Ok(chat)
+        let grants = UploadGrants::new(self.store.clone(), tokens, origin);
+        let api = api::door(chat.accounts(), grants.clone().take_wishes());
+        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
+        Ok((chat, api))
     }
 
     fn chat_setup(
@@ -399,7 +403,11 @@ impl Base {
         });
     }
 
-    fn edge_setup(&self, chat: Option<&chat::Running>) -> Result<EdgeSetup<'_>, EdgeError> {
+    fn edge_setup(
+        &self,
+        chat: Option<&chat::Running>,
+        api: Option<ApiDoor>,
+    ) -> Result<EdgeSetup<'_>, EdgeError> {
         let door =
             |chat: &chat::Running| xmpp::door(&self.config, &self.listeners, chat.reception());
         Ok(EdgeSetup {
@@ -410,7 +418,7 @@ impl Base {
             certificates: self.certificates.clone(),
             sites: &self.config.sites,
             store: self.store.clone(),
-            api: chat.map(|chat| api::door(chat.accounts())),
+            api,
             xmpp: chat.map(door),
             data_dir: self.data.root(),
             registry: &self.registry,
