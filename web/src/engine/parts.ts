@@ -60,8 +60,14 @@ export interface Conversations {
   post(chat: ChatId, post: Post): Promise<void>;
   /** Sends again what failed, behind all that waits. For use within {@link exclusive}. */
   retry(chat: ChatId, id: MessageId): Promise<void>;
-  /** Takes back what has not left. @returns whether there was such. */
+  /** Takes back what has not left. @returns whether there was such. For use within {@link exclusive}. */
   withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
+  /** The conversation of two; its room and group are made when the first message leaves. */
+  direct(peer: AccountId): Promise<ChatId>;
+  /** Makes the group of a room that this account has just made, or adds and removes members: room and
+   *  group change together. Outside of {@link exclusive}.
+   *  @returns accounts without a device that can take sealed messages: they are not added. */
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
 }
 
 export interface Post {
@@ -98,6 +104,8 @@ export interface Sealed {
    *  Called outside of `exclusive`. @returns accounts that have no device to be added.
    *  @throws {Refusal} */
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  /** A batch was not kept: what it held of this chat never was. */
+  drop(chat: ChatId): void;
   /** After each log-in: key packages, the device list. */
   online(): Promise<void>;
   /** A stanza that is no entry of a log: `<stock-low/>`, device lists. @returns whether it was one. */
