@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use whimbrel::admin::cli::{self, Cli, Command, Serve};
 use whimbrel::config::{Config, Loaded, Origin};
+use whimbrel::edge::app::AppFile;
 use whimbrel::server::Server;
 use whimbrel::telemetry;
 
@@ -42,6 +43,7 @@ fn serve(serve: Serve, file: Option<PathBuf>) -> Result<(), Box<dyn std::error::
     };
     let running = Server::builder()
         .config(config)
+        .app(app())
         .reload_from(file)
         .take_over(serve.take_over)
         .logging(logging)
@@ -52,4 +54,21 @@ fn serve(serve: Serve, file: Option<PathBuf>) -> Result<(), Box<dyn std::error::
     }
     running.wait();
     Ok(())
+}
+
+/// The files of the web app, if it is part of this program.
+#[cfg(feature = "web")]
+fn app() -> Vec<AppFile> {
+    let file = |&whimbrel_web::File { path, identity, brotli, gzip }: &_| AppFile {
+        path,
+        identity,
+        brotli,
+        gzip,
+    };
+    whimbrel_web::FILES.iter().map(file).collect()
+}
+
+#[cfg(not(feature = "web"))]
+fn app() -> Vec<AppFile> {
+    Vec::new()
 }

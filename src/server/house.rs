@@ -28,6 +28,7 @@ use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
 use crate::edge::api::ApiDoor;
+use crate::edge::app::{App, AppFile};
 use crate::edge::running::{self, EdgeError, EdgeSetup};
 use crate::edge::upload::token::UploadTokens;
 use crate::supervisor::{StartError, Supervisor, step};
@@ -59,6 +60,7 @@ pub(super) enum Leave {
 pub(super) struct Base {
     pub config: Config,
     pub reload_from: Option<PathBuf>,
+    app: Option<Arc<App>>,
     pub is_daemon: bool,
     pub logging: Option<Logging>,
     /// Of the TLS listeners, if there are any.
@@ -104,7 +106,8 @@ pub(super) struct House {
 impl House {
     /// Everything in its order. Runs within the rim's runtime, and blocks.
     pub fn start(builder: Builder, orders: mpsc::Sender<Order>) -> Result<Self, StartError> {
-        let Builder { config, reload_from, given, take_over, is_daemon, logging } = builder;
+        let Builder { config, app, reload_from, given, take_over, is_daemon, logging } = builder;
+        let app = app_of(&config, &app);
         let (health, registry) = (Health::new(), Registry::new());
         process::register(&registry);
         let gauges = StoreGauges::register(&registry);
@@ -142,6 +145,7 @@ impl House {
         let store = step("media store", || Store::open(&data.media(), &config.media))?;
         let base = Base {
             config,
+            app,
             reload_from,
             is_daemon,
             logging,
@@ -416,6 +420,7 @@ impl Base {
             listeners: self.listeners.of(ListenerRole::Http)?,
             listeners_tls: self.listeners.of(ListenerRole::Https)?,
             certificates: self.certificates.clone(),
+            app: self.app.clone(),
             sites: &self.config.sites,
             store: self.store.clone(),
             api,
@@ -501,6 +506,14 @@ async fn end_parts(supervisor: Supervisor) {
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "parts did not end in time");
     }
+}
+
+/// The web app, where it is wanted: it is of no use without a chat server behind it.
+fn app_of(config: &Config, files: &[AppFile]) -> Option<Arc<App>> {
+    if !config.web.enabled || !config.xmpp.enabled || files.is_empty() {
+        return None;
+    }
+    App::new(&config.domain, files).map(Arc::new)
 }
 
 /// The program's file, also where a newer one has taken its place.

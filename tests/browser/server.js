@@ -42,13 +42,16 @@ class Server {
       cwd: server.folder,
       stdio: ["ignore", "ignore", "pipe"],
     });
-    server.url = `http://localhost:${await listening(server.process)}`;
+    const port = await listening(server.process);
+    server.appUrl = `http://localhost:${port}`;
+    // The default site answers the hosts that are not the app's.
+    server.url = `http://127.0.0.1:${port}`;
     return server;
   }
 
   /// The address of the site with a listing.
   get filesUrl() {
-    return this.url.replace("localhost", "files.localhost");
+    return this.appUrl.replace("localhost", "files.localhost");
   }
 
   writeFiles() {
@@ -71,7 +74,7 @@ class Server {
 
   /// Where XMPP is spoken over WebSocket.
   get chatUrl() {
-    return this.url;
+    return this.appUrl;
   }
 
   /// A new account of someone who chats.
