@@ -62,6 +62,8 @@ export interface Conversations {
   retry(chat: ChatId, id: MessageId): Promise<void>;
   /** Takes back what has not left. @returns whether there was such. For use within {@link exclusive}. */
   withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
+  /** The group of the own account's devices, made when it is first needed. */
+  own(): Promise<ChatId>;
   /** The conversation of two; its room and group are made when the first message leaves. */
   direct(peer: AccountId): Promise<ChatId>;
   /** Makes the group of a room that this account has just made, or adds and removes members: room and
@@ -82,7 +84,7 @@ export interface Post {
   /** XEP-0424, outside: the server forgets the author's message of this order too. */
   retracts?: Order;
   /** What the log of the chat shows from now on, `~` being the order of what waits. */
-  rows?(batch: Batch): void;
+  rows?(batch: Batch): Promise<void> | void;
 }
 
 /** The MLS side of conversations: engine/sealed. What it needs of the server it asks by
