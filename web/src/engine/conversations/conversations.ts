@@ -62,7 +62,7 @@ export class Rooms implements Conversations {
   async post(chat: ChatId, post: Post): Promise<void> {
     if (post.lasts === "passing") return this.#pass(chat, post);
     const batch = this.#around.store.batch();
-    post.rows?.(batch);
+    await post.rows?.(batch);
     const { id, envelope, lifeS, retracts } = post;
     const waiting = await append(batch, {
       id, chat, envelope, ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }),
@@ -190,7 +190,7 @@ export class Rooms implements Conversations {
   async #pass(chat: ChatId, post: Post): Promise<void> {
     if (!this.#isOnline) return;
     const batch = this.#around.store.batch();
-    post.rows?.(batch);
+    await post.rows?.(batch);
     const sealed = await this.#around.sealed.seal(chat, post.envelope, batch);
     await this.#commit(chat, batch);
     if (sealed) await this.#around.xmpp.send(stanzaOf(this.#roomOf(chat), sealed, post)).catch(() => undefined);
