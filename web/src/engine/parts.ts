@@ -106,6 +106,8 @@ export interface Sealed {
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
   /** A batch was not kept: what it held of this chat never was. */
   drop(chat: ChatId): void;
+  /** Devices that the own account's key vouches for. */
+  certifiedDevices(): Promise<ReadonlySet<string>>;
   /** After each log-in: key packages, the device list. */
   online(): Promise<void>;
   /** A stanza that is no entry of a log: `<stock-low/>`, device lists. @returns whether it was one. */

@@ -57,6 +57,7 @@ export class OwnDevice {
   readonly #deviceName: string;
   readonly #surroundings: Surroundings;
   #registration: Registration | undefined;
+  #former: Registration | undefined;
 
   static async load(store: Store, place: Place, surroundings: Surroundings): Promise<OwnDevice> {
     return new OwnDevice(store, place, surroundings, await store.get<Registration>("meta", REGISTRATION));
@@ -87,6 +88,13 @@ export class OwnDevice {
     if (!this.#registration) return null;
     const { account, jid, number, hasPin, device } = this.#registration;
     return { id: account, jid, number, name: "", hasPin, device };
+  }
+
+  /** The server does not take the token any more. The device keeps its name: registered again for the
+   *  same account it goes on with what it has. */
+  refused(): void {
+    this.#former = this.#registration ?? this.#former;
+    this.#registration = undefined;
   }
 
   /** XEP-0484: the server has given a newer token. */
@@ -141,9 +149,12 @@ export class OwnDevice {
 
   async #register(proof: Proof): Promise<{ created: boolean }> {
     if (this.#registration) throw new Refusal("not-allowed", "this device is registered already");
-    const id = crypto.randomUUID();
+    const id = this.#former?.device ?? crypto.randomUUID();
     const registered = await this.api.register(proof, { id, name: this.#deviceName });
-    await this.#keep(checked(registered, "number" in proof ? proof.number : ""));
+    const registration = checked(registered, "number" in proof ? proof.number : "");
+    if (this.#former && this.#former.account !== registration.account) await this.#store.clear();
+    this.#former = undefined;
+    await this.#keep(registration);
     const account = await this.api.account();
     await this.#keep({ ...this.#registered(), number: account.number ?? "", hasPin: account.has_pin });
     await this.#surroundings.registered();
