@@ -62,6 +62,9 @@ export interface Conversations {
   retry(chat: ChatId, id: MessageId): Promise<void>;
   /** Takes back what has not left. @returns whether there was such. For use within {@link exclusive}. */
   withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
+  /** The group of the own account's devices, made when it is first needed.
+   *  @throws {Refusal} `offline` where this device does not know it yet. */
+  own(): Promise<ChatId>;
   /** The conversation of two; its room and group are made when the first message leaves. */
   direct(peer: AccountId): Promise<ChatId>;
   /** Makes the group of a room that this account has just made, or adds and removes members: room and

@@ -11,6 +11,7 @@ import { StanzaRefused } from "../connection/stanza-refused";
 import { placeIn, takeEntries } from "./arrivals";
 import { directChat } from "./direct";
 import { readLogEntry, readRefused, type LogEntry } from "./log-entry";
+import { findOwnGroup } from "./own-group";
 import { Serial } from "./serial";
 
 export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | "say" | "now"> {
@@ -23,6 +24,7 @@ export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | 
 export class Rooms implements Conversations {
   readonly #around: Surroundings;
   readonly #chats = new Map<ChatId, Chat>();
+  readonly #findingOwn = new Serial();
   #isOnline = false;
 
   constructor(around: Surroundings) {
@@ -98,6 +100,17 @@ export class Rooms implements Conversations {
     remove(batch, waiting);
     await this.#commit(chat, batch);
     return true;
+  }
+
+  async own(): Promise<ChatId> {
+    const { store, xmpp, self } = this.#around;
+    return this.#findingOwn.run(async () => {
+      const kept = await store.get<ChatId>("meta", OWN_KEY);
+      if (kept !== undefined) return kept;
+      const found = await findOwnGroup(xmpp, self);
+      await store.batch().put("meta", OWN_KEY, found).commit();
+      return found;
+    });
   }
 
   async direct(peer: AccountId): Promise<ChatId> {
@@ -291,6 +304,7 @@ function peerKey(chat: ChatId): [string, string] {
   return ["peer", chat];
 }
 
+const OWN_KEY = "own-group";
 const TAKEN_AT_ONCE_MAX = 64;
 const STORE_AGAIN_MS = 5_000;
 const SEND_AGAIN_MS = 3_000;
