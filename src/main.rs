@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use whimbrel::admin::cli::{self, Cli, Command, Serve};
+use whimbrel::admin::verify_web;
 use whimbrel::config::{Config, Loaded, Origin};
 use whimbrel::edge::app::AppFile;
 use whimbrel::server::Server;
@@ -16,6 +17,9 @@ fn main() -> ExitCode {
         Some(Command::Chore(chore)) => {
             cli::run(chore, config.as_deref()).map_err(|error| error.to_string())
         }
+        Some(Command::VerifyWeb(what)) => verify_web::run(what, &app())
+            .map(|count| println!("the app is this program's: {count} files are the same"))
+            .map_err(|error| error.to_string()),
         Some(Command::Serve(serve)) => {
             self::serve(serve, config).map_err(|error| error.to_string())
         }

@@ -105,7 +105,8 @@ fn etag(identity: &[u8], encoding: Option<Encoding>) -> HeaderValue {
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-const PAGE: &str = "/index.html";
+/// The page, as a file.
+pub const PAGE: &str = "/index.html";
 /// Vite puts a digest of their content into the names of these.
 const NAMED_BY_CONTENT: &str = "/assets/";
 /// Of a BLAKE3 in hex: 80 bits.
@@ -113,14 +114,13 @@ const ETAG_DIGITS: usize = 20;
 
 /// What the app may do: run its own scripts, speak with its own server, and be framed by nobody.
 /// Styles may stand in the page, for pickers bring theirs with them; scripts may not.
+pub const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:; \
+    font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 const FIELDS: [(&str, &str); 6] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
-         style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; media-src 'self' blob:; \
-         font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+    ("content-security-policy", POLICY),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     (
