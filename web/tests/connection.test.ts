@@ -8,6 +8,15 @@ import { Connection } from "../src/engine/connection/connection";
 import { Store } from "../src/engine/store/store";
 import { LEFT_OUT, Server, WHIMBREL } from "./server";
 
+/** Those that are open, to be cut as a network does. */
+const sockets: WebSocket[] = [];
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols);
+    sockets.push(this);
+  }
+};
+
 describe.skipIf(WHIMBREL === undefined)(`a stream${LEFT_OUT}`, () => {
   let server: Server;
   beforeAll(async () => {
@@ -31,6 +40,12 @@ describe.skipIf(WHIMBREL === undefined)(`a stream${LEFT_OUT}`, () => {
     await ada.say(to, "two");
     await expect.poll(() => bob.heard, { timeout: 10_000 }).toEqual(["one", "two"]);
 
+    // A cut network is no end of the session: it is resumed, and what was under way comes.
+    await ada.say(to, "under way");
+    for (const socket of sockets.splice(0)) socket.close();
+    await expect.poll(() => [ada.resumptions, bob.resumptions], { timeout: 10_000 }).toEqual([1, 1]);
+    await expect.poll(() => bob.heard, { timeout: 10_000 }).toEqual(["one", "two", "under way"]);
+
     // What is not handled comes again.
     bob.isBroken = true;
     await ada.say(to, "three");
@@ -38,7 +53,7 @@ describe.skipIf(WHIMBREL === undefined)(`a stream${LEFT_OUT}`, () => {
     await bob.connection.stop();
     bob.isBroken = false;
     bob.connect();
-    await expect.poll(() => bob.heard, { timeout: 10_000 }).toEqual(["one", "two", "three"]);
+    await expect.poll(() => bob.heard, { timeout: 10_000 }).toEqual(["one", "two", "under way", "three"]);
     await expect.poll(() => bob.state).toBe("online");
     expect(tokens).toEqual([ada, bob].map(({ device }) => device.registration?.token));
 
@@ -52,6 +67,7 @@ class Device {
   state = "";
   isBroken = false;
   broken = 0;
+  resumptions = 0;
   isRefused = false;
   readonly heard: string[] = [];
   readonly ids = new Set<string>();
@@ -86,7 +102,9 @@ class Device {
       { url, account, device, domain, groups, mechanism, token: () => this.device.registration?.token ?? token, keepToken },
       {
         receive: (stanza) => this.receive(stanza),
-        online: () => undefined,
+        online: (isResumed) => {
+          if (isResumed) this.resumptions++;
+        },
         state: (state) => (this.state = state),
         refused: () => (this.isRefused = true),
       },

@@ -119,6 +119,7 @@ export class Connection implements Xmpp {
       this.#isRefused = true;
       this.#cut();
     };
+    made.prependListener("element", hideStreamManagement);
     made.on("error", () => this.#cut());
     made.on("disconnect", () => this.#cut());
     made.on("online", () => this.#loggedIn(false));
@@ -228,6 +229,14 @@ export class Connection implements Xmpp {
   #failRequests(): void {
     for (const id of [...this.#requests.keys()]) this.#endRequest(id)?.reject(offline());
   }
+}
+
+// With SASL2 it is turned on, and resumed, inside of the login. The library would do it once more where
+// the features after the login offer it.
+function hideStreamManagement(element: Element): void {
+  if (!element.is("features", "http://etherx.jabber.org/streams")) return;
+  const offered = element.getChild("sm", "urn:xmpp:sm:3");
+  if (offered) element.children.splice(element.children.indexOf(offered), 1);
 }
 
 function offline(): Refusal {
