@@ -30,6 +30,8 @@ const BODIES: Body[] = [
   { kind: "retraction", of: target },
   { kind: "receipt", delivered: "1a0c4506c0000009", read: "1a0c4506c0000002" },
   { kind: "disappearing", lifeS: 86_400 },
+  { kind: "group", name: "Family", icon: file },
+  { kind: "group", name: "Family", description: "All of us", icon: null, since: "1a0c4506c0000002" },
   { kind: "typing", state: "recording" },
   { kind: "profile" },
   { kind: "chat", chat: BOB, set: { pinned: true, mutedUntil: null, draft: "…" } },
@@ -101,5 +103,5 @@ test("hostile bytes never throw", () => {
 
 test("what makes no bubble is quiet", () => {
   const loud = BODIES.filter((body) => !isQuiet(body)).map((body) => body.kind);
-  expect(new Set(loud)).toEqual(new Set(["text", "photo", "film", "gif", "sticker", "voice", "document", "poll", "location", "contact", "disappearing"]));
+  expect(new Set(loud)).toEqual(new Set(["text", "photo", "film", "gif", "sticker", "voice", "document", "poll", "location", "contact", "disappearing", "group"]));
 });

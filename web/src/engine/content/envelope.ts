@@ -35,9 +35,19 @@ export type Annotation =
   | { kind: "receipt"; delivered?: Order; read?: Order }
   /** How long messages last from now on. */
   | { kind: "disappearing"; lifeS: number | null }
+  /** What the group is called and looks like; what is not named stays. `since`: told again to those who
+   *  came later, as it has been since that place in the log. */
+  | ({ kind: "group"; since?: Order } & Partial<GroupLook>)
   /** Passing: it is sealed like all, and stored nowhere. */
   | { kind: "typing"; state: TypingState }
   | { kind: "profile" };
+
+/** The server knows nothing of it. */
+export interface GroupLook {
+  name: string;
+  description: string;
+  icon: FileRef | null;
+}
 
 export type TypingState = "typing" | "recording" | "paused";
 
@@ -101,6 +111,7 @@ export function isUnreadable(decoded: Envelope | Unreadable): decoded is Unreada
 
 /** It makes no bubble, and nobody is notified of it. */
 export function isQuiet(body: Body): boolean {
+  if (body.kind === "group") return body.since !== undefined;
   return !isMessageKind(body.kind) && body.kind !== "disappearing";
 }
 
@@ -166,6 +177,13 @@ const ANNOTATION_READERS: Readers<Annotation> = {
     read: fields.optional("read", () => fields.order("read")),
   }),
   disappearing: (fields) => ({ kind: "disappearing", lifeS: readLife(fields, "lifeS") }),
+  group: (fields) => present({
+    kind: "group" as const,
+    name: fields.optional("name", () => fields.text("name", limits.NAME_BYTES_MAX)),
+    description: fields.optional("description", () => fields.text("description", limits.DESCRIPTION_BYTES_MAX)),
+    icon: fields.optional("icon", () => fields.orNull("icon", () => readFile(fields.map("icon")))),
+    since: fields.optional("since", () => fields.order("since")),
+  }) as Annotation & { kind: "group" },
   typing: (fields) => ({ kind: "typing", state: fields.oneOf("state", TYPING_STATES) }),
   profile: () => ({ kind: "profile" }),
 };

@@ -23,6 +23,8 @@ export const CHOICES_MAX = 12;
 export const CHOICE_BYTES_MAX = 256;
 export const NAME_BYTES_MAX = 256;
 export const ABOUT_BYTES_MAX = 512;
+/** Of a group. */
+export const DESCRIPTION_BYTES_MAX = 4_096;
 export const NUMBERS_MAX = 8;
 export const NUMBER_BYTES_MAX = 32;
 /** Of what a reply shows of the message that it answers. */
