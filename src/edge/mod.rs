@@ -7,7 +7,6 @@
 pub mod access_log;
 pub mod answer;
 pub mod api;
-pub mod app;
 pub mod conditional;
 pub mod config;
 pub mod encoding;

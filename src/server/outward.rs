@@ -7,7 +7,7 @@ use chat_core::transaction::{Answer, StorageError};
 use tokio::sync::mpsc;
 
 use super::pushes::Pushes;
-use super::upload_grants::UploadGrants;
+use super::upload_slots::UploadSlots;
 
 /// Messages between the core and who carries them out.
 pub const OUTWARD_MAX: usize = 256;
@@ -17,15 +17,15 @@ pub async fn serve(
     mut outwards: mpsc::Receiver<Outward>,
     answer: impl Fn(QueryId, Result<Answer, StorageError>) + Clone + Send + 'static,
     command: impl Fn(Command) + Clone + Send + 'static,
-    grants: UploadGrants,
+    slots: UploadSlots,
     pushes: Option<Pushes>,
 ) {
     while let Some(outward) = outwards.recv().await {
         match outward {
             Outward::RequestSlot { query, slot } => {
-                let (grants, answer) = (grants.clone(), answer.clone());
+                let (slots, answer) = (slots.clone(), answer.clone());
                 tokio::spawn(async move {
-                    let given = grants.slot(slot).await.map(Answer::Slot);
+                    let given = slots.give(slot).await.map(Answer::Slot);
                     let failed = |reason| StorageError::Failed { reason };
                     answer(query, given.map_err(|error| failed(error.to_string())));
                 });

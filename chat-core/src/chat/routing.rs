@@ -30,8 +30,7 @@ impl Chat {
     fn give(&mut self, now: Now, order: Order) {
         if let Some(room) = rooms::found(&self.config, now, &order) {
             if self.rooms.contains_key(&order.room) {
-                self.in_room(now, order.room, |ctx| rooms::refuse_founding(ctx, &order));
-                return;
+                return self.refuse_order(now, &order);
             }
             self.rooms.insert(order.room, Box::new(room));
         }

@@ -7,7 +7,6 @@ mod forms;
 mod problem;
 #[cfg(test)]
 pub(super) mod tests;
-pub mod upload_tokens;
 
 use std::io;
 use std::net::IpAddr;
@@ -25,7 +24,6 @@ use self::forms::{
     NumberForm, NumberView, PinForm, RegisteredView, RegistrationForm, ShownAppPassword,
 };
 pub use self::problem::Problem;
-use self::upload_tokens::UploadTokenOrder;
 use super::accounts::export::{ArchiveReader, ExportText};
 use super::accounts::{Accounts, Owner};
 
@@ -69,16 +67,15 @@ pub struct Response {
 pub struct Api {
     accounts: Accounts,
     exports: Arc<Semaphore>,
-    upload_tokens: mpsc::Sender<UploadTokenOrder>,
 }
 
 /// What an answer says, or why there is none.
 type Answer = Result<Response, Problem>;
 
 impl Api {
-    /// An API to these accounts; `upload_tokens` takes what only the store's keeper can give.
-    pub fn new(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -> Self {
-        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)), upload_tokens }
+    /// An API to these accounts.
+    pub fn new(accounts: Accounts) -> Self {
+        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
     }
 
     /// Answers a request.
@@ -122,10 +119,6 @@ impl Api {
             (["links"], "POST") => {
                 let link = self.owner(request).await?.issue_link().await?;
                 json(StatusCode::CREATED, &LinkView::of(link))
-            }
-            (["upload-tokens"], "POST") => {
-                let owner = self.owner(request).await?;
-                upload_tokens::issue(&owner, request, &self.upload_tokens).await
             }
             (segments, _) => Err(match methods_of(segments) {
                 Some(allowed) => Problem::MethodNotAllowed { allowed },
@@ -238,7 +231,7 @@ fn is_private(request: &Request) -> bool {
 
 fn methods_of(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["codes" | "registrations" | "links" | "upload-tokens"] => Some("POST"),
+        ["codes" | "registrations" | "links"] => Some("POST"),
         ["account"] => Some("GET, DELETE"),
         ["account", "number"] => Some("PUT"),
         ["account", "pin"] => Some("PUT, DELETE"),

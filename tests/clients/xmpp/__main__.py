@@ -22,7 +22,6 @@ import archive
 import contacts
 import messaging
 import pep
-import rooms
 import service
 import session
 from client import Refused
@@ -30,7 +29,7 @@ from slixmpp.exceptions import IqError, IqTimeout, XMPPError
 
 COMMANDS = {
     name: command
-    for module in (session, messaging, contacts, archive, pep, rooms, service)
+    for module in (session, messaging, contacts, archive, pep, service)
     for name, command in module.COMMANDS.items()
 }
 # Longer than any server takes, shorter than a test waits.

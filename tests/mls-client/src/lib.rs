@@ -10,9 +10,7 @@ mod device;
 mod error;
 mod hpke;
 mod provider;
-mod secrets;
 mod signer;
-pub mod stanza;
 mod state;
 
 pub use crypto::{Crypto, SUITE};

@@ -1,0 +1,199 @@
+// What the page knows of the account, fed by the engine: its state, chats, contacts, and who does what now.
+import { SvelteMap } from "svelte/reactivity";
+import type { Engine } from "../engine/rpc";
+import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, Settings } from "../engine/protocol";
+
+export interface Upload { sentBytes: number; bytes: number; paused: boolean }
+export type Doing = "typing" | "recording";
+
+/** Who types is forgotten after this: the word that they stopped may be lost. */
+const TYPING_LASTS_MS = 12_000;
+
+const EVENTS: EngineEvent["type"][] = ["state", "chat", "chat-removed", "messages", "typing", "presence", "contact", "group", "upload", "settings", "key-changed"];
+
+export class Session {
+  readonly chats = new SvelteMap<ChatId, Chat>();
+  readonly contacts = new SvelteMap<AccountId, Contact>();
+  readonly groups = new SvelteMap<ChatId, Group>();
+  readonly typing = new SvelteMap<ChatId, ReadonlyMap<AccountId, Doing>>();
+  readonly presence = new SvelteMap<AccountId, { online: boolean; lastSeen?: number }>();
+  readonly uploads = new SvelteMap<MessageId, Upload>();
+  state: EngineState | null = $state.raw(null);
+  settings: Settings | null = $state.raw(null);
+  /** The chats have been asked for and have come. */
+  loaded = $state(false);
+
+  readonly #engine: Engine;
+  readonly #hearers = new Set<(event: EngineEvent) => void>();
+  readonly #urls = new Map<string, Promise<string>>();
+  readonly #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
+  #loadedFor: AccountId | null = null;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    for (const type of EVENTS) engine.on(type, (event) => this.#take(event));
+    this.#enter(engine.state);
+  }
+
+  call<Name extends keyof Commands>(name: Name, ...given: Parameters<Commands[Name]>): Promise<ReturnType<Commands[Name]>> {
+    return this.#engine.call(name, ...given);
+  }
+
+  /** For screens that follow something themselves. @returns what ends it. */
+  listen(hear: (event: EngineEvent) => void): () => void {
+    this.#hearers.add(hear);
+    return () => this.#hearers.delete(hear);
+  }
+
+  get account(): NonNullable<EngineState["account"]> | null {
+    return this.state?.account ?? null;
+  }
+
+  isOwn(account: AccountId): boolean {
+    return account === this.account?.id;
+  }
+
+  /** The name of an account as it is known here; its id where it is not. */
+  nameOf(account: AccountId): string {
+    if (this.isOwn(account)) return this.account?.name || account;
+    const contact = this.contacts.get(account);
+    if (!contact) void this.#know(account);
+    return contact?.name ?? account;
+  }
+
+  /** What lies behind an uploaded file. Asked for once a page. */
+  fileUrl(file: FileRef): Promise<string> {
+    const known = file.digest ? this.#urls.get(file.digest) : undefined;
+    if (known) return known;
+    const url = this.call("fileUrl", file);
+    if (file.digest) this.#urls.set(file.digest, url);
+    url.catch(() => this.#urls.delete(file.digest));
+    return url;
+  }
+
+  async group(chat: ChatId): Promise<Group> {
+    const group = await this.call("group", chat);
+    this.groups.set(chat, group);
+    return group;
+  }
+
+  /** A change of a chat's marks shows at once; the engine says it again. */
+  async setChat(chat: ChatId, change: Parameters<Commands["setChat"]>[1]): Promise<void> {
+    const before = this.chats.get(chat);
+    if (before) this.chats.set(chat, { ...before, ...change });
+    try {
+      await this.call("setChat", chat, change);
+    } catch (error) {
+      if (before) this.chats.set(chat, before);
+      throw error;
+    }
+  }
+
+  async setSettings(change: Partial<Settings>): Promise<void> {
+    const before = this.settings;
+    if (before) this.settings = { ...before, ...change };
+    try {
+      await this.call("setSettings", change);
+    } catch (error) {
+      this.settings = before;
+      throw error;
+    }
+  }
+
+  #take(event: EngineEvent): void {
+    switch (event.type) {
+      case "state":
+        this.#enter(event.state);
+        break;
+      case "chat":
+        this.chats.set(event.chat.id, event.chat);
+        break;
+      case "chat-removed":
+        this.chats.delete(event.chat);
+        break;
+      case "contact":
+        this.contacts.set(event.contact.account, event.contact);
+        break;
+      case "group":
+        this.groups.set(event.group.chat, event.group);
+        break;
+      case "presence":
+        this.presence.set(event.account, { online: event.online, lastSeen: event.lastSeen });
+        break;
+      case "settings":
+        this.settings = event.settings;
+        break;
+      case "upload":
+        this.#upload(event);
+        break;
+      case "typing":
+        this.#type(event.chat, event.account, event.state);
+        break;
+      case "messages":
+        for (const message of event.messages) if (!message.isOwn) this.#type(event.chat, message.author, "paused");
+        break;
+    }
+    for (const hear of this.#hearers) hear(event);
+  }
+
+  #enter(state: EngineState): void {
+    this.state = state;
+    const id = state.account?.id ?? null;
+    if (id === this.#loadedFor) return;
+    this.#loadedFor = id;
+    this.loaded = false;
+    this.chats.clear();
+    this.contacts.clear();
+    this.groups.clear();
+    if (id) void this.#load(id);
+  }
+
+  async #load(id: AccountId): Promise<void> {
+    try {
+      const [chats, contacts, settings] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings")]);
+      if (id !== this.#loadedFor) return;
+      // What events brought meanwhile is newer.
+      for (const chat of chats) if (!this.chats.has(chat.id)) this.chats.set(chat.id, chat);
+      for (const contact of contacts) if (!this.contacts.has(contact.account)) this.contacts.set(contact.account, contact);
+      this.settings ??= settings;
+      this.loaded = true;
+    } catch {
+      this.#loadedFor = null; // the engine's next state tries again
+    }
+  }
+
+  readonly #asked = new Set<AccountId>();
+  async #know(account: AccountId): Promise<void> {
+    if (this.#asked.has(account)) return;
+    this.#asked.add(account);
+    try {
+      this.contacts.set(account, await this.call("contact", account));
+    } catch {
+      // The id stands for the name.
+    }
+  }
+
+  #upload({ id, sentBytes, bytes, paused }: Extract<EngineEvent, { type: "upload" }>): void {
+    if (sentBytes >= bytes) this.uploads.delete(id);
+    else this.uploads.set(id, { sentBytes, bytes, paused });
+  }
+
+  #type(chat: ChatId, account: AccountId, state: Doing | "paused"): void {
+    const now = new Map(this.typing.get(chat));
+    const key = `${chat} ${account}`;
+    clearTimeout(this.#typingEnds.get(key));
+    this.#typingEnds.delete(key);
+    if (state === "paused") {
+      if (!now.delete(account)) return;
+    } else {
+      now.set(account, state);
+      this.#typingEnds.set(key, setTimeout(() => this.#type(chat, account, "paused"), TYPING_LASTS_MS));
+    }
+    if (now.size) this.typing.set(chat, now);
+    else this.typing.delete(chat);
+  }
+}
+
+export function isEngineError(error: unknown): error is EngineError {
+  return typeof error === "object" && error !== null && "name" in error && "detail" in error;
+}

@@ -1,0 +1,126 @@
+// The messages of the conversation on screen: the part of its log that is loaded, kept up by the engine's events.
+import { SvelteSet } from "svelte/reactivity";
+import type { Session } from "../../app/session.svelte";
+import type { ChatId, Message, MessageId, Order } from "../../engine/protocol";
+import { firstUnread, merge, timeline } from "./timeline";
+
+const PAGE = 60;
+/** So many unread are loaded at once; more begin in the middle. */
+const UNREAD_PAGE_MAX = 300;
+
+export class Conversation {
+  messages: readonly Message[] = $state.raw([]);
+  status: "loading" | "ready" | "failed" = $state("loading");
+  hasOlder = $state(false);
+  hasNewer = $state(false);
+  /** Where the unread began when the conversation was opened. */
+  unread: { from: Order; count: number } | null = $state.raw(null);
+  reply: Message | null = $state.raw(null);
+  editing: Message | null = $state.raw(null);
+  readonly selected = new SvelteSet<MessageId>();
+  selecting = $state(false);
+  /** The newest change put messages before the others. */
+  prepended = $state(false);
+
+  readonly rows = $derived(timeline(this.messages, this.unread));
+  readonly #session: Session;
+  readonly #id: ChatId;
+  #busy: "older" | "newer" | null = null;
+  #readTo: Order = "";
+
+  constructor(session: Session, id: ChatId) {
+    this.#session = session;
+    this.#id = id;
+  }
+
+  /** Follows the engine. @returns what ends it. */
+  follow(): () => void {
+    return this.#session.listen((event) => {
+      if (event.type !== "messages" || event.chat !== this.#id) return;
+      this.#take(event.messages, event.removed);
+    });
+  }
+
+  async open(around?: MessageId): Promise<void> {
+    this.status = "loading";
+    const unread = this.#session.chats.get(this.#id)?.unread ?? 0;
+    try {
+      const page = around
+        ? await this.#session.call("messages", this.#id, { around }, PAGE)
+        : await this.#session.call("messages", this.#id, {}, Math.min(PAGE + unread, UNREAD_PAGE_MAX));
+      this.prepended = false;
+      this.messages = page.messages;
+      this.hasOlder = page.hasOlder;
+      this.hasNewer = page.hasNewer;
+      if (!around && unread > 0 && !this.unread) {
+        const from = firstUnread(page.messages, unread);
+        if (from !== null) this.unread = { from, count: unread };
+      }
+      this.status = "ready";
+    } catch {
+      this.status = "failed";
+    }
+  }
+
+  async loadOlder(): Promise<void> {
+    const first = this.messages[0];
+    if (!first || !this.hasOlder || this.#busy) return;
+    await this.#load("older", { before: first.order });
+  }
+
+  async loadNewer(): Promise<void> {
+    const last = this.messages.at(-1);
+    if (!last || !this.hasNewer || this.#busy) return;
+    await this.#load("newer", { after: last.order });
+  }
+
+  /** What the user has on screen: up to this message. */
+  see(message: Message): void {
+    const chat = this.#session.chats.get(this.#id);
+    if (message.order <= this.#readTo || message.order.startsWith("~")) return;
+    this.#readTo = message.order;
+    if (!chat || (chat.unread === 0 && !chat.markedUnread)) return;
+    this.#session.call("markRead", this.#id, message.order).catch(() => (this.#readTo = ""));
+    if (chat.markedUnread) this.#session.setChat(this.#id, { markedUnread: false }).catch(() => {});
+  }
+
+  indexOf(id: MessageId): number {
+    return this.messages.findIndex((message) => message.id === id);
+  }
+
+  startSelecting(first: MessageId): void {
+    this.selecting = true;
+    this.selected.add(first);
+  }
+
+  endSelecting(): void {
+    this.selecting = false;
+    this.selected.clear();
+  }
+
+  async #load(direction: "older" | "newer", from: { before?: Order; after?: Order }): Promise<void> {
+    this.#busy = direction;
+    try {
+      const page = await this.#session.call("messages", this.#id, from, PAGE);
+      this.prepended = direction === "older";
+      this.messages = merge(this.messages, page.messages);
+      if (direction === "older") this.hasOlder = page.hasOlder && page.messages.length > 0;
+      else this.hasNewer = page.hasNewer && page.messages.length > 0;
+    } catch {
+      // Scrolling on asks again.
+    } finally {
+      this.#busy = null;
+    }
+  }
+
+  #take(changed: Message[], removed: MessageId[]): void {
+    const known = new Set(this.messages.map(({ id }) => id));
+    const first = this.messages[0]?.order ?? "";
+    // What is outside of the loaded part comes when it is scrolled to.
+    const wanted = changed.filter((message) => known.has(message.id) || (!this.hasNewer && (message.order >= first || !this.hasOlder)));
+    this.prepended = false;
+    this.messages = merge(this.messages, wanted, removed);
+    for (const id of removed) this.selected.delete(id);
+    if (this.reply && removed.includes(this.reply.id)) this.reply = null;
+  }
+}

@@ -1,0 +1,40 @@
+// What happened to a conversation, as a sentence.
+import type { Session } from "../../app/session.svelte";
+import type { SystemChange } from "../../engine/protocol";
+import type { Dictionary } from "../../languages/en";
+import type { Format } from "../../languages/format";
+import { lifeWords } from "../conversation/disappearing";
+
+export function systemWords(change: SystemChange, session: Pick<Session, "nameOf" | "isOwn">, words: Dictionary, format: Pick<Format, "list">): string {
+  const name = (account: string) => (session.isOwn(account) ? words.app.you : session.nameOf(account));
+  const isOwn = "by" in change && session.isOwn(change.by);
+  const of = words.system;
+  switch (change.type) {
+    case "created":
+      return isOwn ? of.createdByYou : of.created(name(change.by));
+    case "left":
+      return isOwn ? of.leftYou : of.left(name(change.by));
+    case "ended":
+      return of.ended;
+    case "joined-by-link":
+      return of.joinedByLink(name(change.by));
+    case "added":
+    case "removed": {
+      const names = format.list(change.accounts.map(name));
+      if (change.type === "added") return isOwn ? of.addedByYou(names) : of.added(name(change.by), names);
+      return isOwn ? of.removedByYou(names) : of.removed(name(change.by), names);
+    }
+    case "affiliated":
+      return of.affiliated[change.affiliation](name(change.account));
+    case "named":
+      return of.named(name(change.by), change.name);
+    case "described":
+    case "icon":
+    case "permissions":
+      return of[change.type](name(change.by));
+    case "disappearing":
+      return change.lifeS === null ? of.disappearingOff(name(change.by)) : of.disappearing(name(change.by), lifeWords(change.lifeS, words));
+    case "key-changed":
+      return of.keyChanged(name(change.account));
+  }
+}

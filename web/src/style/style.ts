@@ -1,0 +1,5 @@
+// The one visual language, in the order in which its parts build on one another.
+import "./tokens.css";
+import "./accents.css";
+import "./base.css";
+import "./wallpapers.css";
