@@ -17,6 +17,7 @@ use crate::chat::gateway::VerificationConfig;
 use crate::chat::push::PushConfig;
 use crate::chat::storage::StoreConfig;
 use crate::edge::access_log::AccessLogConfig;
+use crate::edge::app::WebConfig;
 use crate::edge::config::HttpConfig;
 use crate::edge::site::SiteConfig;
 use crate::telemetry::LogConfig;
@@ -35,7 +36,7 @@ pub const FILE_DEFAULT: &str = "config.toml";
 /// A larger file is refused: it is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Sections of parts that this version does not have.
-const SECTIONS_NOT_BUILT: [&str; 2] = ["web", "call"];
+const SECTIONS_NOT_BUILT: [&str; 1] = ["call"];
 
 /// What the server is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Each `[[site]]`.
     pub sites: Vec<SiteConfig>,
+    /// `[web]`.
+    pub web: WebConfig,
     /// `[verification]`.
     pub verification: VerificationConfig,
     /// `[xmpp]`.
@@ -79,6 +82,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             tls: TlsConfig::default(),
             sites: vec![SiteConfig::default()],
+            web: WebConfig::default(),
             verification: VerificationConfig::default(),
             xmpp: XmppConfig::default(),
             push: PushConfig::default(),
@@ -296,6 +300,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         http: document.section("http"),
         tls: document.section("tls"),
         sites: document.sections("site").unwrap_or(default.sites),
+        web: document.section("web"),
         verification: document.section("verification"),
         xmpp: document.section("xmpp"),
         push: document.section("push"),

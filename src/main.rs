@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use whimbrel::admin::cli::{self, Cli, Command, Serve};
+use whimbrel::admin::verify_web;
 use whimbrel::config::{Config, Loaded, Origin};
+use whimbrel::edge::app::AppFile;
 use whimbrel::server::Server;
 use whimbrel::telemetry;
 
@@ -15,6 +17,9 @@ fn main() -> ExitCode {
         Some(Command::Chore(chore)) => {
             cli::run(chore, config.as_deref()).map_err(|error| error.to_string())
         }
+        Some(Command::VerifyWeb(what)) => verify_web::run(what, &app())
+            .map(|count| println!("the app is this program's: {count} files are the same"))
+            .map_err(|error| error.to_string()),
         Some(Command::Serve(serve)) => {
             self::serve(serve, config).map_err(|error| error.to_string())
         }
@@ -42,6 +47,7 @@ fn serve(serve: Serve, file: Option<PathBuf>) -> Result<(), Box<dyn std::error::
     };
     let running = Server::builder()
         .config(config)
+        .app(app())
         .reload_from(file)
         .take_over(serve.take_over)
         .logging(logging)
@@ -52,4 +58,21 @@ fn serve(serve: Serve, file: Option<PathBuf>) -> Result<(), Box<dyn std::error::
     }
     running.wait();
     Ok(())
+}
+
+/// The files of the web app, if it is part of this program.
+#[cfg(feature = "web")]
+fn app() -> Vec<AppFile> {
+    let file = |&whimbrel_web::File { path, identity, brotli, gzip }: &_| AppFile {
+        path,
+        identity,
+        brotli,
+        gzip,
+    };
+    whimbrel_web::FILES.iter().map(file).collect()
+}
+
+#[cfg(not(feature = "web"))]
+fn app() -> Vec<AppFile> {
+    Vec::new()
 }

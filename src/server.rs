@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::admin::request::ListenerRole;
 use crate::config::Config;
+use crate::edge::app::AppFile;
 use crate::supervisor::StartError;
 use crate::telemetry::Logging;
 
@@ -26,7 +27,7 @@ mod pushes;
 mod reload;
 mod signals;
 mod systemd;
-mod upload_slots;
+mod upload_grants;
 mod xmpp;
 
 pub use handover::HandOverError;
@@ -48,6 +49,7 @@ impl Server {
     pub fn builder() -> Builder {
         Builder {
             config: Config::default(),
+            app: Vec::new(),
             reload_from: None,
             given: Listeners::default(),
             take_over: false,
@@ -60,6 +62,7 @@ impl Server {
 /// What a server starts with.
 pub struct Builder {
     config: Config,
+    app: Vec<AppFile>,
     reload_from: Option<PathBuf>,
     given: Listeners,
     take_over: bool,
@@ -71,6 +74,12 @@ impl Builder {
     /// Serves by this configuration instead of the defaults. Port 0 lets the system choose.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Serves these files as the web app, where the configuration wants it.
+    pub fn app(mut self, files: Vec<AppFile>) -> Self {
+        self.app = files;
         self
     }
 

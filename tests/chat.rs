@@ -16,6 +16,8 @@ mod carbons;
 mod clients;
 #[path = "chat/gajim.rs"]
 mod gajim;
+#[path = "chat/groups.rs"]
+mod groups;
 #[path = "chat/login.rs"]
 mod login;
 #[path = "chat/messages.rs"]

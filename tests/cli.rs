@@ -99,6 +99,18 @@ fn a_server_serves_and_its_media_are_looked_after() {
 }
 
 #[test]
+fn the_web_app_of_a_server_is_compared() {
+    let folder = folder();
+    let server = Process::serve(folder.path(), &[]);
+    let port = server.address("http").port();
+    let same = run_well(folder.path(), &["verify-web", &format!("http://localhost:{port}")]);
+    assert!(same.ends_with(" files are the same\n"), "{same}");
+    // The site beside the app has other files.
+    let other = run_badly(folder.path(), &["verify-web", &format!("http://127.0.0.1:{port}")]);
+    assert!(other.contains(" files differ: "), "{other}");
+}
+
+#[test]
 fn mistakes_are_one_line_that_says_what_to_do() {
     let folder = folder();
     let path = folder.path();

@@ -48,6 +48,7 @@ impl Server {
             listeners_tls: Vec::new(),
             certificates: None,
             sites: &sites,
+            app: None,
             api: None,
             xmpp: None,
             store: Store::open(&data.join("media"), &StoreConfig::default()).unwrap(),

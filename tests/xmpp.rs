@@ -2,6 +2,8 @@
 
 mod process;
 
+#[path = "xmpp/account_api.rs"]
+mod account_api;
 #[path = "xmpp/decided.rs"]
 mod decided;
 #[path = "xmpp/ended.rs"]
@@ -16,6 +18,8 @@ mod push;
 mod slow;
 #[path = "support/tls.rs"]
 mod tls_client;
+#[path = "xmpp/uploads.rs"]
+mod uploads;
 #[path = "chat/wire.rs"]
 mod wire;
 #[path = "chat/xml.rs"]

@@ -6,7 +6,12 @@ export default defineConfig({
   // The server has the file names' digests in them for its "immutable".
   build: { target: "es2023", assetsInlineLimit: 0, sourcemap: false },
   worker: { format: "es" },
-  test: { include: ["src/**/*.test.ts", "tests/**/*.test.ts"], environment: "node" },
+  test: {
+    include: ["src/**/*.test.ts", "tests/**/*.test.ts"],
+    environment: "node",
+    // Node.js 20 has WebSocket behind a flag.
+    execArgv: ["--experimental-websocket"],
+  },
   // While the app is worked on: a server that runs beside it.
   server: {
     proxy: {

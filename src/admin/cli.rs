@@ -10,6 +10,7 @@ use super::client::{ClientError, Door, Terminal};
 use super::data::DataDir;
 use super::lock::DataLock;
 use super::request::{MediaPut, Report, Request};
+use super::verify_web::VerifyWeb;
 use super::{backup, doctor, media};
 use crate::chat::accounts::command::{AccountCommand, Password};
 use crate::config::{Config, ConfigError, Loaded};
@@ -37,6 +38,8 @@ pub struct Cli {
 pub enum Command {
     /// Start the server; without a file the defaults serve on localhost
     Serve(Serve),
+    /// Compare the web app that a server gives with the one in this program
+    VerifyWeb(VerifyWeb),
     /// Everything else.
     #[command(flatten)]
     Chore(Chore),

@@ -15,6 +15,7 @@ pub mod lock;
 pub mod media;
 pub mod request;
 pub mod socket;
+pub mod verify_web;
 
 pub use config::AdminConfig;
 pub use data::DataDir;

@@ -79,6 +79,12 @@ impl Config {
         for (number, site) in self.sites.iter().enumerate() {
             for host in &site.hosts {
                 let host = host.trim_end_matches('.').to_ascii_lowercase();
+                if self.web.enabled && host == self.domain.to_ascii_lowercase() {
+                    let message = format!(
+                        "host {host:?} belongs to the web app; name another, or set [web] enabled = false"
+                    );
+                    found.add(&format!("site.{number}.hosts"), message);
+                }
                 if let Some(first) = owners.insert(host.clone(), number) {
                     let line = found.lines.of(&format!("site.{first}"));
                     let line = line.map(|line| format!(" in line {line}")).unwrap_or_default();

@@ -82,6 +82,15 @@ fn hosts_and_roots_of_sites() {
 }
 
 #[test]
+fn the_domain_is_the_apps() {
+    check(
+        "[[site]]\nhosts = ['LOCALHOST.']\nroot = '.'",
+        &["line 2: host \"localhost\" belongs to the web app; name another, or set [web]"],
+    );
+    check("[web]\nenabled = false\n[[site]]\nhosts = ['localhost']\nroot = '.'", &[]);
+}
+
+#[test]
 fn certificate_files_must_be_there() {
     check("[tls]\nmode = 'files'", &["line 1: [tls] mode = \"files\" needs `cert`"]);
     check(
@@ -106,9 +115,9 @@ fn other_contradictions() {
 #[test]
 fn parts_that_are_not_built_are_ignored_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "site = []\n[web]\nanything = 1\n[call]\nudp_listen = ['127.0.0.1:3478']";
+    let text = "site = []\n[call]\nudp_listen = ['127.0.0.1:3478']";
     let loaded = Config::parse(text, folder.path()).unwrap();
-    assert_eq!(loaded.notes, ["this version has no part for [web], [call]; ignored"]);
+    assert_eq!(loaded.notes, ["this version has no part for [call]; ignored"]);
 }
 
 #[test]

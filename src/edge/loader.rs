@@ -20,6 +20,7 @@ pub use systems::{FileSystems, tells_cached};
 
 use self::memory::{Bounds, Departure, Key, Memory};
 use self::origin::{Made, Origin};
+use super::app::App;
 use super::resource::{Resource, text};
 use super::route::Route;
 use super::site::{SiteConfig, SiteConfigError};
@@ -57,6 +58,7 @@ struct Shared {
     /// The sites in the order of the configuration, then the store.
     origins: Vec<Arc<Origin>>,
     store: Option<usize>,
+    app: Option<Arc<App>>,
     memory: Memory,
     systems: FileSystems,
     pending: Arc<Semaphore>,
@@ -65,7 +67,7 @@ struct Shared {
 }
 
 impl Loader {
-    /// A loader for sites and store, whose work runs on `handle` (a runtime with timers).
+    /// A loader for sites, store and app, whose work runs on `handle` (a runtime with timers).
     /// `cache_bytes_max`: memory for small contents, in bytes.
     ///
     /// # Errors
@@ -74,6 +76,7 @@ impl Loader {
         handle: Handle,
         sites: &[SiteConfig],
         store: Option<Store>,
+        app: Option<Arc<App>>,
         cache_bytes_max: u64,
     ) -> Result<Self, SiteConfigError> {
         let count = sites.len() + usize::from(store.is_some());
@@ -95,6 +98,7 @@ impl Loader {
             handle,
             origins,
             store,
+            app,
             memory: Memory::new(bounds),
             systems: FileSystems::default(),
             pending: Arc::new(Semaphore::new(LOADS_PENDING_MAX)),
@@ -105,9 +109,12 @@ impl Loader {
     }
 
     /// What `path` (as sent, percent-encoded, without query) stands for under `route` (a site,
-    /// `Media` or `Upload`). Never fails: what cannot be served is a resource with its error
+    /// `App`, `Media` or `Upload`). Never fails: what cannot be served is a resource with its error
     /// status. What has not changed is the same `Arc`.
     pub async fn load(&self, route: Route, path: &str) -> Arc<Resource> {
+        if let Some(resource) = self.of_app(route, path) {
+            return resource;
+        }
         let Some(index) = self.shared.origin_of(route) else { return self.shared.nowhere.clone() };
         let key = Key::new(route, path);
         match self.shared.memory.depart(&key, index, Instant::now()) {
@@ -146,7 +153,18 @@ impl Loader {
 
     /// What is remembered of a path and needs no look at the disk yet.
     pub fn recall(&self, route: Route, path: &str) -> Option<Arc<Resource>> {
-        self.shared.memory.recall(&Key::new(route, path), Instant::now())
+        let remembered = || self.shared.memory.recall(&Key::new(route, path), Instant::now());
+        self.of_app(route, path).or_else(remembered)
+    }
+
+    /// The app whose files it serves.
+    pub fn app(&self) -> Option<Arc<App>> {
+        self.shared.app.clone()
+    }
+
+    /// The app's files are in memory as they are.
+    fn of_app(&self, route: Route, path: &str) -> Option<Arc<Resource>> {
+        self.shared.app.as_ref().filter(|_| route == Route::App).map(|app| app.get(path))
     }
 }
 

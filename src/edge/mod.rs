@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod answer;
 pub mod api;
+pub mod app;
 pub mod conditional;
 pub mod config;
 pub mod encoding;

@@ -25,6 +25,8 @@ pub enum Route {
     HostMetaJson,
     /// A path that is Whimbrel's own, of a part that this build does not have: 404.
     Reserved,
+    /// The web app, at the domain itself.
+    App,
     /// The site at this index of the configuration.
     Site(u16),
     /// No site takes this host: 404.
@@ -34,15 +36,18 @@ pub enum Route {
 /// Hosts and the sites they belong to.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
+    /// The host of the web app, in lower case.
+    app: Option<String>,
     by_host: HashMap<String, u16>,
     any_host: Option<u16>,
 }
 
 impl Router {
     /// Takes the hosts of each site, in the order of the configuration; `*` takes what no other
-    /// site claims. The configuration's check has refused doubles.
-    pub fn new<'a>(sites: impl IntoIterator<Item = &'a [String]>) -> Self {
-        let mut router = Self::default();
+    /// site claims, and the app's host goes before. The configuration's check has refused doubles.
+    pub fn new<'a>(sites: impl IntoIterator<Item = &'a [String]>, app_host: Option<&str>) -> Self {
+        let app = app_host.map(str::to_ascii_lowercase);
+        let mut router = Self { app, ..Self::default() };
         for (index, hosts) in (0_u16..).zip(sites) {
             for host in hosts {
                 match host.as_str() {
@@ -56,7 +61,11 @@ impl Router {
 
     /// The part that answers a request.
     pub fn route(&self, request: &Request<'_>) -> Route {
-        own_path(request.path).unwrap_or_else(|| self.site(request.host.unwrap_or_default()))
+        let host = request.host.unwrap_or_default();
+        own_path(request.path).unwrap_or_else(|| match &self.app {
+            Some(app) if app.eq_ignore_ascii_case(host) => Route::App,
+            _ => self.site(host),
+        })
     }
 
     fn site(&self, host: &str) -> Route {
@@ -91,7 +100,7 @@ mod tests {
 
     fn check(host: &str, path: &str, expected: Route) {
         let sites = [vec!["a.example".to_owned()], vec!["*".to_owned()]];
-        let router = Router::new(sites.iter().map(Vec::as_slice));
+        let router = Router::new(sites.iter().map(Vec::as_slice), None);
         let mut request = Request::new("GET", path, Version::Http11).unwrap();
         request.field("host", host.as_bytes()).unwrap();
         assert_eq!(router.route(&request), expected, "{host} {path}");
@@ -109,6 +118,20 @@ mod tests {
         check("a.example", "/.well-known/host-metadata", Route::Site(0));
         check("a.example", "/mediamtx", Route::Site(0));
         check("a.example", "/healthz/", Route::Site(0));
+    }
+
+    #[test]
+    fn the_app_has_its_host_alone() {
+        let sites = [vec!["*".to_owned()]];
+        let router = Router::new(sites.iter().map(Vec::as_slice), Some("Example.org"));
+        let route = |host: &str, path: &str| {
+            let mut request = Request::new("GET", path, Version::Http11).unwrap();
+            request.field("host", host.as_bytes()).unwrap();
+            router.route(&request)
+        };
+        assert_eq!(route("example.ORG:8080", "/chats"), Route::App);
+        assert_eq!(route("example.org", "/media/x"), Route::Media);
+        assert_eq!(route("www.example.org", "/"), Route::Site(0));
     }
 
     #[test]

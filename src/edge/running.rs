@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::access_log::AccessLog;
 use super::api::ApiDoor;
+use super::app::App;
 use super::config::{HttpConfig, IoUring};
 use super::full::{Engine, FullLane, UploadsEnd};
 use super::lane::observer::Observer;
@@ -46,6 +47,8 @@ pub struct EdgeSetup<'a> {
     pub certificates: Option<Arc<Certificates>>,
     /// `[[site]]`, in their order.
     pub sites: &'a [SiteConfig],
+    /// The web app; `None` where it is off, or no part of this program.
+    pub app: Option<Arc<App>>,
     /// Media and uploads.
     pub store: Store,
     /// Takes requests for `/api/`; `None` where nobody answers them.
@@ -190,7 +193,7 @@ impl Running {
     /// What is wrong with them; the old ones go on.
     pub fn reload_sites(&self, sites: &[SiteConfig]) -> Result<(), SiteConfigError> {
         let old = self.origin();
-        let (router, loader) = sites_of(sites, &self.store, &old.http)?;
+        let (router, loader) = sites_of(sites, &self.store, old.loader.app(), &old.http)?;
         let new = Arc::new(Origin { router, loader, ..Origin::clone(&old) });
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
         self.full.replace_origin(new.clone());
@@ -264,7 +267,7 @@ impl Running {
 
 fn origin(setup: &EdgeSetup<'_>) -> Result<Origin, EdgeError> {
     let http = setup.config.clone();
-    let (router, loader) = sites_of(setup.sites, &setup.store, &http)?;
+    let (router, loader) = sites_of(setup.sites, &setup.store, setup.app.clone(), &http)?;
     let limiter = RateLimiter::new(http.requests_per_s_max, http.requests_burst_max);
     Ok(Origin {
         router,
@@ -285,11 +288,13 @@ fn origin(setup: &EdgeSetup<'_>) -> Result<Origin, EdgeError> {
 fn sites_of(
     sites: &[SiteConfig],
     store: &Store,
+    app: Option<Arc<App>>,
     http: &HttpConfig,
 ) -> Result<(Router, Loader), SiteConfigError> {
-    let router = Router::new(sites.iter().map(|site| site.hosts.as_slice()));
+    let hosts = sites.iter().map(|site| site.hosts.as_slice());
+    let router = Router::new(hosts, app.as_ref().map(|app| app.host.as_str()));
     let store = Some(store.clone());
-    let loader = Loader::new(Handle::current(), sites, store, http.cache_bytes_max)?;
+    let loader = Loader::new(Handle::current(), sites, store, app, http.cache_bytes_max)?;
     Ok((router, loader))
 }
 

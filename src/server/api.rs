@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::chat::accounts::Accounts;
+use crate::chat::api::upload_tokens::UploadTokenOrder;
 use crate::chat::api::{Api, Request, Response};
 use crate::edge::api::{ApiAnswer, ApiDoor, ApiRequest};
 
@@ -14,9 +15,10 @@ const REQUESTS_MAX: usize = 64;
 const ANSWERS_MAX: usize = 32;
 
 /// A door for the edge; what comes through it is answered for these accounts.
-pub fn door(accounts: Accounts) -> ApiDoor {
+pub fn door(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -> ApiDoor {
     let (requests, mut came) = mpsc::channel::<ApiRequest>(REQUESTS_MAX);
-    let (api, places) = (Api::new(accounts), Arc::new(Semaphore::new(ANSWERS_MAX)));
+    let api = Api::new(accounts, upload_tokens);
+    let places = Arc::new(Semaphore::new(ANSWERS_MAX));
     tokio::spawn(async move {
         while let Some(request) = came.recv().await {
             // The semaphore is never closed.

@@ -16,7 +16,7 @@ use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
 use super::pushes::Pushes;
 use super::systemd::{self, Notice};
-use super::upload_slots::UploadSlots;
+use super::upload_grants::UploadGrants;
 use super::{Builder, Order, api, outward, signals, xmpp};
 use crate::admin::DataDir;
 use crate::admin::account::AccountDoor;
@@ -27,6 +27,8 @@ use crate::admin::socket::{self, Desk, TakeOver};
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
+use crate::edge::api::ApiDoor;
+use crate::edge::app::{App, AppFile};
 use crate::edge::running::{self, EdgeError, EdgeSetup};
 use crate::edge::upload::token::UploadTokens;
 use crate::supervisor::{StartError, Supervisor, step};
@@ -58,6 +60,7 @@ pub(super) enum Leave {
 pub(super) struct Base {
     pub config: Config,
     pub reload_from: Option<PathBuf>,
+    app: Option<Arc<App>>,
     pub is_daemon: bool,
     pub logging: Option<Logging>,
     /// Of the TLS listeners, if there are any.
@@ -103,7 +106,8 @@ pub(super) struct House {
 impl House {
     /// Everything in its order. Runs within the rim's runtime, and blocks.
     pub fn start(builder: Builder, orders: mpsc::Sender<Order>) -> Result<Self, StartError> {
-        let Builder { config, reload_from, given, take_over, is_daemon, logging } = builder;
+        let Builder { config, app, reload_from, given, take_over, is_daemon, logging } = builder;
+        let app = app_of(&config, &app);
         let (health, registry) = (Health::new(), Registry::new());
         process::register(&registry);
         let gauges = StoreGauges::register(&registry);
@@ -141,6 +145,7 @@ impl House {
         let store = step("media store", || Store::open(&data.media(), &config.media))?;
         let base = Base {
             config,
+            app,
             reload_from,
             is_daemon,
             logging,
@@ -292,8 +297,9 @@ impl Base {
             true => Some(self.start_chat()?),
             false => None,
         };
+        let (chat, api) = chat.unzip();
         let ledger = chat.as_ref().map(chat::Running::ledger);
-        let edge = step("edge", || running::start(self.edge_setup(chat.as_ref())?))?;
+        let edge = step("edge", || running::start(self.edge_setup(chat.as_ref(), api)?))?;
 
         let mut supervisor = Supervisor::new(self.health.clone(), self.registry.clone());
         let desk = Desk {
@@ -317,16 +323,18 @@ impl Base {
         Ok(Serving { edge, chat, supervisor })
     }
 
-    fn start_chat(&self) -> Result<chat::Running, StartError> {
+    /// Starts the chat server, with a door to its accounts for the edge.
+    fn start_chat(&self) -> Result<(chat::Running, ApiDoor), StartError> {
         let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
         let pushes = Pushes::open(&self.config.push, self.data.root(), &self.config.domain);
         let push_key = pushes.as_ref().map(Pushes::public_key);
         let chat = step("chat", || chat::start(self.chat_setup(outward, push_key)?))?;
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
-        let slots = UploadSlots::new(self.store.clone(), tokens, origin);
-        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), slots, pushes));
-        Ok(chat)
+        let grants = UploadGrants::new(self.store.clone(), tokens, origin);
+        let api = api::door(chat.accounts(), grants.clone().take_wishes());
+        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
+        Ok((chat, api))
     }
 
     fn chat_setup(
@@ -399,7 +407,11 @@ impl Base {
         });
     }
 
-    fn edge_setup(&self, chat: Option<&chat::Running>) -> Result<EdgeSetup<'_>, EdgeError> {
+    fn edge_setup(
+        &self,
+        chat: Option<&chat::Running>,
+        api: Option<ApiDoor>,
+    ) -> Result<EdgeSetup<'_>, EdgeError> {
         let door =
             |chat: &chat::Running| xmpp::door(&self.config, &self.listeners, chat.reception());
         Ok(EdgeSetup {
@@ -408,9 +420,10 @@ impl Base {
             listeners: self.listeners.of(ListenerRole::Http)?,
             listeners_tls: self.listeners.of(ListenerRole::Https)?,
             certificates: self.certificates.clone(),
+            app: self.app.clone(),
             sites: &self.config.sites,
             store: self.store.clone(),
-            api: chat.map(|chat| api::door(chat.accounts())),
+            api,
             xmpp: chat.map(door),
             data_dir: self.data.root(),
             registry: &self.registry,
@@ -493,6 +506,14 @@ async fn end_parts(supervisor: Supervisor) {
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "parts did not end in time");
     }
+}
+
+/// The web app, where it is wanted: it is of no use without a chat server behind it.
+fn app_of(config: &Config, files: &[AppFile]) -> Option<Arc<App>> {
+    if !config.web.enabled || !config.xmpp.enabled || files.is_empty() {
+        return None;
+    }
+    App::new(&config.domain, files).map(Arc::new)
 }
 
 /// The program's file, also where a newer one has taken its place.

@@ -7,7 +7,7 @@ use chat_core::transaction::{Answer, StorageError};
 use tokio::sync::mpsc;
 
 use super::pushes::Pushes;
-use super::upload_slots::UploadSlots;
+use super::upload_grants::UploadGrants;
 
 /// Messages between the core and who carries them out.
 pub const OUTWARD_MAX: usize = 256;
@@ -17,15 +17,15 @@ pub async fn serve(
     mut outwards: mpsc::Receiver<Outward>,
     answer: impl Fn(QueryId, Result<Answer, StorageError>) + Clone + Send + 'static,
     command: impl Fn(Command) + Clone + Send + 'static,
-    slots: UploadSlots,
+    grants: UploadGrants,
     pushes: Option<Pushes>,
 ) {
     while let Some(outward) = outwards.recv().await {
         match outward {
             Outward::RequestSlot { query, slot } => {
-                let (slots, answer) = (slots.clone(), answer.clone());
+                let (grants, answer) = (grants.clone(), answer.clone());
                 tokio::spawn(async move {
-                    let given = slots.give(slot).await.map(Answer::Slot);
+                    let given = grants.slot(slot).await.map(Answer::Slot);
                     let failed = |reason| StorageError::Failed { reason };
                     answer(query, given.map_err(|error| failed(error.to_string())));
                 });

@@ -50,6 +50,7 @@ impl House {
             ("[runtime]", old.runtime == new.runtime),
             ("[http]", old.http == new.http),
             ("[tls]", old.tls == new.tls),
+            ("[web]", old.web == new.web),
             ("[verification]", old.verification == new.verification),
             ("[xmpp]", old.xmpp == new.xmpp),
             ("[push]", old.push == new.push),

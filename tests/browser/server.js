@@ -32,23 +32,49 @@ listing = true
 
 class Server {
   accounts = 0;
+  /// The newest one-time code of each number.
+  codes = new Map();
 
   static async start() {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), "whimbrel-browser-"));
-    writeFileSync(join(server.folder, "config.toml"), CONFIG);
     server.writeFiles();
-    server.process = spawn(program, ["serve", "-c", "config.toml"], {
-      cwd: server.folder,
+    const port = await server.launch(0);
+    server.appUrl = `http://localhost:${port}`;
+    // The default site answers the hosts that are not the app's.
+    server.url = `http://127.0.0.1:${port}`;
+    return server;
+  }
+
+  async launch(port) {
+    writeFileSync(join(this.folder, "config.toml"), CONFIG.replace("127.0.0.1:0", `127.0.0.1:${port}`));
+    this.process = spawn(program, ["serve", "-c", "config.toml"], {
+      cwd: this.folder,
       stdio: ["ignore", "ignore", "pipe"],
     });
-    server.url = `http://localhost:${await listening(server.process)}`;
-    return server;
+    return listening(this.process, this.codes);
+  }
+
+  /// Kills it, as a crash would.
+  async kill() {
+    const ended = new Promise((done) => this.process.once("exit", done));
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+
+  /// Starts it again, at the address that it had.
+  async restart() {
+    await this.launch(new URL(this.appUrl).port);
+  }
+
+  /// A number that nobody has had. Berlin 23125 000 to 999 is kept for films.
+  number() {
+    return `+493023125${String(this.accounts++).padStart(3, "0")}`;
   }
 
   /// The address of the site with a listing.
   get filesUrl() {
-    return this.url.replace("localhost", "files.localhost");
+    return this.appUrl.replace("localhost", "files.localhost");
   }
 
   writeFiles() {
@@ -71,15 +97,13 @@ class Server {
 
   /// Where XMPP is spoken over WebSocket.
   get chatUrl() {
-    return this.url;
+    return this.appUrl;
   }
 
   /// A new account of someone who chats.
   account() {
     const password = "correct horse";
-    // A range that is kept for films: Berlin 23125 000 to 999.
-    const number = `+493023125${String(this.accounts++).padStart(3, "0")}`;
-    const args = ["account", "add", number, "--password", password, "-c", "config.toml"];
+    const args = ["account", "add", this.number(), "--password", password, "-c", "config.toml"];
     const jid = execFileSync(program, args, { cwd: this.folder, encoding: "utf8" }).trim();
     return { jid, password };
   }
@@ -99,15 +123,16 @@ class Server {
   }
 }
 
-/// The port of plain HTTP, once everything listens.
-function listening(child) {
+/// The port of plain HTTP, once everything listens. Codes that are sent go into `codes`.
+function listening(child, codes) {
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error("the server does not start")), START_MS_MAX);
     child.once("error", reject);
     child.once("exit", (status) => reject(new Error(`the server ended with ${status}`)));
     let port;
     createInterface({ input: child.stderr }).on("line", (line) => {
-      const { message, address } = JSON.parse(line);
+      const { message, address, number, code } = JSON.parse(line);
+      if (code !== undefined) codes.set(number, String(code));
       if (message === "listening for http") port = address.split(":").at(-1);
       if (message === "listening for admin") {
         clearTimeout(late);

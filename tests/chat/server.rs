@@ -67,6 +67,23 @@ impl Server {
         Self { doors, kind, accounts: AtomicU64::new(0), folder }
     }
 
+    /// Kills it with SIGKILL and starts it anew, at other doors.
+    pub fn kill_and_start(&mut self) {
+        let path = self.folder.path();
+        match &mut self.kind {
+            Kind::Whimbrel(process) => {
+                process.signal("KILL");
+                process.wait();
+                *process = Process::serve(path, &["serve", "-c", "config.toml"]);
+                self.doors = doors_of(process);
+            }
+            Kind::Prosody(prosody) => {
+                prosody.kill();
+                prosody.start_again();
+            }
+        }
+    }
+
     /// A new account.
     pub fn account(&self) -> Account {
         self.account_with("correct horse")

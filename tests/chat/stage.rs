@@ -21,7 +21,22 @@ pub fn scenario(play: impl FnOnce(&Stage)) {
     }
 }
 
+/// Plays a scenario with a server of its own, which may die in it.
+pub fn scenario_apart(play: impl FnOnce(&mut Stage)) {
+    match Stage::start() {
+        Some(mut stage) => play(&mut stage),
+        None => eprintln!("skipped: python3 with slixmpp is not installed (see tests/clients)"),
+    }
+}
+
 impl Stage {
+    fn start() -> Option<Self> {
+        let python = python_with_slixmpp()?;
+        let server = Server::start();
+        let clients = Arc::new(Clients::start(&python, &server.certificate()));
+        Some(Self { clients, server })
+    }
+
     fn shared() -> Option<Arc<Self>> {
         // A static is never dropped: it must not own what has to end with the tests.
         static SHARED: Mutex<Weak<Stage>> = Mutex::new(Weak::new());
@@ -30,10 +45,7 @@ impl Stage {
         if let Some(stage) = shared.upgrade() {
             return Some(stage);
         }
-        let python = python_with_slixmpp()?;
-        let server = Server::start();
-        let clients = Arc::new(Clients::start(&python, &server.certificate()));
-        let stage = Arc::new(Self { clients, server });
+        let stage = Arc::new(Self::start()?);
         *shared = Arc::downgrade(&stage);
         Some(stage)
     }

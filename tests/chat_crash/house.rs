@@ -1,5 +1,7 @@
 //! The server that dies, the disk that it leaves its data on, and the accounts that outlive it.
 
+#![allow(dead_code, reason = "each test uses a part")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -89,6 +91,19 @@ impl House {
         match self.server.as_ref().unwrap() {
             Running::Whimbrel(process) => doors_of(process).direct_tls,
             Running::Prosody(prosody) => prosody.doors.direct_tls,
+        }
+    }
+
+    /// Where the server runs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process that runs now, where it is Whimbrel's.
+    pub fn pid(&self) -> Option<u32> {
+        match self.server.as_ref()? {
+            Running::Whimbrel(process) => Some(process.pid()),
+            Running::Prosody(_) => None,
         }
     }
 

@@ -30,7 +30,8 @@ impl Chat {
     fn give(&mut self, now: Now, order: Order) {
         if let Some(room) = rooms::found(&self.config, now, &order) {
             if self.rooms.contains_key(&order.room) {
-                return self.refuse_order(now, &order);
+                self.in_room(now, order.room, |ctx| rooms::refuse_founding(ctx, &order));
+                return;
             }
             self.rooms.insert(order.room, Box::new(room));
         }

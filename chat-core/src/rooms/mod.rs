@@ -105,6 +105,13 @@ pub(crate) fn found(config: &Config, now: Now, order: &Order) -> Option<Room> {
     Some(Room::new(order.room, founding.jid.clone(), settings, now.unix_ms))
 }
 
+/// Others have founded the room since the order was given.
+pub(crate) fn refuse_founding(ctx: &mut RoomContext<'_>, order: &Order) {
+    if let Some(request) = &order.request {
+        ctx.answer(request, Err(sealed::founded_by_others(ctx)));
+    }
+}
+
 /// Does what an account has a room do.
 pub(crate) fn carry_out(ctx: &mut RoomContext<'_>, order: Order) {
     let done = match order.what {

@@ -242,6 +242,28 @@ fn an_accounts_own_devices_meet_in_a_conversation_of_one() {
 }
 
 #[test]
+fn who_founds_while_the_other_is_looked_for_is_second() {
+    let mut talk = Conversation::without_group(&["alice", "bob"]);
+    let (alice, bob) = (talk.world.id("alice"), talk.world.id("bob"));
+    let room = chat_core::rooms::direct_address(&crate::world::config(), alice, bob);
+    let room = room.expect("groups are there").to_string();
+    talk.world.answers_at_once = false;
+    for (by, with) in [(0, "bob"), (1, "alice")] {
+        assert_eq!(talk.clients[by].found_direct(&mut talk.world, &room, with), None);
+    }
+    talk.world.answer_all();
+    talk.world.skip_messages("alice/phone");
+    talk.world.skip_messages("bob/phone");
+    talk.world.expect("alice/phone", "<iq type='result' id='direct'/>");
+    let refused = format!(
+        "<iq type='error' id='direct'><error>\
+         <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><other-epoch xmlns='{NS}' epoch='0'/>\
+         </error></iq>"
+    );
+    talk.world.expect("bob/phone", &refused);
+}
+
+#[test]
 fn after_a_restore_the_group_is_founded_anew() {
     let mut talk = Conversation::of(&["alice", "bob"]);
     let room = talk.room.clone();

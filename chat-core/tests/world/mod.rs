@@ -34,6 +34,9 @@ pub struct World {
     pub now: Now,
     /// Transactions are committed as they come. Otherwise [`World::commit`] does it.
     pub commits_at_once: bool,
+    /// What is asked of storage is answered as it comes. Otherwise [`World::answer_all`] does it.
+    pub answers_at_once: bool,
+    unanswered: VecDeque<(QueryId, Query)>,
     uncommitted: VecDeque<Transaction>,
     names: HashMap<String, AccountId>,
     streams: HashMap<String, StreamId>,
@@ -53,6 +56,8 @@ impl World {
             disk: Disk::default(),
             now,
             commits_at_once: true,
+            answers_at_once: true,
+            unanswered: VecDeque::new(),
             uncommitted: VecDeque::new(),
             names: HashMap::new(),
             streams: HashMap::new(),
@@ -279,6 +284,14 @@ impl World {
         self.pump();
     }
 
+    /// Answers what waits, and what is asked then, in this order.
+    pub fn answer_all(&mut self) {
+        while let Some((id, query)) = self.unanswered.pop_front() {
+            self.answer(id, &query);
+            self.pump();
+        }
+    }
+
     /// What waits becomes durable, and the process does not hear of it.
     pub fn commit_without_telling(&mut self) {
         while let Some(transaction) = self.uncommitted.pop_front() {
@@ -296,6 +309,7 @@ impl World {
 
     /// The process dies, and a new one starts on what was committed.
     pub fn crash(&mut self) {
+        self.unanswered.clear();
         self.uncommitted.clear();
         self.streams.clear();
         self.inboxes.clear();
@@ -333,7 +347,8 @@ impl World {
                     self.handle(Input::Committed { ticket, result });
                 }
                 Output::Commit(transaction) => self.uncommitted.push_back(transaction),
-                Output::Ask { id, query } => self.answer(id, &query),
+                Output::Ask { id, query } if self.answers_at_once => self.answer(id, &query),
+                Output::Ask { id, query } => self.unanswered.push_back((id, query)),
                 Output::Outward(outward) => self.outward.push(outward),
                 Output::Done { result, .. } => result.unwrap(),
             }

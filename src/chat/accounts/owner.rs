@@ -37,6 +37,11 @@ impl Owner {
         self.number.as_deref()
     }
 
+    /// The moment, in seconds since 1970.
+    pub fn now_unix_s(&self) -> u64 {
+        self.accounts.unix_s()
+    }
+
     /// The device that asks.
     pub fn device(&self) -> &str {
         &self.device

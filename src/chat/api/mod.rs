@@ -7,6 +7,7 @@ mod forms;
 mod problem;
 #[cfg(test)]
 pub(super) mod tests;
+pub mod upload_tokens;
 
 use std::io;
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use self::forms::{
     NumberForm, NumberView, PinForm, RegisteredView, RegistrationForm, ShownAppPassword,
 };
 pub use self::problem::Problem;
+use self::upload_tokens::UploadTokenOrder;
 use super::accounts::export::{ArchiveReader, ExportText};
 use super::accounts::{Accounts, Owner};
 
@@ -67,15 +69,16 @@ pub struct Response {
 pub struct Api {
     accounts: Accounts,
     exports: Arc<Semaphore>,
+    upload_tokens: mpsc::Sender<UploadTokenOrder>,
 }
 
 /// What an answer says, or why there is none.
 type Answer = Result<Response, Problem>;
 
 impl Api {
-    /// An API to these accounts.
-    pub fn new(accounts: Accounts) -> Self {
-        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)) }
+    /// An API to these accounts; `upload_tokens` takes what only the store's keeper can give.
+    pub fn new(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -> Self {
+        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)), upload_tokens }
     }
 
     /// Answers a request.
@@ -119,6 +122,10 @@ impl Api {
             (["links"], "POST") => {
                 let link = self.owner(request).await?.issue_link().await?;
                 json(StatusCode::CREATED, &LinkView::of(link))
+            }
+            (["upload-tokens"], "POST") => {
+                let owner = self.owner(request).await?;
+                upload_tokens::issue(&owner, request, &self.upload_tokens).await
             }
             (segments, _) => Err(match methods_of(segments) {
                 Some(allowed) => Problem::MethodNotAllowed { allowed },
@@ -231,7 +238,7 @@ fn is_private(request: &Request) -> bool {
 
 fn methods_of(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["codes" | "registrations" | "links"] => Some("POST"),
+        ["codes" | "registrations" | "links" | "upload-tokens"] => Some("POST"),
         ["account"] => Some("GET, DELETE"),
         ["account", "number"] => Some("PUT"),
         ["account", "pin"] => Some("PUT, DELETE"),

@@ -8,6 +8,7 @@ use http::StatusCode;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
+use super::upload_tokens::NoUploadToken;
 use super::{Response, challenge};
 use crate::chat::accounts::AccountError;
 
@@ -34,6 +35,8 @@ pub enum Problem {
     TokenNeeded,
     /// It was not done.
     Account(AccountError),
+    /// There is no token for an upload.
+    NoUploadToken(NoUploadToken),
     /// Others are served now.
     Busy,
     /// The server is at fault.
@@ -107,6 +110,7 @@ impl Problem {
             Self::Form { .. } => (StatusCode::BAD_REQUEST, "form", "The content is not as wanted"),
             Self::TokenNeeded => (StatusCode::UNAUTHORIZED, "token", "A token is needed"),
             Self::Account(error) => kind_of(error),
+            Self::NoUploadToken(reason) => kind_of_upload(reason),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed"),
         }
     }
@@ -120,6 +124,7 @@ impl Problem {
                 None
             }
             Self::Account(error) => Some(error.to_string()),
+            Self::NoUploadToken(reason) => Some(reason.to_string()),
             _ => None,
         }
     }
@@ -187,6 +192,19 @@ fn kind_of_refusal(refusal: &Refusal) -> (StatusCode, &'static str, &'static str
         Refusal::PinNeeded { .. } => (StatusCode::FORBIDDEN, "pin-needed", "The PIN is needed"),
         Refusal::WrongPin { .. } => (StatusCode::FORBIDDEN, "pin-wrong", "The PIN is wrong"),
         Refusal::Link => (StatusCode::FORBIDDEN, "link-ended", "The link does not count"),
+    }
+}
+
+fn kind_of_upload(reason: &NoUploadToken) -> (StatusCode, &'static str, &'static str) {
+    match reason {
+        NoUploadToken::TooLarge { .. } => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The file is too large")
+        }
+        NoUploadToken::NoRoom { .. } => {
+            (StatusCode::INSUFFICIENT_STORAGE, "no-room", "There is no room")
+        }
+        NoUploadToken::Busy => Problem::Busy.kind(),
+        NoUploadToken::Failed => Problem::Failed.kind(),
     }
 }
 

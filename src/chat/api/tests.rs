@@ -13,6 +13,7 @@ use http::header::HeaderName;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::upload_tokens::{NoUploadToken, UploadToken, UploadTokenOrder, UploadWish};
 use super::*;
 use crate::chat::accounts::{AccountsSetup, Found, Ledger, Order};
 use crate::chat::gateway::{Gateway, Registration};
@@ -89,6 +90,28 @@ impl Books {
     }
 }
 
+/// Gives tokens that say what for, where there is room.
+fn keeper() -> mpsc::Sender<UploadTokenOrder> {
+    let (orders, mut came) = mpsc::channel::<UploadTokenOrder>(1);
+    tokio::spawn(async move {
+        while let Some(UploadTokenOrder { wish, reply }) = came.recv().await {
+            let UploadWish { bytes, count, expected, reference_until, .. } = wish;
+            let digest = expected.map(|digest| digest.to_string());
+            let until = reference_until.map(|until| until.0);
+            let text = format!("{bytes} {count} {digest:?} {until:?}");
+            drop(reply.send(match bytes {
+                ..LARGEST => Ok(UploadToken { text, life_s: 3600 }),
+                LARGEST => Err(NoUploadToken::NoRoom { bytes }),
+                _ => Err(NoUploadToken::TooLarge { bytes_max: LARGEST }),
+            }));
+        }
+    });
+    orders
+}
+
+/// Bytes of the largest file, for which there is no room.
+const LARGEST: u64 = 1 << 32;
+
 /// Each account has two messages, a page for each.
 fn page_behind(after: Option<MessageId>) -> ArchivePage {
     let number = after.map_or(1, |after| after.as_u64() + 1);
@@ -137,7 +160,8 @@ impl Bench {
             domain: "chat.example".to_owned(),
             region: None,
         });
-        Self { api: Api::new(accounts.unwrap()), ledger, codes, known: HashMap::new() }
+        let api = Api::new(accounts.unwrap(), keeper());
+        Self { api, ledger, codes, known: HashMap::new() }
     }
 
     /// Begins anew with the same accounts, and lets nobody else in.
@@ -351,6 +375,47 @@ async fn where_registration_is_closed_owners_go_on_and_others_are_told() {
     let link = "{\"link\":\"…\",\"device\":{\"id\":\"b\"}}";
     let device = bench.ask(&format!("POST /api/v1/registrations\n{json}{link}")).await;
     assert_eq!(device.status, StatusCode::CREATED, "{device:?}");
+}
+
+#[tokio::test]
+async fn a_token_for_uploads_is_what_was_asked_for_and_bounded() {
+    let mut bench = Bench::start();
+    bench.register("+15550100123", "").await;
+    let mut check = async |wish: &str, expected: Result<&str, (u16, &str)>| {
+        let head = "POST /api/v1/upload-tokens\nAuthorization: Bearer …";
+        let text = format!("{head}\nContent-Type: application/json\n\n{wish}");
+        let response = bench.ask(&text).await;
+        let content: Value = serde_json::from_slice(&response.content).unwrap();
+        let (status, told) = match expected {
+            Ok(token) => (201, (&content["token"], token.to_owned())),
+            Err((status, problem)) => {
+                (status, (&content["type"], format!("urn:whimbrel:problem:{problem}")))
+            }
+        };
+        assert_eq!(response.status.as_u16(), status, "{wish}: {content}");
+        assert_eq!(*told.0, told.1, "{wish}");
+    };
+    check(r#"{"bytes":1}"#, Ok("1 1 None None")).await;
+    let digest = "ab".repeat(32);
+    let whole = format!(r#"{{"bytes":9,"count":32,"digest":"{digest}","expires":4000000000}}"#);
+    check(&whole, Ok(&format!("9 32 Some({digest:?}) Some(4000000000)"))).await;
+    for wrong in [
+        r#"{}"#,
+        r#"{"bytes":0}"#,
+        r#"{"bytes":-1}"#,
+        r#"{"bytes":1,"count":0}"#,
+        r#"{"bytes":1,"count":33}"#,
+        r#"{"bytes":1,"digest":"ab"}"#,
+        r#"{"bytes":1,"expires":1}"#,
+        r#"{"bytes":1,"owner":"k7qm2xw4p9ab"}"#,
+    ] {
+        check(wrong, Err((400, "form"))).await;
+    }
+    check(r#"{"bytes":4294967296}"#, Err((507, "no-room"))).await;
+    check(r#"{"bytes":4294967297}"#, Err((413, "too-large"))).await;
+    bench.known.remove("bearer");
+    let nobody = "POST /api/v1/upload-tokens\nContent-Type: application/json\n\n{\"bytes\":1}";
+    assert_eq!(bench.ask(nobody).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

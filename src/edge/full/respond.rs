@@ -57,7 +57,7 @@ fn recall(origin: &Origin, request: &InFlight, parts: &Parts, started: Instant) 
     let facts = facts::read(parts, &target).ok()?;
     let route = origin.router.route(&facts);
     let reads_resource = match route {
-        Route::Media | Route::Site(_) => true,
+        Route::Media | Route::App | Route::Site(_) => true,
         Route::Upload => is_download(&facts),
         _ => false,
     };
@@ -135,7 +135,7 @@ async fn route(
         (Route::Upload, Some(uploads)) if !is_download(facts) => {
             uploads.answer(facts, &parts.headers, content, request).await
         }
-        (route @ (Route::Media | Route::Site(_) | Route::Upload), _) => {
+        (route @ (Route::Media | Route::App | Route::Site(_) | Route::Upload), _) => {
             let resource = shard.load(origin, route, facts.path).await;
             answer::decide(facts, &resource, unix_s())
         }

@@ -47,7 +47,7 @@ impl Lane {
         let origin = Origin {
             http,
             router: Router::default(),
-            loader: Loader::new(runtime.handle().clone(), &[], None, 0).unwrap(),
+            loader: Loader::new(runtime.handle().clone(), &[], None, None, 0).unwrap(),
             uploads: None,
             api,
             xmpp,

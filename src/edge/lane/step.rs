@@ -35,7 +35,7 @@ pub fn next<'b>(bytes: &'b [u8], router: &Router) -> Step<'b> {
     let reads = matches!(request.method, Method::Get | Method::Head);
     let plain = request.framing == Framing::None && !request.upgrade && !request.expect_continue;
     match router.route(&request) {
-        route @ (Route::Media | Route::Site(_)) if plain => {
+        route @ (Route::Media | Route::App | Route::Site(_)) if plain => {
             Step::Serve { request, head_len, route }
         }
         route @ Route::Upload if plain && reads && !is_tus(&request) => {

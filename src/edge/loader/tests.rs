@@ -20,7 +20,7 @@ impl Tree {
         }
         let mut config = SiteConfig { root: folder.path().into(), ..SiteConfig::default() };
         change(&mut config);
-        let loader = Loader::new(Handle::current(), &[config], None, 1 << 20).unwrap();
+        let loader = Loader::new(Handle::current(), &[config], None, None, 1 << 20).unwrap();
         Self { folder, loader }
     }
 
@@ -247,7 +247,7 @@ async fn a_disk_that_hangs_holds_up_its_own_site_only() {
     std::fs::write(folder.path().join("a"), "a").unwrap();
     let config = SiteConfig { root: folder.path().into(), ..SiteConfig::default() };
     let sites = [config.clone(), config];
-    let loader = Loader::new(Handle::current(), &sites, None, 1 << 20).unwrap();
+    let loader = Loader::new(Handle::current(), &sites, None, None, 1 << 20).unwrap();
     let threads = loader.shared.origins[0].threads.clone();
     let held = threads.acquire_many_owned(THREADS_PER_ORIGIN_MAX as u32).await.unwrap();
     let other = loader.load(Route::Site(1), "/a");
@@ -285,9 +285,10 @@ async fn one_load_serves_all_who_wait() {
 #[tokio::test]
 async fn a_missing_root_is_a_matter_of_now() {
     let config = SiteConfig { root: "/nonexistent/root".into(), ..SiteConfig::default() };
-    let loader = Loader::new(Handle::current(), std::slice::from_ref(&config), None, 0).unwrap();
+    let loader =
+        Loader::new(Handle::current(), std::slice::from_ref(&config), None, None, 0).unwrap();
     assert_eq!(loader.load(Route::Site(0), "/").await.status, 503);
-    let loader = Loader::new(Handle::current(), &[config.built_in()], None, 0).unwrap();
+    let loader = Loader::new(Handle::current(), &[config.built_in()], None, None, 0).unwrap();
     assert_eq!(loader.load(Route::Site(0), "/").await.status, 200);
     assert_eq!(loader.load(Route::Site(0), "/x").await.status, 404);
 }

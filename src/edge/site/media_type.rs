@@ -6,7 +6,7 @@ use http::header::HeaderValue;
 
 /// The type of a file; `application/octet-stream` where the extension says nothing. Text is
 /// declared as UTF-8.
-pub(super) fn of_name(path: &Path) -> HeaderValue {
+pub(in crate::edge) fn of_name(path: &Path) -> HeaderValue {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let known = ADDED.iter().find(|(added, _)| extension.eq_ignore_ascii_case(added));
     let essence = match known {

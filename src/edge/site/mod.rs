@@ -22,6 +22,7 @@ use std::time::SystemTime;
 pub use config::{HeadersConfig, SiteConfig, SiteConfigError};
 pub use glob::GlobError;
 pub use look::{Found, FoundFile, Stamp};
+pub(in crate::edge) use media_type::of_name as media_type_of;
 pub use path::{PathError, SitePath, decode_path};
 pub use redirect::{RedirectConfig, RedirectError};
 

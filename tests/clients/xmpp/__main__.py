@@ -22,6 +22,7 @@ import archive
 import contacts
 import messaging
 import pep
+import rooms
 import service
 import session
 from client import Refused
@@ -29,7 +30,7 @@ from slixmpp.exceptions import IqError, IqTimeout, XMPPError
 
 COMMANDS = {
     name: command
-    for module in (session, messaging, contacts, archive, pep, service)
+    for module in (session, messaging, contacts, archive, pep, rooms, service)
     for name, command in module.COMMANDS.items()
 }
 # Longer than any server takes, shorter than a test waits.

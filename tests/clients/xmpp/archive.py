@@ -20,12 +20,12 @@ async def carbons(client, on=True):
     await (client["xep_0280"].enable() if on else client["xep_0280"].disable())
 
 
-async def archive(client, page=None, flip=False, **filters):
-    """Asks for a page of the archive.
+async def archive(client, page=None, flip=False, of=None, **filters):
+    """Asks for a page of the archive: the client's own, or that of a room.
 
     `page` is of XEP-0059: `max`, `before` ("" for the last page), `after`.
     """
-    iq = client.make_iq_set()
+    iq = client.make_iq_set(ito=of)
     query = iq["mam"]
     query["queryid"] = iq["id"]
     if filters:

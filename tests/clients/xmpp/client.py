@@ -12,6 +12,7 @@ from slixmpp.xmlstream.matcher import MatchXPath
 
 PLUGINS = [
     "xep_0030",  # Service Discovery
+    "xep_0045",  # Multi-User Chat
     "xep_0049",  # Private XML Storage
     "xep_0054",  # vcard-temp
     "xep_0059",  # Result Set Management

@@ -10,7 +10,9 @@ mod device;
 mod error;
 mod hpke;
 mod provider;
+mod secrets;
 mod signer;
+pub mod stanza;
 mod state;
 
 pub use crypto::{Crypto, SUITE};

@@ -3,6 +3,7 @@
 
 import type { Element } from "@xmpp/client";
 import type { AccountId, Affiliation, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
+import type { LogEntry } from "./conversations/log-entry";
 import type { Answer, CommandName } from "./rpc";
 import type { Batch, Store } from "./store/store";
 
@@ -59,8 +60,17 @@ export interface Conversations {
   post(chat: ChatId, post: Post): Promise<void>;
   /** Sends again what failed, behind all that waits. For use within {@link exclusive}. */
   retry(chat: ChatId, id: MessageId): Promise<void>;
-  /** Takes back what has not left. @returns whether there was such. */
+  /** Takes back what has not left. @returns whether there was such. For use within {@link exclusive}. */
   withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
+  /** The group of the own account's devices, made when it is first needed.
+   *  @throws {Refusal} `offline` where this device does not know it yet. */
+  own(): Promise<ChatId>;
+  /** The conversation of two; its room and group are made when the first message leaves. */
+  direct(peer: AccountId): Promise<ChatId>;
+  /** Makes the group of a room that this account has just made, or adds and removes members: room and
+   *  group change together. Outside of {@link exclusive}.
+   *  @returns accounts without a device that can take sealed messages: they are not added. */
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
 }
 
 export interface Post {
@@ -75,8 +85,46 @@ export interface Post {
   /** XEP-0424, outside: the server forgets the author's message of this order too. */
   retracts?: Order;
   /** What the log of the chat shows from now on, `~` being the order of what waits. */
-  rows?(batch: Batch): void;
+  rows?(batch: Batch): Promise<void> | void;
 }
+
+/** The MLS side of conversations: engine/sealed. What it needs of the server it asks by
+ *  {@link Xmpp.iq}; what is in the log comes by `take`, in order. */
+export interface Sealed {
+  /** Takes an entry of the log: founding, commit, sealed message; and what passes. The group's state goes into the
+   *  batch. What a peer did wrong never makes it throw. Called within {@link Conversations.exclusive}. */
+  take(entry: LogEntry, batch: Batch): Promise<Taken>;
+  /** Seals for the chat's group. The state goes into the batch, which is kept before the message
+   *  leaves. Called within {@link Conversations.exclusive}.
+   *  @returns nothing where this device is not in the group (yet, or any more): then `enter` is called. */
+  seal(chat: ChatId, bytes: Uint8Array, batch: Batch): Promise<Uint8Array | undefined>;
+  /** Does what it takes to be in the chat's group: founds it (of two: `peer`), has the devices of its members
+   *  in, joins it by an external commit. Called outside of `exclusive`; what it commits comes by
+   *  `take` too, before or after the answer. Ends once `seal` can be tried again.
+   *  @throws {Refusal} */
+  enter(chat: ChatId, peer?: AccountId): Promise<void>;
+  /** Changes members, and their leaves with them, in one commit, again where another was first.
+   *  Called outside of `exclusive`. @returns accounts that have no device to be added.
+   *  @throws {Refusal} */
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  /** A batch was not kept: what it held of this chat never was. */
+  drop(chat: ChatId): void;
+  /** Devices that the own account's key vouches for. */
+  certifiedDevices(): Promise<ReadonlySet<string>>;
+  /** After each log-in: key packages, the device list. */
+  online(): Promise<void>;
+  /** A stanza that is no entry of a log: `<stock-low/>`, device lists. @returns whether it was one. */
+  receive(stanza: Element): Promise<boolean>;
+}
+
+export type Taken =
+  /** By another device, which may be of the own account. */
+  | { kind: "opened"; bytes: Uint8Array; account: AccountId; device: string }
+  /** This device sealed it. */
+  | { kind: "own" }
+  | { kind: "unreadable" }
+  /** A founding, a commit. `isIn`: this device can seal. */
+  | { kind: "followed"; isIn: boolean; keyChanged: AccountId[] };
 
 /** What makes messages of what arrives: engine/content and engine/chats. */
 export interface Contents {
@@ -117,7 +165,8 @@ export type What =
   | { kind: "changed"; changes: RoomChange[] };
 
 export type RoomChange =
-  | { type: "created" | "destroyed" | "left" }
+  | { type: "created" | "destroyed" }
+  | { type: "left"; account: AccountId }
   | { type: "added"; account: AccountId; affiliation: Affiliation }
   | { type: "joined"; account: AccountId }
   | { type: "removed"; account: AccountId }

@@ -7,7 +7,8 @@
 export type AccountId = string;
 /** A conversation's id: the local part of its room's JID. Each conversation is a room, those of two too. */
 export type ChatId = string;
-/** A message's id, given by the device that sends it: the origin-id (XEP-0359). */
+/** A message's id, given by the device that sends it: the origin-id (XEP-0359). It begins with the
+ *  author's account and a full stop. */
 export type MessageId = string;
 /** Where a message stands in its room's log: the room's stanza-id, 16 hexadecimal digits, or, before
  *  the server has it, "~" and a counter, which sorts behind. */
@@ -216,8 +217,8 @@ export type Content =
   /** Something that happened to the conversation. */
   | { kind: "system"; change: SystemChange }
   | { kind: "deleted"; by: "author" | "admin" | "operator" }
-  /** Sealed for an epoch that this device is not in, or nonsense. */
-  | { kind: "unreadable" };
+  /** Sealed for an epoch that this device is not in, or nonsense; or of a newer version of the app. */
+  | { kind: "unreadable"; isNewer?: boolean };
 
 export type SystemChange =
   | { type: "created" | "left" | "ended" | "joined-by-link"; by: AccountId }

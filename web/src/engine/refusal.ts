@@ -14,6 +14,11 @@ export class Refusal extends Error implements EngineError {
     if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
   }
 
+  /** One that has travelled. */
+  static from({ name, detail, retryAfterS }: EngineError): Refusal {
+    return new Refusal(name, detail, retryAfterS === undefined ? {} : { retryAfterS });
+  }
+
   /** What the page is told of any error: those that nobody foresaw are `internal`. */
   static of(error: unknown): Refusal {
     if (error instanceof Refusal) return error;

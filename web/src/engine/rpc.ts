@@ -101,17 +101,13 @@ class RemoteEngine implements Engine {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "answer") waiting?.resolve(message.answer);
-    else waiting?.reject(refusalOf(message.error));
+    else waiting?.reject(Refusal.from(message.error));
   }
 
   #say(event: EngineEvent): void {
     if (event.type === "state") this.#state = event.state;
     for (const listener of this.#listeners.get(event.type) ?? []) listener(event);
   }
-}
-
-function refusalOf({ name, detail, retryAfterS }: EngineError): Refusal {
-  return new Refusal(name, detail, retryAfterS === undefined ? {} : { retryAfterS });
 }
 
 interface CallMessage {

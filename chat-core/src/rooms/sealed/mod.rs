@@ -65,10 +65,9 @@ pub(super) fn found(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, Sta
     check_member(ctx, iq.account)?;
     check_kind(ctx)?;
     let sender = leaf_of(ctx, &iq.request.from)?;
-    if let Some(founded) = ctx.room.sealed.founded
-        && founded.incarnation == ctx.config.incarnation
-    {
-        return Err(Refusal::OtherEpoch { epoch: 0, current: founded.epoch }.into());
+    let founded = ctx.room.sealed.founded;
+    if founded.is_some_and(|founded| founded.incarnation == ctx.config.incarnation) {
+        return Err(founded_by_others(ctx));
     }
     let info = decoded(&iq.payload)?;
     let group = FollowedGroup::found(ctx.room.jid.as_str().as_bytes(), info, &sender)?;
@@ -78,6 +77,14 @@ pub(super) fn found(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, Sta
     log(ctx, vec![founded]);
     store(ctx);
     Ok(Reply::Result(Some(Element::new("founded", NS).with_attr("epoch", "0"))))
+}
+
+/// What a second founder is told.
+pub(super) fn founded_by_others(ctx: &RoomContext<'_>) -> StanzaError {
+    match ctx.room.sealed.founded {
+        Some(founded) => Refusal::OtherEpoch { epoch: 0, current: founded.epoch }.into(),
+        None => StanzaError::conflict(),
+    }
 }
 
 /// `<group/>`: what a device needs to join by an external commit, for members alone.

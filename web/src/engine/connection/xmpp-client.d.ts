@@ -38,6 +38,7 @@ declare module "@xmpp/client" {
     status: string;
     jid: { toString(): string } | null;
     timeout: number;
+    prependListener(event: "element", listener: (element: Element) => void): void;
     on(event: "element" | "stanza", listener: (element: Element) => void): void;
     on(event: "status" | "online" | "offline" | "disconnect", listener: (argument: unknown) => void): void;
     on(event: "error", listener: (error: Error) => void): void;

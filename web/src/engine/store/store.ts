@@ -109,17 +109,25 @@ export class Store implements Reader {
     return new OpenBatch(this, (steps) => this.#commit(steps));
   }
 
-  /** Removes all that is kept, the key included. */
+  /** Removes all that is kept but the key. */
+  clear(): Promise<void> {
+    return this.#clear(TABLES);
+  }
+
+  /** Removes all that is kept, the key included, and closes. */
   async destroy(): Promise<void> {
-    const stores = [...TABLES, KEYS] as const;
-    const transaction = this.#database.transaction(stores, "readwrite", { durability: "strict" });
-    for (const name of stores) void transaction.objectStore(name).clear();
-    await transaction.done;
+    await this.#clear([...TABLES, KEYS]);
     this.close();
   }
 
   close(): void {
     this.#database.close();
+  }
+
+  async #clear(stores: readonly (Table | typeof KEYS)[]): Promise<void> {
+    const transaction = this.#database.transaction(stores, "readwrite", { durability: "strict" });
+    await Promise.all(stores.map((name) => transaction.objectStore(name).clear()));
+    await transaction.done;
   }
 
   // Two requests for many rows cost less than a cursor's one for each.

@@ -1,0 +1,51 @@
+// The web app on the program that brings it: people who talk, each in a browser of their own.
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "./server.js";
+import { Person } from "./people.js";
+
+test("the domain answers with the app, which only runs its own scripts", async ({ page, server }) => {
+  const answer = await page.goto(server.appUrl);
+  expect(answer.headers()["content-security-policy"]).toContain("script-src 'self'");
+  await expect(page).toHaveTitle("Whimbrel");
+  const deep = await page.goto(`${server.appUrl}/chats/k7qm2xw4p9ab`);
+  expect(deep.status()).toBe(200);
+});
+
+test("two people talk, through a crash of the server, which never learns what they say", async ({ browser, server }) => {
+  const ada = await Person.register(browser, server, "Ada Sandpiper");
+  const bea = await Person.register(browser, server, "Bea Curlew");
+  await ada.writeTo(bea);
+  await ada.send("the tide is out");
+  await bea.open("Ada Sandpiper");
+  await bea.sees("the tide is out");
+  await bea.send("and the mud is warm");
+  await ada.sees("and the mud is warm");
+
+  await server.kill();
+  await ada.send("written while nobody listened");
+  await server.restart();
+  await bea.sees("written while nobody listened");
+  await bea.page.reload();
+  await bea.sees("the tide is out");
+  await bea.sees("written while nobody listened");
+
+  const planted = ["the tide is out", "the mud is warm", "nobody listened", "Sandpiper"];
+  expect(found(server.folder, planted), "plaintext on the server's disk").toEqual([]);
+  // The search is shown to work.
+  expect(found(server.folder, [ada.number])).not.toEqual([]);
+  await ada.leave();
+  await bea.leave();
+});
+
+/// Which of the words stand in which file.
+function found(folder, words) {
+  const hits = [];
+  for (const name of readdirSync(folder, { recursive: true })) {
+    const path = join(folder, name);
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue;
+    const bytes = readFileSync(path);
+    hits.push(...words.filter((word) => bytes.includes(word)).map((word) => `${name}: ${word}`));
+  }
+  return hits;
+}

@@ -1,0 +1,71 @@
+// People who use the web app, each in a browser of their own, by what they read on the screen.
+import { expect } from "./server.js";
+
+export class Person {
+  /// What the page's console said of weight.
+  said = [];
+
+  /// A new account in a new browser; three steps from the page to the first message.
+  static async register(browser, server, name, options = {}) {
+    const person = new Person();
+    person.name = name;
+    person.number = server.number();
+    person.context = await browser.newContext({ locale: "en", ...options });
+    person.page = await person.context.newPage();
+    person.listen();
+    const { page } = person;
+    await page.goto(server.appUrl);
+    await page.getByLabel("Phone number").fill(person.number);
+    await page.getByRole("button", { name: "Send code" }).click();
+    await expect.poll(() => server.codes.get(person.number)).toBeTruthy();
+    await page.getByLabel("Code", { exact: true }).fill(server.codes.get(person.number));
+    await page.getByLabel("Your name").fill(name);
+    await page.getByRole("button", { name: "Start messaging" }).click();
+    await expect(page.getByRole("button", { name: "New chat" }).first()).toBeVisible();
+    return person;
+  }
+
+  listen() {
+    this.page.on("console", (line) => {
+      if (["error", "warning"].includes(line.type())) this.said.push(line.text());
+    });
+    this.page.on("pageerror", (error) => this.said.push(String(error)));
+  }
+
+  /// Begins a conversation with whoever has a number.
+  async writeTo(other) {
+    const { page } = this;
+    await page.getByRole("button", { name: "New chat" }).first().click();
+    await page.getByLabel("Phone number").fill(other.number);
+    await page.getByRole("button", { name: "Write a message" }).click();
+    await expect(this.composer()).toBeVisible();
+  }
+
+  composer() {
+    return this.page.getByRole("textbox", { name: /^Message to/ });
+  }
+
+  async send(text) {
+    await this.composer().fill(text);
+    await this.page.getByRole("button", { name: "Send", exact: true }).click();
+  }
+
+  /// Opens a conversation of the list.
+  async open(name) {
+    await this.page.getByRole("list", { name: "Conversations" }).getByText(name).first().click();
+    await expect(this.composer()).toBeVisible();
+  }
+
+  /// A message on the screen.
+  message(text) {
+    return this.page.getByRole("log").getByText(text, { exact: true });
+  }
+
+  async sees(text) {
+    await expect(this.message(text)).toBeVisible();
+  }
+
+  async leave() {
+    await this.context.close();
+  }
+}

@@ -1,0 +1,120 @@
+// The account API over HTTP (docs/protocol/accounts.md).
+
+import { Refusal } from "../refusal";
+
+export interface Registered {
+  jid: string;
+  account: string;
+  created: boolean;
+  device: string;
+  token: string;
+  mechanism: string;
+  /** Seconds since 1970. */
+  expires: number;
+}
+
+export interface OwnAccount {
+  jid: string;
+  number: string | null;
+  has_pin: boolean;
+}
+
+export interface ListedDevice {
+  id: string;
+  name: string | null;
+  created: number;
+  seen: number;
+  is_this: boolean;
+}
+
+/** What a device shows to be registered. */
+export type Proof = { number: string; code: string; pin?: string } | { link: string };
+
+export class AccountApi {
+  readonly #origin: string;
+  readonly #bearer: () => string | undefined;
+
+  /** @param bearer of this device, once it is registered. */
+  constructor(origin: string, bearer: () => string | undefined) {
+    this.#origin = origin;
+    this.#bearer = bearer;
+  }
+
+  requestCode(number: string): Promise<{ number: string; digits: number; expires_in: number }> {
+    return this.#ask("POST", "/codes", { number });
+  }
+
+  register(proof: Proof, device: { id: string; name: string }): Promise<Registered> {
+    return this.#ask("POST", "/registrations", { ...proof, device });
+  }
+
+  createLink(): Promise<{ link: string; expires_in: number }> {
+    return this.#ask("POST", "/links");
+  }
+
+  account(): Promise<OwnAccount> {
+    return this.#ask("GET", "/account");
+  }
+
+  setPin(pin: string): Promise<void> {
+    return this.#ask("PUT", "/account/pin", { pin });
+  }
+
+  removePin(): Promise<void> {
+    return this.#ask("DELETE", "/account/pin");
+  }
+
+  changeNumber(number: string, code: string, tellContacts: boolean): Promise<{ number: string }> {
+    return this.#ask("PUT", "/account/number", { number, code, tell_contacts: tellContacts });
+  }
+
+  devices(): Promise<ListedDevice[]> {
+    return this.#ask("GET", "/devices");
+  }
+
+  revokeDevice(id: string): Promise<void> {
+    return this.#ask("DELETE", `/devices/${encodeURIComponent(id)}`);
+  }
+
+  deleteAccount(): Promise<void> {
+    return this.#ask("DELETE", "/account");
+  }
+
+  async #ask<T>(method: string, path: string, content?: object): Promise<T> {
+    const headers = new Headers();
+    const bearer = this.#bearer();
+    if (bearer !== undefined) headers.set("Authorization", `Bearer ${bearer}`);
+    const request: RequestInit = { method, headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) };
+    if (content) {
+      headers.set("Content-Type", "application/json");
+      request.body = JSON.stringify(content);
+    }
+    const answer = await fetch(`${this.#origin}/api/v1${path}`, request).catch((cause: unknown) => {
+      throw new Refusal("offline", "the server cannot be reached", { cause });
+    });
+    if (!answer.ok) throw await refusalOf(answer);
+    if (answer.status === 204) return undefined as T;
+    return (await answer.json()) as T;
+  }
+}
+
+async function refusalOf(answer: Response): Promise<Refusal> {
+  const problem = (await answer.json().catch(() => ({}))) as Problem;
+  const type = problem.type?.startsWith(PROBLEM) ? problem.type.slice(PROBLEM.length) : undefined;
+  // 413, 503 and 504 come from the HTTP server itself, without a type.
+  const name = type ?? (answer.status >= 500 ? "busy" : "internal");
+  const retryAfterS = problem.retry_after ?? Number(answer.headers.get("Retry-After") ?? Number.NaN);
+  const detail = problem.detail ?? problem.title ?? `the server answers ${answer.status}`;
+  return new Refusal(name, detail, Number.isFinite(retryAfterS) ? { retryAfterS } : {});
+}
+
+/** RFC 9457. */
+interface Problem {
+  type?: string;
+  title?: string;
+  detail?: string;
+  retry_after?: number;
+}
+
+const PROBLEM = "urn:whimbrel:problem:";
+const ANSWER_MS_MAX = 30_000;

@@ -1,0 +1,278 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { random } from "../content/random.test-support";
+import { directChat } from "../conversations/direct";
+import type { ChatId, Message } from "../protocol";
+import { Refusal } from "../refusal";
+import { ADA, BOB, DOMAIN, EVE, World, type TestDevice } from "./world.test-support";
+
+let world: World;
+let ada: TestDevice;
+let bob: TestDevice;
+let chat: ChatId;
+
+beforeEach(async () => {
+  world = new World();
+  ada = await world.device(ADA);
+  bob = await world.device(BOB);
+  chat = await directChat(DOMAIN, ADA, BOB);
+  world.change(chat, ADA, [{ type: "created" }, { type: "added", account: BOB, affiliation: "owner" }]);
+  await world.settle();
+});
+
+afterEach(() => {
+  for (const device of world.devices) device.chats.close();
+});
+
+test("a message is shown at once, and again in its place; the other side sees it, and ticks come back", async () => {
+  ada.isOnline = false;
+  const id = await ada.do.send(chat, text("Hello Bob"));
+  expect(await last(ada)).toMatchObject({ id, status: "sending", isOwn: true });
+  ada.isOnline = true;
+  await world.settle();
+  expect(await last(ada)).toMatchObject({ id, status: "sent" });
+  expect(await last(bob)).toMatchObject({ id, author: ADA, content: { kind: "text", text: "Hello Bob" } });
+  expect(await chatOf(bob)).toMatchObject({ kind: "direct", peer: ADA, unread: 1, last: { preview: { text: "Hello Bob" } } });
+  await tell(bob);
+  expect(await last(ada)).toMatchObject({ status: "delivered" });
+  await bob.do.markRead(chat, (await last(bob)).order);
+  await tell(bob);
+  expect(await last(ada)).toMatchObject({ status: "read" });
+  expect(await chatOf(bob)).toMatchObject({ unread: 0 });
+  expect(await ada.do.messageInfo(chat, id)).toMatchObject([{ account: BOB, deliveredAt: expect.any(Number), readAt: expect.any(Number) }]);
+});
+
+test("edits, reactions, votes, stars and retractions reach all devices, and later devices too", async () => {
+  const other = await world.device(ADA);
+  await withOwnRoom([ada, other]);
+  const first = await ada.do.send(chat, text("Helo"));
+  const poll = await ada.do.send(chat, { content: { kind: "poll", question: "When?", choices: ["Now", "Later"], several: false } });
+  const gone = await ada.do.send(chat, text("Forget this"));
+  await world.settle();
+  await ada.do.edit(chat, first, "Hello");
+  await bob.do.react(chat, first, "👍");
+  await bob.do.vote(chat, poll, [1]);
+  await ada.do.star(chat, first, true);
+  await ada.do.deleteForEveryone(chat, [gone]);
+  await world.settle();
+  await drained(other);
+  const late = await world.device(BOB);
+  await world.settle();
+  for (const device of [ada, other, bob, late]) {
+    const [one, two, three] = await messages(device);
+    expect(one).toMatchObject({ content: { text: "Hello" }, editedAt: expect.any(Number), reactions: [{ emoji: "👍", accounts: [BOB] }] });
+    expect(two).toMatchObject({ content: { votes: [{ account: BOB, choices: [1] }] } });
+    expect(three).toMatchObject({ id: gone, content: { kind: "deleted", by: "author" } });
+  }
+  expect(await other.do.starred()).toMatchObject([{ id: first }]);
+  expect(await bob.do.starred()).toEqual([]);
+});
+
+test("what is deleted for oneself goes on one's own devices alone, and does not come back", async () => {
+  const other = await world.device(ADA);
+  await withOwnRoom([ada, other]);
+  const [id] = [await bob.do.send(chat, text("Pssst")), await bob.do.send(chat, text("Second"))];
+  await world.settle();
+  await ada.do.deleteForMe(chat, [id]);
+  await world.settle();
+  await drained(other);
+  // The server sends it again.
+  await other.take(chat, world.log(chat));
+  for (const device of [ada, other]) expect((await messages(device)).map(wordsOf)).toEqual(["Second"]);
+  expect(await ada.do.search("pssst")).toEqual([]);
+  expect(JSON.stringify((await ada.store.range("messages")).map(({ value }) => value))).not.toContain("Pssst");
+  expect((await messages(bob)).map(wordsOf)).toEqual(["Pssst", "Second"]);
+  await ada.do.clearChat(chat);
+  expect(await messages(ada)).toEqual([]);
+  await bob.do.send(chat, text("Third"));
+  await world.settle();
+  expect((await messages(ada)).map(wordsOf)).toEqual(["Third"]);
+  expect((await chatOf(ada)).unread).toBe(1);
+});
+
+test("marks, settings and names are the same on all own devices, the latest counting", async () => {
+  const other = await world.device(ADA);
+  await withOwnRoom([ada, other]);
+  await ada.do.setChat(chat, { pinned: true, ownColour: "teal" });
+  await world.settle();
+  await other.do.setChat(chat, { pinned: false });
+  await ada.chats.ownLog.say({ kind: "settings", set: { readReceipts: false } });
+  await ada.chats.ownLog.say({ kind: "person", account: BOB, name: "Bobby" });
+  await world.settle();
+  await Promise.all([drained(ada), drained(other)]);
+  for (const device of [ada, other]) {
+    expect(await device.chats.desk.chatView(await device.chats.desk.chat(chat), device.store)).toMatchObject({ pinned: false, ownColour: "teal", name: "Bobby" });
+    expect(device.chats.desk.settings.current.readReceipts).toBe(false);
+  }
+});
+
+test("what others seal into a conversation cannot set what own devices agree on", async () => {
+  await bob.chats.desk.say(chat, { kind: "person", account: EVE, name: "Your bank" }, {}, async () => undefined);
+  await world.settle();
+  expect(await ada.chats.desk.contactEvent(EVE, ada.store)).toMatchObject({ contact: { name: EVE } });
+});
+
+test("messages disappear when their life is over, on all devices", async () => {
+  await ada.do.setDisappearing(chat, 3600);
+  await ada.do.send(chat, text("Soon gone"));
+  await world.settle();
+  expect(await last(bob)).toMatchObject({ expiresAt: world.nowMs + 3600_000, content: { text: "Soon gone" } });
+  world.nowMs += 3600_001;
+  for (const device of [ada, bob]) {
+    await device.chats.online();
+    expect((await messages(device)).map(wordsOf)).toEqual([undefined]);
+    expect(await device.do.search("gone")).toEqual([]);
+  }
+  // Who was away learns nothing of it any more.
+  const late = await world.device(BOB);
+  await world.settle();
+  expect((await messages(late)).map((message) => message.content.kind)).toEqual(["system"]);
+});
+
+test("replies, forwards and quotes", async () => {
+  const id = await ada.do.send(chat, text("What time?"));
+  await world.settle();
+  await bob.do.send(chat, { ...text("Nine"), reply: id });
+  await world.settle();
+  expect(await last(ada)).toMatchObject({ reply: { id, author: ADA, preview: { kind: "text", text: "What time?" } } });
+  expect((await chatOf(ada)).mentions).toBe(1);
+  await ada.do.forward(chat, [(await last(ada)).id], [chat]);
+  await world.settle();
+  expect(await last(bob)).toMatchObject({ forwarded: true, content: { text: "Nine" } });
+});
+
+test("names go sealed with the first message, and again when they change", async () => {
+  await rename(ada, "Ada");
+  await ada.do.send(chat, text("Hi"));
+  await world.settle();
+  expect((await chatOf(bob)).name).toBe("Ada");
+  await ada.do.send(chat, text("Still me"));
+  await world.settle();
+  expect(world.log(chat).filter((entry) => entry.what.kind === "sealed" && hasText(entry.what.envelope, "profile"))).toHaveLength(1);
+});
+
+test("any portions of a log, and any beginning of it twice, come to the same end", async () => {
+  const next = random(11);
+  const ids = [];
+  for (let round = 0; round < 30; round++) {
+    const device = next(2) ? ada : bob;
+    const known = ids.length > 0 ? ids[next(ids.length)] : undefined;
+    const kind = next(6);
+    if (kind < 2 || known === undefined) ids.push(await device.do.send(chat, text(`words ${round}`)));
+    else if (kind === 2) await tried(() => device.do.react(chat, known, next(3) ? "❤️" : null));
+    else if (kind === 3) await tried(() => device.do.edit(chat, known, `other words ${round}`));
+    else if (kind === 4 && next(2)) await tried(() => device.do.deleteForEveryone(chat, [known]));
+    else await device.do.markRead(chat, (await last(device)).order);
+    if (next(3) === 0) await world.settle();
+    if (next(4) === 0) await tell(device);
+  }
+  await world.settle();
+  const log = world.log(chat);
+  const wanted = await state(bob);
+  for (let seed = 1; seed <= 12; seed++) {
+    const draw = random(seed);
+    const device = await world.device(BOB);
+    device.isOnline = false;
+    for (let at = 0; at < log.length; ) {
+      const count = 1 + draw(8);
+      // After a crash the log comes again from somewhere before.
+      const from = draw(3) === 0 ? draw(at + 1) : at;
+      await device.take(chat, log.slice(from, at + count));
+      at += count;
+    }
+    expect(await state(device), `seed ${seed}`).toEqual(wanted);
+  }
+});
+
+test("who types is told to those who are there, and is kept nowhere", async () => {
+  await ada.do.send(chat, text("Hi"));
+  await world.settle();
+  await bob.do.typing(chat, "typing");
+  await bob.do.typing(chat, "typing");
+  await world.settle();
+  const entries = world.log(chat).length;
+  expect(world.passing).toHaveLength(1);
+  expect(await ada.chats.contents.apply(world.passing[0]!, ada.store.batch())).toEqual([{ type: "typing", chat, account: BOB, state: "typing" }]);
+  expect(world.log(chat)).toHaveLength(entries);
+});
+
+test("pages, around a message too", async () => {
+  const ids = [];
+  for (let number = 0; number < 25; number++) ids.push(await ada.do.send(chat, text(`number ${number}`)));
+  await world.settle();
+  const newest = await bob.do.messages(chat, undefined, 10);
+  expect(newest.messages.map(wordsOf)).toEqual(range(15, 25));
+  expect(newest).toMatchObject({ hasOlder: true, hasNewer: false });
+  const older = await bob.do.messages(chat, { before: newest.messages[0]!.order }, 10);
+  expect(older.messages.map(wordsOf)).toEqual(range(5, 15));
+  const around = await bob.do.messages(chat, { around: ids[12]! }, 4);
+  expect(around.messages.map(wordsOf)).toEqual(range(10, 15));
+  const newer = await bob.do.messages(chat, { after: older.messages.at(-1)!.order }, 50);
+  expect(newer.messages.map(wordsOf)).toEqual(range(15, 25));
+  expect((await bob.do.search("numb 17")).map(({ message }) => message.id)).toEqual([ids[17]]);
+});
+
+function text(words: string) {
+  return { content: { kind: "text" as const, text: words } };
+}
+
+function wordsOf({ content }: Message): string | undefined {
+  return content.kind === "text" ? content.text : undefined;
+}
+
+function range(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, index) => `number ${from + index}`);
+}
+
+async function messages(device: TestDevice): Promise<Message[]> {
+  return (await device.do.messages(chat, undefined, 200)).messages;
+}
+
+async function last(device: TestDevice): Promise<Message> {
+  return (await messages(device)).at(-1)!;
+}
+
+async function chatOf(device: TestDevice) {
+  return (await device.do.chats()).find(({ id }) => id === chat)!;
+}
+
+/** What the device would tell by itself in a moment. */
+async function tell(device: TestDevice): Promise<void> {
+  await device.chats.online();
+  await new Promise((done) => setTimeout(done, 1_050));
+  await world.settle();
+}
+
+async function drained(device: TestDevice): Promise<void> {
+  await device.chats.ownLog.drainAll();
+}
+
+async function withOwnRoom(devices: TestDevice[]): Promise<void> {
+  const own = "0wnr00m00000";
+  for (const device of devices) device.ownRoom = own;
+  world.change(own, ADA, [{ type: "created" }]);
+  await world.settle();
+}
+
+async function rename(device: TestDevice, name: string): Promise<void> {
+  const batch = device.store.batch();
+  await device.chats.desk.profiles.take(batch, device.account, { name, about: "", avatar: null }, { order: "~1", id: "x" });
+  await batch.commit();
+}
+
+/** What is not allowed is not done. */
+async function tried(what: () => unknown): Promise<void> {
+  try {
+    await what();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+}
+
+function hasText(bytes: Uint8Array, words: string): boolean {
+  return new TextDecoder("latin1").decode(bytes).includes(words);
+}
+
+async function state(device: TestDevice) {
+  const { changedAt: _, ...seen } = await chatOf(device);
+  return { chat: { ...seen, draft: "" }, messages: await messages(device), found: (await device.do.search("words")).map(({ message }) => message.id) };
+}

@@ -1,0 +1,135 @@
+// What the own devices agree on, in the group of the own account (docs/protocol/envelope.md, "Among own
+// devices"). What concerns a chat is a task for it: kept in one batch with the place in the own log,
+// and taken in by the chat when its turn comes.
+
+import type { ChatId, ChatMarks, MessageId } from "../protocol";
+import type { OwnBody } from "../content/envelope";
+import { Refusal } from "../refusal";
+import { newMessageId } from "../content/envelope";
+import { hide, later, star, type Later, type Stamp } from "../content/row";
+import { takePerson } from "../contacts/people";
+import type { Batch } from "../store/store";
+import type { Desk } from "./desk";
+import { TASK, taskKey } from "./keys";
+import type { Ledger } from "./ledger";
+
+type ChatBody = Exclude<OwnBody, { kind: "settings" | "person" }>;
+interface Task {
+  body: ChatBody;
+  stamp: Stamp;
+}
+
+export class OwnLog {
+  readonly #desk: Desk;
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  /** Holds on this device when it returns, and reaches the others. */
+  async say(body: OwnBody): Promise<void> {
+    const room = await this.#room();
+    const id = newMessageId(this.#desk.own);
+    if (room === undefined) await this.#keep(body, id);
+    else await this.#post(room, body, id);
+    if ("chat" in body) await this.drain(body.chat);
+  }
+
+  async online(): Promise<void> {
+    await this.drainAll();
+    const room = await this.#room();
+    if (room !== undefined) await this.#flush(room);
+  }
+
+  /** What was said while the room was not known. */
+  async #flush(room: ChatId): Promise<void> {
+    const { store } = this.#desk.context;
+    for (const { key, value } of await store.range<{ body: OwnBody; id: MessageId }>("meta", { prefix: [UNSAID] })) {
+      await this.#post(room, value.body, value.id);
+      await store.batch().delete("meta", key).commit();
+    }
+  }
+
+  /** The chat takes in what was agreed on. */
+  async drain(chat: ChatId): Promise<void> {
+    await this.#desk.change(chat, async (ledger) => {
+      for (const { key, value } of await ledger.batch.range<Task>("chats", { prefix: [TASK, chat] })) {
+        await carryOut(ledger, value);
+        ledger.batch.delete("chats", key);
+      }
+    });
+  }
+
+  /** What a crash has left. */
+  async drainAll(): Promise<void> {
+    const tasks = await this.#desk.context.store.range<Task>("chats", { prefix: [TASK] });
+    for (const chat of new Set(tasks.map(({ value }) => value.body.chat))) await this.drain(chat);
+  }
+
+  /** @returns whether the task is kept: its batch may be on its way. */
+  async hasTask(chat: ChatId): Promise<boolean> {
+    const [task] = await this.#desk.context.store.range<Task>("chats", { prefix: [TASK, chat], count: 1 });
+    return task !== undefined;
+  }
+
+  /** Nothing where this device has never been online. */
+  async #room(): Promise<ChatId | undefined> {
+    try {
+      return await this.#desk.context.conversations.own();
+    } catch (error) {
+      if (error instanceof Refusal && error.name === "offline") return undefined;
+      throw error;
+    }
+  }
+
+  async #post(room: ChatId, body: OwnBody, id: MessageId): Promise<void> {
+    await this.#desk.say(room, body, { id }, (ledger, stamp) => this.#effect(ledger.batch, body, stamp));
+    await this.#tell(body);
+  }
+
+  async #keep(body: OwnBody, id: MessageId): Promise<void> {
+    const batch = this.#desk.context.store.batch();
+    await this.#effect(batch, body, { order: this.#desk.pendingOrder(), id });
+    await batch.put("meta", [UNSAID, id], { body, id }).commit();
+    await this.#tell(body);
+  }
+
+  async #effect(batch: Batch, body: OwnBody, stamp: Stamp): Promise<void> {
+    if (body.kind === "settings") this.#desk.settings.take(batch, body.set, stamp);
+    else if (body.kind === "person") await takePerson(batch, body.account, body, stamp);
+    else batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp } satisfies Task);
+  }
+
+  async #tell(body: OwnBody): Promise<void> {
+    const { context, settings } = this.#desk;
+    if (body.kind === "settings") context.say({ type: "settings", settings: settings.current });
+    if (body.kind === "person") context.say(await this.#desk.contactEvent(body.account, context.store));
+  }
+}
+
+async function carryOut(ledger: Ledger, { body, stamp }: Task): Promise<void> {
+  switch (body.kind) {
+    case "chat":
+      mark(ledger, body.set, stamp);
+      break;
+    case "read":
+      await ledger.readUpTo(body.upTo);
+      break;
+    case "star":
+      for (const id of body.ids) ledger.put(star(await ledger.row(id), stamp, body.starred));
+      break;
+    case "hide":
+      for (const id of body.ids) ledger.put(hide(await ledger.row(id)));
+      break;
+    case "clear":
+      await ledger.clearUpTo(body.upTo);
+  }
+}
+
+function mark({ chat }: Ledger, set: Partial<ChatMarks>, stamp: Stamp): void {
+  const marks: Record<string, Later<unknown>> = { ...chat.marks };
+  for (const [name, value] of Object.entries(set)) marks[name] = later(marks[name], stamp, value);
+  chat.marks = marks as typeof chat.marks;
+}
+
+const UNSAID = "unsaid";

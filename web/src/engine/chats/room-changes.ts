@@ -1,0 +1,93 @@
+// What happens to a room, by its log (docs/protocol/groups.md, `<change/>`): what the chat is from
+// then on, and what people read of it.
+
+import { directChat } from "../conversations/direct";
+import type { RoomChange } from "../parts";
+import type { AccountId, Affiliation, SystemChange } from "../protocol";
+import { others, type ChatRow } from "./chat-row";
+
+/** The chat after a change. */
+export function changed(chat: ChatRow, by: AccountId | undefined, change: RoomChange, own: AccountId): ChatRow {
+  switch (change.type) {
+    case "created":
+      return withMember({ ...chat, ...(by !== undefined && { founder: by }) }, by, "owner", own);
+    case "added":
+    case "affiliated":
+      return withMember(chat, change.account, change.affiliation, own);
+    case "joined":
+      return withMember(chat, change.account, "member", own);
+    case "removed":
+    case "left":
+      return withoutMember(chat, change.account, own);
+    case "destroyed":
+      return { ...chat, hasLeft: true };
+    case "permissions":
+      return { ...chat, permissions: { ...chat.permissions, ...change.permissions } };
+    case "named":
+    case "described":
+    case "icon":
+      // Ours are sealed; these are of other clients' making.
+      return chat;
+  }
+}
+
+/** What kind of conversation it is, by who is in it. */
+export async function ofItsKind(chat: ChatRow, own: AccountId, domain: string): Promise<ChatRow> {
+  const [peer, ...more] = others(chat, own);
+  if (peer !== undefined && more.length === 0 && (await directChat(domain, own, peer)) === chat.id) {
+    return { ...chat, kind: "direct", peer };
+  }
+  if (chat.kind === "direct") return chat;
+  const isAlone = peer === undefined && chat.founder === own && !chat.hasLeft && Object.keys(chat.look).length === 0;
+  return { ...chat, kind: isAlone ? "self" : "group" };
+}
+
+/** What people read: changes of one kind by one member are one line. */
+export function linesOf(by: AccountId | undefined, changes: RoomChange[]): { author: AccountId; change: SystemChange }[] {
+  const lines: { author: AccountId; change: SystemChange }[] = [];
+  for (const change of changes) {
+    const author = by ?? ("account" in change ? change.account : undefined);
+    if (author === undefined) continue;
+    const line = lineOf(author, change);
+    const last = lines.at(-1)?.change;
+    if (line && last && "accounts" in last && "accounts" in line && last.type === line.type) {
+      last.accounts.push(...line.accounts);
+    } else if (line) lines.push({ author, change: line });
+  }
+  return lines;
+}
+
+function lineOf(by: AccountId, change: RoomChange): SystemChange | undefined {
+  switch (change.type) {
+    case "created":
+      return { type: "created", by };
+    case "destroyed":
+      return { type: "ended", by };
+    case "left":
+      return { type: "left", by: change.account };
+    case "joined":
+      return { type: "joined-by-link", by: change.account };
+    case "added":
+    case "removed":
+      return { type: change.type, by, accounts: [change.account] };
+    case "affiliated":
+      return { type: "affiliated", by, account: change.account, affiliation: change.affiliation };
+    case "permissions":
+      return { type: "permissions", by };
+    case "named":
+    case "described":
+    case "icon":
+      return undefined;
+  }
+}
+
+function withMember(chat: ChatRow, account: AccountId | undefined, affiliation: Affiliation, own: AccountId): ChatRow {
+  if (account === undefined) return chat;
+  const members = { ...chat.members, [account]: affiliation };
+  return { ...chat, members, hasLeft: account === own ? false : chat.hasLeft };
+}
+
+function withoutMember(chat: ChatRow, account: AccountId, own: AccountId): ChatRow {
+  const { [account]: _, ...members } = chat.members;
+  return { ...chat, members, hasLeft: account === own ? true : chat.hasLeft };
+}

@@ -1,0 +1,185 @@
+// What the user says, and says about messages.
+
+import { xml } from "@xmpp/client";
+import type { ChatId, Content, Draft, MessageId } from "../protocol";
+import { Refusal } from "../refusal";
+import type { MessageBody, Quote } from "../content/contents";
+import { newMessageId, type Annotation } from "../content/envelope";
+import { isMessageKind } from "../content/contents";
+import { annotate, isGone, isPending, newRow, place, type Row } from "../content/row";
+import { contentOf, previewOf } from "../content/view";
+import { isAdmin, type ChatRow } from "./chat-row";
+import type { Desk, Saying } from "./desk";
+import { chatKey, postedKey } from "./keys";
+import type { Ledger } from "./ledger";
+import type { Uploads } from "./uploads";
+
+export class Speaking {
+  readonly #desk: Desk;
+  readonly #uploads: Uploads;
+
+  constructor(desk: Desk, uploads: Uploads) {
+    this.#desk = desk;
+    this.#uploads = uploads;
+  }
+
+  async send(chat: ChatId, draft: Draft): Promise<MessageId> {
+    const saying = await this.#sayingFor(chat, draft.reply);
+    const { content } = draft;
+    if ("file" in content) return this.#uploads.send(chat, content, saying);
+    return this.#sayMessage(chat, bodyOf(content), saying);
+  }
+
+  /** A message whose files are uploaded. */
+  sayUploaded(chat: ChatId, body: MessageBody, saying: Saying): Promise<MessageId> {
+    return this.#sayMessage(chat, body, saying);
+  }
+
+  async edit(chat: ChatId, id: MessageId, text: string): Promise<void> {
+    const row = await this.#desk.message(chat, id);
+    this.#checkOwn(row);
+    if (row.base?.type !== "message" || isPending(row.order)) throw notAllowed("the message cannot be edited");
+    const { body } = row.base;
+    if (body.kind !== "text" && !("caption" in body)) throw notAllowed("there is no text in the message");
+    const mentions = body.kind === "text" ? body.mentions : [];
+    await this.#about(chat, row, { kind: "edit", of: id, text, mentions });
+  }
+
+  async react(chat: ChatId, id: MessageId, emoji: string | null): Promise<void> {
+    await this.#about(chat, await this.#present(chat, id), { kind: "reaction", of: id, emoji });
+  }
+
+  async vote(chat: ChatId, poll: MessageId, choices: number[]): Promise<void> {
+    const row = await this.#present(chat, poll);
+    const content = contentOf(row);
+    const isFit = content.kind === "poll" && choices.every((choice) => choice < content.choices.length);
+    if (!isFit || (choices.length > 1 && !content.several)) throw notAllowed("there is no such choice");
+    await this.#about(chat, row, { kind: "vote", of: poll, choices });
+  }
+
+  async deleteForEveryone(chat: ChatId, ids: MessageId[]): Promise<void> {
+    for (const id of ids) await this.#deleteOne(chat, id);
+  }
+
+  async forward(from: ChatId, ids: MessageId[], to: ChatId[]): Promise<void> {
+    const rows = await Promise.all(ids.map((id) => this.#present(from, id)));
+    for (const chat of to) {
+      for (const row of rows.sort((one, other) => (one.order < other.order ? -1 : 1))) {
+        const body = bodyOf(contentOf(row));
+        const { reply: _, ...saying } = await this.#sayingFor(chat, undefined);
+        await this.#sayMessage(chat, body, { ...saying, forwarded: row.author !== this.#desk.own || isForwarded(row) });
+      }
+    }
+  }
+
+  async setDisappearing(chat: ChatId, lifeS: number | null): Promise<void> {
+    await this.#desk.chat(chat);
+    await this.#desk.say(chat, { kind: "disappearing", lifeS }, {}, async (ledger, stamp) => {
+      ledger.chat.disappearing = { ...stamp, value: lifeS };
+      const change = { type: "disappearing", by: this.#desk.own, lifeS } as const;
+      const row = await ledger.row(stamp.id);
+      ledger.put(place(row, stamp.order, this.#desk.now(), { type: "system", change }));
+    });
+  }
+
+  async #sayMessage(chat: ChatId, body: MessageBody, saying: Saying): Promise<MessageId> {
+    return this.#desk.say(chat, body, saying, async (ledger, { order, id }) => {
+      const { reply, forwarded = false, lifeS } = saying;
+      const base = { type: "message", body, forwarded, ...(reply && { reply }) } as const;
+      // What was shown while its file was uploaded gives way.
+      await ledger.remove(id);
+      ledger.put(place(newRow(chat, id), order, this.#desk.now(), base, lifeS));
+    });
+  }
+
+  async #about(chat: ChatId, row: Row, annotation: Annotation, saying: Saying = {}): Promise<void> {
+    const about = { ...this.#desk.lifeFor(row), ...saying };
+    await this.#desk.say(chat, annotation, about, async (ledger: Ledger, stamp) => {
+      ledger.put(annotate(await ledger.row(row.id), this.#desk.own, stamp, annotation));
+      ledger.batch.put("chats", postedKey(chat, stamp.id), row.id);
+    });
+  }
+
+  async #deleteOne(chat: ChatId, id: MessageId): Promise<void> {
+    const row = await this.#desk.message(chat, id);
+    if (row.author !== this.#desk.own) return this.#moderate(chat, row);
+    if (!isPending(row.order)) {
+      return this.#about(chat, row, { kind: "retraction", of: id }, { retracts: row.order });
+    }
+    const { conversations } = this.#desk.context;
+    const isBack = await conversations.exclusive(chat, () => conversations.withdraw(chat, id));
+    if (!isBack && row.error === undefined) throw notAllowed("the message is on its way");
+    await this.#desk.change(chat, (ledger) => ledger.remove(id));
+  }
+
+  // XEP-0425: the room announces it, and that is what all devices follow.
+  async #moderate(chat: ChatId, row: Row): Promise<void> {
+    const { members } = await this.#desk.chat(chat);
+    if (!isAdmin(members[this.#desk.own])) throw notAllowed("others' messages are deleted by admins");
+    const retract = xml("retract", { xmlns: "urn:xmpp:message-retract:1" });
+    const moderate = xml("moderate", { xmlns: "urn:xmpp:message-moderate:1", id: row.order }, retract);
+    await this.#desk.context.xmpp.iq("set", `${chat}@${this.#desk.context.self.groups}`, moderate);
+  }
+
+  async #sayingFor(chat: ChatId, reply: MessageId | undefined): Promise<Saying> {
+    const row = await this.#desk.context.store.get<ChatRow>("chats", chatKey(chat));
+    if (row?.hasLeft) throw notAllowed("the account is not in this group any more");
+    const saying: Saying = { id: newMessageId(this.#desk.own) };
+    const lifeS = row?.disappearing?.value ?? (await this.#beginDisappearing(chat, row));
+    if (lifeS !== null) saying.lifeS = lifeS;
+    if (reply !== undefined) saying.reply = await this.#quote(chat, reply);
+    return saying;
+  }
+
+  // The user's default holds for conversations of two that begin here.
+  async #beginDisappearing(chat: ChatId, row: ChatRow | undefined): Promise<number | null> {
+    const lifeS = this.#desk.settings.current.disappearingS;
+    const isNew = row?.kind === "direct" && row.disappearing === undefined && row.last === undefined;
+    if (lifeS === null || !isNew) return null;
+    await this.setDisappearing(chat, lifeS);
+    return lifeS;
+  }
+
+  async #quote(chat: ChatId, id: MessageId): Promise<Quote> {
+    const { kind, text } = previewOf(await this.#present(chat, id));
+    if (!isMessageKind(kind)) throw notAllowed("there is nothing to answer");
+    return { id, preview: { kind, text } };
+  }
+
+  async #present(chat: ChatId, id: MessageId): Promise<Row> {
+    const row = await this.#desk.message(chat, id);
+    if (isGone(row) || row.isHidden) throw new Refusal("not-found", "the message is deleted");
+    return row;
+  }
+
+  #checkOwn(row: Row): void {
+    if (row.author !== this.#desk.own) throw notAllowed("it is somebody else's message");
+  }
+}
+
+function bodyOf(content: Draft["content"] | Content): MessageBody {
+  switch (content.kind) {
+    case "text":
+      return { kind: "text", text: content.text, mentions: content.mentions ?? [], ...(content.link && { link: content.link }) };
+    case "poll":
+      return { kind: "poll", question: content.question, choices: content.choices, several: content.several };
+    case "location":
+    case "contact":
+      return content;
+    case "system":
+    case "deleted":
+    case "unreadable":
+      throw notAllowed("there is nothing to be sent");
+    default:
+      if (content.file instanceof Blob) throw notAllowed("the file is not uploaded");
+      return content as MessageBody;
+  }
+}
+
+function isForwarded(row: Row): boolean {
+  return row.base?.type === "message" && row.base.forwarded;
+}
+
+function notAllowed(detail: string): Refusal {
+  return new Refusal("not-allowed", detail);
+}

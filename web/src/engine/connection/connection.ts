@@ -1,0 +1,263 @@
+// The stream to the server: XMPP over WebSocket (RFC 7395) by @xmpp/client, logged in by SASL2
+// (XEP-0388), FAST (XEP-0484) and Bind 2 (XEP-0386), resumed by stream management (XEP-0198).
+
+import { client, xml, type Client, type Element } from "@xmpp/client";
+import { Refusal } from "../refusal";
+import type { Xmpp } from "../parts";
+import { Backoff } from "./backoff";
+import { Handled } from "./handled";
+import { StanzaRefused } from "./stanza-refused";
+
+export interface Login {
+  /** `wss://example.org/xmpp-websocket`. */
+  url: string;
+  account: string;
+  domain: string;
+  device: string;
+  /** Where groups are. */
+  groups: string;
+  mechanism: string;
+  token(): string;
+  keepToken(token: string): Promise<void>;
+}
+
+export interface Surroundings {
+  /** Handles a message, a presence or a request. The server keeps a message until this has ended, and
+   *  sends it again if it does not; errors are the handler's own matter. */
+  receive(stanza: Element): Promise<void>;
+  /** There is a session; `isResumed`: nothing was lost meanwhile. */
+  online(isResumed: boolean): void;
+  state(state: "offline" | "connecting" | "catching-up" | "online"): void;
+  /** The server does not take this device's token any more. No further try is made. */
+  refused(): void;
+}
+
+export class Connection implements Xmpp {
+  readonly #login: Login;
+  readonly #surroundings: Surroundings;
+  readonly #client: Client;
+  readonly #backoff = new Backoff();
+  readonly #requests = new Map<string, { resolve: (result?: Element) => void; reject: (error: Error) => void }>();
+  #handled = new Handled();
+  #acknowledged = 0;
+  #acknowledging: ReturnType<typeof setTimeout> | undefined;
+  #isOnline = false;
+  #isWanted = true;
+  #isRefused = false;
+  #loggedIn: (isResumed: boolean) => void = () => undefined;
+  #cut: () => void = () => undefined;
+
+  constructor(login: Login, surroundings: Surroundings) {
+    this.#login = login;
+    this.#surroundings = surroundings;
+    this.#client = this.#makeClient();
+  }
+
+  /** Connects, and does so again whenever the stream ends. @returns when {@link stop} was called, or the token is refused. */
+  async run(): Promise<void> {
+    while (this.#isWanted && !this.#isRefused) {
+      this.#surroundings.state("connecting");
+      const began = await this.#connect().catch(() => false);
+      if (began) await this.#untilCut();
+      this.#isOnline = false;
+      await this.#client.disconnect().catch(() => undefined);
+      this.#surroundings.state("offline");
+      // What arrived is handled before the server is told how much that was.
+      await this.#handled.idle();
+      if (this.#isWanted && !this.#isRefused) await this.#backoff.wait(began);
+    }
+    this.#failRequests();
+    if (this.#isRefused) this.#surroundings.refused();
+  }
+
+  /** The network may be back: no reason to wait. */
+  wake(): void {
+    this.#backoff.wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#isWanted = false;
+    this.#cut();
+    this.#backoff.wake();
+    await this.#client.stop().catch(() => undefined);
+  }
+
+  async iq(type: "get" | "set", to: string | undefined, payload: Element): Promise<Element | undefined> {
+    if (!this.#isOnline) throw offline();
+    const id = crypto.randomUUID();
+    const answer = new Promise<Element | undefined>((resolve, reject) => this.#requests.set(id, { resolve, reject }));
+    const late = setTimeout(() => this.#endRequest(id)?.reject(offline()), ANSWER_MS_MAX);
+    try {
+      await this.#client.send(xml("iq", { type, id, ...(to !== undefined && { to }) }, payload));
+      return await answer;
+    } finally {
+      clearTimeout(late);
+      this.#requests.delete(id);
+    }
+  }
+
+  async send(stanza: Element): Promise<void> {
+    if (!this.#isOnline) throw offline();
+    await this.#client.send(stanza);
+  }
+
+  #makeClient(): Client {
+    const { url, domain, device, account, mechanism, token } = this.#login;
+    const userAgent = xml("user-agent", { id: device }, xml("software", {}, "Whimbrel"));
+    const made = client({
+      service: url,
+      domain,
+      credentials: async (authenticate) => {
+        // The server knows best when a token ends: clocks differ.
+        const credentials = { username: account, token: { mechanism, token: token(), expiry: "9999-12-31T00:00:00Z" } };
+        await authenticate(credentials, NO_OTHER_MECHANISM, userAgent);
+      },
+    });
+    made.reconnect.stop();
+    made.fast.saveToken = ({ token: newer }) => this.#login.keepToken(newer);
+    made.fast.deleteToken = async () => {
+      this.#isRefused = true;
+      this.#cut();
+    };
+    made.prependListener("element", hideStreamManagement);
+    made.on("error", () => this.#cut());
+    made.on("disconnect", () => this.#cut());
+    made.on("online", () => this.#loggedIn(false));
+    made.streamManagement.on("resumed", () => this.#loggedIn(true));
+    made.on("stanza", (stanza) => this.#receive(stanza));
+    this.#countWhatIsHandled(made);
+    return made;
+  }
+
+  // The library counts what arrives; what we tell the server is what we have kept.
+  #countWhatIsHandled({ streamManagement }: Client): void {
+    streamManagement.requestAckInterval = ASK_EVERY_MS;
+    streamManagement.timeout = ACKNOWLEDGEMENT_MS_MAX;
+    Object.defineProperty(streamManagement, "inbound", {
+      get: () => this.#handled.count,
+      set: (count: number) => {
+        if (count !== 0) return;
+        this.#handled = new Handled();
+        this.#acknowledged = 0;
+      },
+    });
+  }
+
+  /** @returns once logged in. */
+  async #connect(): Promise<boolean> {
+    const { url, domain, groups } = this.#login;
+    const isResumed = await within(LOGIN_MS_MAX, new Promise<boolean>((resolve, reject) => {
+      this.#loggedIn = resolve;
+      this.#cut = () => reject(offline());
+      this.#client.connect(url).then(() => this.#client.open({ domain })).catch(reject);
+    }));
+    this.#isOnline = true;
+    if (!isResumed) {
+      this.#failRequests();
+      // Before the first presence, so that what waits is sent in order (docs/protocol/groups.md).
+      const enable = xml("enable", { xmlns: "urn:whimbrel:groups:0" });
+      await this.#client.send(xml("iq", { type: "set", id: crypto.randomUUID(), to: groups }, enable));
+      await this.#client.send(xml("presence"));
+    }
+    this.#surroundings.state("catching-up");
+    this.#surroundings.online(isResumed);
+    void this.#watchCatchingUp();
+    return true;
+  }
+
+  #untilCut(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#cut = resolve;
+      if (this.#client.status !== "online") resolve();
+    });
+  }
+
+  // The server does not say when it has sent all that waited: nothing more for a while is a sign.
+  async #watchCatchingUp(): Promise<void> {
+    const handled = this.#handled;
+    await this.iq("get", this.#login.domain, xml("ping", { xmlns: "urn:xmpp:ping" })).catch(() => undefined);
+    let count = -1;
+    while (this.#isOnline && this.#handled === handled) {
+      if (handled.isIdle && handled.count === count) return this.#surroundings.state("online");
+      count = handled.count;
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    }
+  }
+
+  #receive(stanza: Element): void {
+    const handled = this.#handled;
+    const done = handled.arrive();
+    const end = () => {
+      done();
+      if (this.#handled === handled) this.#acknowledgeSoon();
+    };
+    if (this.#takeAnswer(stanza)) return end();
+    this.#surroundings.receive(stanza).then(end, end);
+  }
+
+  #takeAnswer(stanza: Element): boolean {
+    const { type, id } = stanza.attrs;
+    if (stanza.name !== "iq" || (type !== "result" && type !== "error")) return false;
+    const request = this.#endRequest(id ?? "");
+    if (type === "error") request?.reject(new StanzaRefused(stanza));
+    else request?.resolve(stanza.getChildElements()[0]);
+    return true;
+  }
+
+  #acknowledgeSoon(): void {
+    const owed = this.#handled.count - this.#acknowledged;
+    if (owed >= ACKNOWLEDGE_AT_ONCE) return this.#acknowledge();
+    this.#acknowledging ??= setTimeout(() => this.#acknowledge(), ACKNOWLEDGE_AFTER_MS);
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#acknowledging);
+    this.#acknowledging = undefined;
+    if (!this.#isOnline || !this.#client.streamManagement.enabled) return;
+    const h = this.#handled.count;
+    if (h === this.#acknowledged) return;
+    this.#acknowledged = h;
+    this.#client.send(xml("a", { xmlns: "urn:xmpp:sm:3", h })).catch(() => undefined);
+  }
+
+  #endRequest(id: string) {
+    const request = this.#requests.get(id);
+    this.#requests.delete(id);
+    return request;
+  }
+
+  #failRequests(): void {
+    for (const id of [...this.#requests.keys()]) this.#endRequest(id)?.reject(offline());
+  }
+}
+
+// With SASL2 it is turned on, and resumed, inside of the login. The library would do it once more where
+// the features after the login offer it.
+function hideStreamManagement(element: Element): void {
+  if (!element.is("features", "http://etherx.jabber.org/streams")) return;
+  const offered = element.getChild("sm", "urn:xmpp:sm:3");
+  if (offered) element.children.splice(element.children.indexOf(offered), 1);
+}
+
+function offline(): Refusal {
+  return new Refusal("offline", "there is no stream to the server");
+}
+
+async function within<T>(limitMs: number, task: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Refusal("offline", `no answer within ${limitMs} ms`)), limitMs);
+  });
+  return Promise.race([task, late]).finally(() => clearTimeout(timer));
+}
+
+// Asked for by the library where FAST did not do: there is none.
+const NO_OTHER_MECHANISM = "none";
+const LOGIN_MS_MAX = 15_000;
+const ANSWER_MS_MAX = 30_000;
+/** The server is asked whether it is still there. */
+const ASK_EVERY_MS = 20_000;
+const ACKNOWLEDGEMENT_MS_MAX = 15_000;
+const ACKNOWLEDGE_AFTER_MS = 100;
+const ACKNOWLEDGE_AT_ONCE = 16;
+const QUIET_MS = 150;

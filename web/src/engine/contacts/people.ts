@@ -1,0 +1,102 @@
+// Whom this account knows: what the user says of them, and what they say of themselves.
+
+import type { AccountId, Contact } from "../protocol";
+import type { Profile } from "../content/envelope";
+import { isPending, later, type Later, type Stamp } from "../content/row";
+import type { Batch, Key, Reader } from "../store/store";
+
+/** What the user says; own devices agree on it. */
+export interface Person {
+  account: AccountId;
+  name?: Later<string>;
+  number?: Later<string>;
+  verified?: Later<boolean>;
+}
+
+export interface Known {
+  person: Person;
+  profile?: Later<Profile>;
+  isBlocked: boolean;
+  isEncrypted: boolean;
+}
+
+/** All that is known of an account. */
+export async function known(reader: Reader, account: AccountId): Promise<Known> {
+  const [person, profile, isBlocked, isEncrypted] = await Promise.all([
+    reader.get<Person>("contacts", personKey(account)),
+    reader.get<Later<Profile>>("contacts", profileKey(account)),
+    reader.get<boolean>("contacts", blockedKey(account)),
+    reader.get<boolean>("contacts", encryptedKey(account)),
+  ]);
+  return {
+    person: person ?? { account },
+    ...(profile && { profile }),
+    isBlocked: isBlocked ?? false,
+    // Whom we talk to has devices; of others it is asked.
+    isEncrypted: isEncrypted ?? profile !== undefined,
+  };
+}
+
+export function contactView(account: AccountId, { person, profile, isBlocked, isEncrypted }: Known): Contact {
+  const contact: Contact = {
+    account,
+    name: person.name?.value || profile?.value.name || person.number?.value || account,
+    blocked: isBlocked,
+    verified: person.verified?.value ?? false,
+    encrypted: isEncrypted,
+  };
+  if (person.number) contact.number = person.number.value;
+  if (profile?.value.about) contact.about = profile.value.about;
+  if (profile?.value.avatar) contact.avatar = profile.value.avatar;
+  return contact;
+}
+
+/** The user calls somebody so, or has compared the keys. */
+export async function takePerson(
+  batch: Batch,
+  account: AccountId,
+  change: { name?: string; number?: string; verified?: boolean },
+  stamp: Stamp,
+): Promise<void> {
+  const person: Person = { ...((await batch.get<Person>("contacts", personKey(account))) ?? { account }) };
+  if (change.name !== undefined) person.name = later(person.name, stamp, change.name);
+  if (change.number !== undefined) person.number = later(person.number, stamp, change.number);
+  if (change.verified !== undefined) person.verified = later(person.verified, stamp, change.verified);
+  batch.put("contacts", personKey(account), person);
+}
+
+/** Profiles come by several conversations, which do not wait for one another: the newest one counts. */
+export class Profiles {
+  // Orders rise over the whole server, so that those of different rooms can be compared.
+  readonly #newest = new Map<AccountId, string>();
+
+  /** @returns whether it is another one. */
+  async take(batch: Batch, account: AccountId, profile: Profile, stamp: Stamp): Promise<boolean> {
+    const kept = await batch.get<Later<Profile>>("contacts", profileKey(account));
+    const newest = kept && !isPending(kept.order) ? kept.order : "";
+    const other = this.#newest.get(account) ?? "";
+    if (stamp.order <= (other > newest ? other : newest) && !isPending(stamp.order)) return false;
+    if (!isPending(stamp.order)) this.#newest.set(account, stamp.order);
+    batch.put("contacts", profileKey(account), later(undefined, stamp, profile));
+    return true;
+  }
+}
+
+export function personKey(account: AccountId): Key {
+  return [PERSON, account];
+}
+
+export function profileKey(account: AccountId): Key {
+  return ["profile", account];
+}
+
+export function blockedKey(account: AccountId): Key {
+  return [BLOCKED, account];
+}
+
+export function encryptedKey(account: AccountId): Key {
+  return ["encrypted", account];
+}
+
+export const PERSON = "person";
+export const BLOCKED = "blocked";

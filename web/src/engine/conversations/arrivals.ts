@@ -1,0 +1,141 @@
+// What arrives in one chat: opened by its group, made into messages, and kept, all in one batch with the
+// place in the log.
+
+import { findWaiting, remove } from "../outbox/outbox";
+import type { Arrival, Contents, Sealed, Self, What } from "../parts";
+import type { ChatId, EngineEvent, Order } from "../protocol";
+import type { Batch, Reader, Store } from "../store/store";
+import type { LogEntry } from "./log-entry";
+
+export interface Parts {
+  store: Store;
+  self: Self;
+  sealed: Sealed;
+  contents: Contents;
+}
+
+/** Takes entries, and keeps what came of them. Those that the chat has already are passed over.
+ *  @returns what is to be said
+ *  @throws {StoreFull}: then nothing was taken. */
+export async function takeEntries(parts: Parts, chat: ChatId, entries: LogEntry[]): Promise<EngineEvent[]> {
+  try {
+    return await takeAll(parts, chat, entries);
+  } catch (error) {
+    parts.sealed.drop(chat);
+    if (entries.length === 1 || isFull(error)) throw error;
+  }
+  // One of them is such that we make a mistake: the others are not to suffer.
+  const events: EngineEvent[] = [];
+  for (const entry of entries) events.push(...(await takeOrPass(parts, chat, entry)));
+  return events;
+}
+
+/** How far this device has the chat's log. */
+export async function placeIn(reader: Reader, chat: ChatId): Promise<Order> {
+  return (await reader.get<Order>("meta", placeKey(chat))) ?? "";
+}
+
+async function takeOrPass(parts: Parts, chat: ChatId, entry: LogEntry): Promise<EngineEvent[]> {
+  try {
+    return await takeAll(parts, chat, [entry]);
+  } catch (error) {
+    parts.sealed.drop(chat);
+    if (isFull(error)) throw error;
+    const batch = parts.store.batch();
+    const arrival: Arrival = { ...arrivalOf(entry), what: { kind: "unreadable" } };
+    const events = entry.what.kind === "sealed" ? await parts.contents.apply(arrival, batch).catch(() => []) : [];
+    if (entry.order !== "") batch.put("meta", placeKey(chat), entry.order);
+    await batch.commit();
+    return events;
+  }
+}
+
+async function takeAll(parts: Parts, chat: ChatId, entries: LogEntry[]): Promise<EngineEvent[]> {
+  const batch = parts.store.batch();
+  let place = await placeIn(batch, chat);
+  const events: EngineEvent[] = [];
+  for (const entry of entries) {
+    if (entry.order !== "" && entry.order <= place) continue;
+    events.push(...(await take(parts, entry, batch)));
+    if (entry.order !== "") place = entry.order;
+  }
+  if (place !== "") batch.put("meta", placeKey(chat), place);
+  await batch.commit();
+  return events;
+}
+
+async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
+  const { sealed, contents } = parts;
+  const arrival = arrivalOf(entry);
+  switch (entry.what.kind) {
+    case "nothing":
+      return [];
+    case "founded":
+    case "commit": {
+      const taken = await sealed.take(entry, batch);
+      if (taken.kind !== "followed") return [];
+      return taken.keyChanged.map((account) => ({ type: "key-changed", account }));
+    }
+    case "sealed": {
+      const what = await open(parts, entry, arrival, batch);
+      return what ? contents.apply({ ...arrival, what }, batch) : [];
+    }
+    case "changed": {
+      const { by, changes } = entry.what;
+      const author = by === undefined ? {} : { author: by };
+      return contents.apply({ ...arrival, ...author, what: { kind: "changed", changes } }, batch);
+    }
+    default:
+      return contents.apply({ ...arrival, what: entry.what }, batch);
+  }
+}
+
+async function open(parts: Parts, entry: LogEntry, arrival: Arrival, batch: Batch): Promise<What | undefined> {
+  if (entry.what.kind !== "sealed") return undefined;
+  const { retracts, lifeS } = entry.what;
+  const around = { ...(retracts !== undefined && { retracts }), ...(lifeS !== undefined && { lifeS }) };
+  const taken = await parts.sealed.take(entry, batch);
+  switch (taken.kind) {
+    case "opened":
+      arrival.author = taken.account;
+      arrival.device = taken.device;
+      return { kind: "sealed", envelope: taken.bytes, ...around };
+    case "own":
+    case "unreadable":
+      if (entry.order === "") return undefined;
+      return (await ofThisDevice(parts, entry, arrival, batch, around)) ?? { kind: "unreadable" };
+    case "followed":
+      return undefined;
+  }
+}
+
+// What this device has sent it cannot open; it knows what it was.
+async function ofThisDevice(
+  { self }: Parts,
+  { chat, id, sender }: LogEntry,
+  arrival: Arrival,
+  batch: Batch,
+  around: { retracts?: Order; lifeS?: number },
+): Promise<What | undefined> {
+  if (id === undefined || sender !== self.account) return undefined;
+  const waiting = await findWaiting(batch, chat, id);
+  if (!waiting) return undefined;
+  remove(batch, waiting);
+  arrival.device = self.device;
+  return { kind: "sealed", envelope: waiting.envelope, ...around };
+}
+
+function arrivalOf({ chat, order, at, sender, id }: LogEntry): Omit<Arrival, "what"> & { what: What } {
+  const arrival: Arrival = { chat, order, at, what: { kind: "unreadable" } };
+  if (sender !== undefined) arrival.author = sender;
+  if (id !== undefined) arrival.id = id;
+  return arrival;
+}
+
+function placeKey(chat: ChatId): [string, string] {
+  return ["place", chat];
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && error.name === "StoreFull";
+}

@@ -1,0 +1,133 @@
+import { xml, type Element } from "@xmpp/client";
+import "fake-indexeddb/auto";
+import { expect, test } from "vitest";
+import type { Arrival, Contents, Sealed, Self, Taken } from "../parts";
+import type { EngineEvent } from "../protocol";
+import { Store } from "../store/store";
+import { Rooms } from "./conversations";
+import { NS, textOf, type LogEntry } from "./log-entry";
+
+const SELF: Self = { account: "k7qm2xw4p9ab", device: "d1", domain: "example.org", groups: "groups.example.org" };
+const PEER = "p3c8tz0n6vfd";
+const CHAT = "w3h5t9c2m7pd";
+
+/** Seals nothing; counts the epoch. */
+class FakeSealed implements Sealed {
+  isIn = true;
+  entered: string[] = [];
+  epoch = 1;
+
+  async take({ what, sender }: LogEntry): Promise<Taken> {
+    if (what.kind !== "sealed") return { kind: "followed", isIn: this.isIn, keyChanged: [] };
+    const text = new TextDecoder().decode(what.message);
+    if (sender === SELF.account) return { kind: "own" };
+    if (text === "a trap") throw new Error("a mistake of ours");
+    return text === "nonsense" ? { kind: "unreadable" } : { kind: "opened", bytes: what.message, account: PEER, device: "d2" };
+  }
+  async seal(_chat: string, bytes: Uint8Array) {
+    return this.isIn ? new TextEncoder().encode(`${this.epoch}:${new TextDecoder().decode(bytes)}`) : undefined;
+  }
+  async enter(chat: string, peer?: string): Promise<void> {
+    this.entered.push(`${chat} ${peer ?? ""}`);
+    this.isIn = true;
+  }
+  change = async () => ({ absent: [] });
+  drop(): void {}
+  certifiedDevices = async () => new Set<string>();
+  online = async () => undefined;
+  receive = async () => false;
+}
+
+class FakeContents implements Contents {
+  readonly heard: string[] = [];
+  readonly failures: string[] = [];
+
+  async apply(arrival: Arrival): Promise<EngineEvent[]> {
+    const { what, order, author } = arrival;
+    const said = what.kind === "sealed" ? new TextDecoder().decode(what.envelope) : what.kind;
+    this.heard.push(`${order.slice(-1)} ${author ?? "room"}: ${said}`);
+    return [];
+  }
+  async failed(_chat: string, id: string, error?: { name: string }): Promise<EngineEvent[]> {
+    this.failures.push(`${id} ${error?.name ?? "again"}`);
+    return [];
+  }
+}
+
+async function device(store?: Store) {
+  const [sealed, contents, left] = [new FakeSealed(), new FakeContents(), [] as Element[]];
+  const kept = store ?? (await Store.open(crypto.randomUUID()));
+  const xmpp = { iq: async () => undefined, send: async (stanza: Element) => void left.push(stanza) };
+  const rooms = new Rooms({ store: kept, self: SELF, xmpp, sealed, contents, say: () => undefined, now: () => 0, full: () => undefined });
+  const sent = () => left.map((stanza) => `${stanza.attrs["id"]} ${atob(stanza.getChildText("message", NS.mls) ?? "")}`);
+  const post = (id: string) =>
+    rooms.exclusive(CHAT, () => rooms.post(CHAT, { id, envelope: new TextEncoder().encode(`<${id}>`), lasts: "log" }));
+  return { rooms, sealed, contents, sent, post, store: kept };
+}
+
+/** A sealed message of the log, at this place. */
+function logged(place: number, account: string, text: string, id = `id${place}`): Element {
+  const order = place.toString(16).padStart(16, "0");
+  return xml(
+    "message",
+    { type: "groupchat", from: `${CHAT}@groups.example.org/${account}`, id },
+    xml("message", { xmlns: NS.mls }, textOf(new TextEncoder().encode(text))),
+    xml("x", { xmlns: NS.mucUser }, xml("item", { jid: `${account}@example.org` })),
+    xml("stanza-id", { xmlns: NS.stanzaId, by: `${CHAT}@groups.example.org`, id: order }),
+  );
+}
+
+test("a log is taken once, in order, past what is bad", async () => {
+  const { rooms, contents } = await device();
+  const texts = ["one", "nonsense", "a trap", "four"];
+  await Promise.all(texts.map((text, place) => rooms.receive(logged(place + 1, PEER, text))));
+  await rooms.receive(logged(2, PEER, "a repetition"));
+  expect([...new Set(contents.heard)]).toEqual([`1 ${PEER}: one`, `2 ${PEER}: unreadable`, `3 ${PEER}: unreadable`, `4 ${PEER}: four`]);
+  expect(await rooms.place(CHAT)).toBe("0000000000000004");
+});
+
+test("what is posted leaves in order, and waits for the log through a reload", async () => {
+  const first = await device();
+  await first.post("a");
+  await first.rooms.online(false);
+  await first.post("b");
+  await first.post("c");
+  await expect.poll(first.sent).toEqual(["a 1:<a>", "b 1:<b>", "c 1:<c>"]);
+  await first.rooms.receive(logged(1, SELF.account, "…", "a"));
+  expect(first.contents.heard).toEqual([`1 ${SELF.account}: <a>`]);
+
+  const second = await device(first.store);
+  await second.rooms.online(false);
+  // The same bytes: the server knows them by their origin-id.
+  await expect.poll(second.sent).toEqual(["b 1:<b>", "c 1:<c>"]);
+  await second.rooms.receive(logged(2, SELF.account, "…", "b"));
+  await second.rooms.receive(logged(3, SELF.account, "…", "c"));
+  expect(await second.store.count("outbox")).toBe(0);
+});
+
+test("what is refused is sealed anew, or fails and is tried again by the user", async () => {
+  const { rooms, sealed, contents, sent, post } = await device();
+  sealed.isIn = false;
+  const direct = await rooms.direct(PEER);
+  await rooms.online(false);
+  await rooms.exclusive(direct, () => rooms.post(direct, { id: "m", envelope: new Uint8Array([33]), lasts: "log" }));
+  await expect.poll(() => sealed.entered).toEqual([`${direct} ${PEER}`]);
+  await expect.poll(sent).toEqual(["m 1:!"]);
+
+  await post("a");
+  const refused = (condition: string, application?: string) =>
+    xml(
+      "message",
+      { type: "error", from: `${CHAT}@groups.example.org`, id: "a" },
+      xml("error", { type: "cancel" }, xml(condition, { xmlns: "urn:ietf:params:xml:ns:xmpp-stanzas" }), application && xml(application, { xmlns: NS.mls })),
+    );
+  sealed.epoch = 2;
+  await rooms.receive(refused("conflict", "other-epoch"));
+  await expect.poll(sent).toContain("a 2:<a>");
+  await rooms.receive(refused("forbidden"));
+  expect(contents.failures).toEqual(["a forbidden"]);
+  await rooms.exclusive(CHAT, () => rooms.retry(CHAT, "a"));
+  await expect.poll(() => sent().length).toBe(4);
+  expect(contents.failures).toEqual(["a forbidden", "a again"]);
+  expect(await rooms.exclusive(CHAT, () => rooms.withdraw(CHAT, "a"))).toBe(false);
+});

@@ -1,0 +1,311 @@
+// Sealed conversations: what arrives is taken in order, what is posted leaves in order, and one chat's
+// matters never run side by side.
+
+import type { Element } from "@xmpp/client";
+import { append, chatsWaiting, findWaiting, keep, remove, waitingIn, type Waiting } from "../outbox/outbox";
+import { stanzaOf } from "../outbox/stanza";
+import type { Context, Contents, Conversations, Post, Sealed } from "../parts";
+import type { AccountId, ChatId, MessageId } from "../protocol";
+import { Refusal } from "../refusal";
+import { StanzaRefused } from "../connection/stanza-refused";
+import { placeIn, takeEntries } from "./arrivals";
+import { directChat } from "./direct";
+import { readLogEntry, readRefused, type LogEntry } from "./log-entry";
+import { findOwnGroup } from "./own-group";
+import { Serial } from "./serial";
+
+export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | "say" | "now"> {
+  sealed: Sealed;
+  contents: Contents;
+  /** The store has no room, or has room again. */
+  full(isFull: boolean): void;
+}
+
+export class Rooms implements Conversations {
+  readonly #around: Surroundings;
+  readonly #chats = new Map<ChatId, Chat>();
+  readonly #findingOwn = new Serial();
+  #isOnline = false;
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  /** @returns whether the stanza was for a conversation, once it is kept. */
+  async receive(stanza: Element): Promise<boolean> {
+    const { self, now } = this.#around;
+    const entry = readLogEntry(stanza, self, now());
+    if (entry) {
+      await this.#arrive(entry);
+      return true;
+    }
+    const refused = readRefused(stanza, self);
+    if (!refused) return false;
+    const error = new StanzaRefused(stanza);
+    await this.exclusive(refused.chat, () => this.#refused(refused.chat, refused.id, error));
+    return true;
+  }
+
+  /** The stream has caught up: what waits may leave. */
+  async online(isResumed: boolean): Promise<void> {
+    this.#isOnline = true;
+    if (!isResumed) for (const chat of this.#chats.values()) chat.sent.clear();
+    for (const chat of await chatsWaiting(this.#around.store)) this.#sendSoon(chat);
+  }
+
+  offline(): void {
+    this.#isOnline = false;
+  }
+
+  exclusive<T>(chat: ChatId, task: () => Promise<T>): Promise<T> {
+    return this.#chat(chat).serial.run(task);
+  }
+
+  async post(chat: ChatId, post: Post): Promise<void> {
+    if (post.lasts === "passing") return this.#pass(chat, post);
+    const batch = this.#around.store.batch();
+    await post.rows?.(batch);
+    const { id, envelope, lifeS, retracts } = post;
+    const waiting = await append(batch, {
+      id, chat, envelope, ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }),
+    });
+    // With all before it gone it is sealed at once, in the same batch.
+    const isNext = this.#isOnline && (await this.#unsent(chat)).length === 0;
+    const sealed = isNext ? await this.#seal(waiting, batch) : undefined;
+    await this.#commit(chat, batch);
+    if (sealed) await this.#send(sealed);
+    else this.#sendSoon(chat);
+  }
+
+  async retry(chat: ChatId, id: MessageId): Promise<void> {
+    const { store, contents, say } = this.#around;
+    const batch = store.batch();
+    const waiting = await findWaiting(batch, chat, id);
+    if (!waiting?.error) throw new Refusal("not-found", "no message of this id has failed");
+    remove(batch, waiting);
+    const { error: _error, sealed: _sealed, ...fresh } = waiting;
+    await append(batch, fresh);
+    const events = await contents.failed(chat, id, undefined, batch);
+    await this.#commit(chat, batch);
+    events.forEach(say);
+    this.#chat(chat).tries.delete(id);
+    this.#sendSoon(chat);
+  }
+
+  async withdraw(chat: ChatId, id: MessageId): Promise<boolean> {
+    const batch = this.#around.store.batch();
+    const waiting = await findWaiting(batch, chat, id);
+    // What is under way may be in the log already.
+    if (!waiting || this.#chat(chat).sent.has(id)) return false;
+    remove(batch, waiting);
+    await this.#commit(chat, batch);
+    return true;
+  }
+
+  async own(): Promise<ChatId> {
+    const { store, xmpp, self } = this.#around;
+    return this.#findingOwn.run(async () => {
+      const kept = await store.get<ChatId>("meta", OWN_KEY);
+      if (kept !== undefined) return kept;
+      const found = await findOwnGroup(xmpp, self);
+      await store.batch().put("meta", OWN_KEY, found).commit();
+      return found;
+    });
+  }
+
+  async direct(peer: AccountId): Promise<ChatId> {
+    const { store, self } = this.#around;
+    const chat = await directChat(self.domain, self.account, peer);
+    if ((await store.get("meta", peerKey(chat))) === undefined) {
+      await store.batch().put("meta", peerKey(chat), peer).commit();
+    }
+    return chat;
+  }
+
+  async change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
+    return this.#around.sealed.change(chat, add, remove);
+  }
+
+  /** Waits until nothing is under way. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#chats.values()].map((chat) => chat.serial.run(async () => undefined)));
+  }
+
+  /** How far this device has the chat's log. */
+  place(chat: ChatId): Promise<string> {
+    return placeIn(this.#around.store, chat);
+  }
+
+  #arrive(entry: LogEntry): Promise<void> {
+    const chat = this.#chat(entry.chat);
+    return new Promise((done) => {
+      chat.arrived.push({ entry, done });
+      // What comes meanwhile is taken with it.
+      if (chat.arrived.length === 1) void chat.serial.run(() => this.#takeArrived(entry.chat));
+    });
+  }
+
+  async #takeArrived(id: ChatId): Promise<void> {
+    const { arrived, serial } = this.#chat(id);
+    const some = arrived.slice(0, TAKEN_AT_ONCE_MAX);
+    try {
+      const events = await takeEntries(this.#around, id, some.map(({ entry }) => entry));
+      this.#around.full(false);
+      arrived.splice(0, some.length);
+      events.forEach(this.#around.say);
+      for (const { done } of some) done();
+      if (arrived.length > 0) void serial.run(() => this.#takeArrived(id));
+    } catch {
+      // There is no room, or the disk fails: the server keeps what we have not acknowledged.
+      this.#around.full(true);
+      setTimeout(() => void serial.run(() => this.#takeArrived(id)), STORE_AGAIN_MS);
+    }
+  }
+
+  #sendSoon(chat: ChatId): void {
+    void this.exclusive(chat, () => this.#sendWaiting(chat)).catch(() => undefined);
+  }
+
+  async #sendWaiting(chat: ChatId): Promise<void> {
+    for (const waiting of await this.#unsent(chat)) {
+      if (!this.#isOnline) return;
+      const batch = this.#around.store.batch();
+      const sealed = waiting.sealed ? waiting : await this.#seal(waiting, batch);
+      if (!sealed) return this.#enterSoon(chat);
+      if (sealed !== waiting) await this.#commit(chat, batch);
+      await this.#send(sealed);
+    }
+  }
+
+  async #unsent(chat: ChatId): Promise<Waiting[]> {
+    const { sent } = this.#chat(chat);
+    const all = await waitingIn(this.#around.store, chat);
+    return all.filter(({ id, error }) => !sent.has(id) && !error);
+  }
+
+  async #seal(waiting: Waiting, batch: ReturnType<Context["store"]["batch"]>): Promise<Waiting | undefined> {
+    const bytes = await this.#around.sealed.seal(waiting.chat, waiting.envelope, batch);
+    if (!bytes) return undefined;
+    const sealed = { ...waiting, sealed: bytes };
+    keep(batch, sealed);
+    return sealed;
+  }
+
+  async #send(waiting: Waiting): Promise<void> {
+    const { chat, id, sealed } = waiting;
+    if (!sealed) return;
+    this.#chat(chat).sent.add(id);
+    const stanza = stanzaOf(this.#roomOf(chat), sealed, waiting);
+    // Where the stream has just ended it leaves by the next one.
+    await this.#around.xmpp.send(stanza).catch(() => this.#chat(chat).sent.delete(id));
+  }
+
+  async #pass(chat: ChatId, post: Post): Promise<void> {
+    if (!this.#isOnline) return;
+    const batch = this.#around.store.batch();
+    await post.rows?.(batch);
+    const sealed = await this.#around.sealed.seal(chat, post.envelope, batch);
+    await this.#commit(chat, batch);
+    if (sealed) await this.#around.xmpp.send(stanzaOf(this.#roomOf(chat), sealed, post)).catch(() => undefined);
+  }
+
+  // Not within what is exclusive: it waits for commits that come by the log.
+  #enterSoon(id: ChatId): void {
+    const chat = this.#chat(id);
+    if (chat.isEntering) return;
+    chat.isEntering = true;
+    this.#enter(id)
+      .catch((error: unknown) => this.exclusive(id, () => this.#cannotEnter(id, Refusal.of(error))))
+      .catch(() => undefined)
+      .finally(() => {
+        chat.isEntering = false;
+      });
+  }
+
+  async #enter(chat: ChatId): Promise<void> {
+    const { store, sealed } = this.#around;
+    await sealed.enter(chat, await store.get<AccountId>("meta", peerKey(chat)));
+    this.#sendSoon(chat);
+  }
+
+  async #cannotEnter(chat: ChatId, error: Refusal): Promise<void> {
+    // With the next stream it is tried again.
+    if (error.name === "offline") return;
+    if (error instanceof StanzaRefused && error.type === "wait") return this.#sendLater(chat);
+    for (const { id } of await this.#unsent(chat)) await this.#fail(chat, id, error);
+  }
+
+  async #refused(chat: ChatId, id: MessageId, error: StanzaRefused): Promise<void> {
+    const { sent, tries } = this.#chat(chat);
+    const waiting = await findWaiting(this.#around.store, chat, id);
+    if (!waiting || !sent.delete(id)) return;
+    const tried = (tries.get(id) ?? 0) + 1;
+    tries.set(id, tried);
+    if (tried > TRIES_MAX) return this.#fail(chat, id, error);
+    if (error.type === "wait") return this.#sendLater(chat);
+    const isGroupElsewhere = error.is("other-epoch") || error.is("server-restored") || error.name === "item-not-found";
+    if (!isGroupElsewhere) return this.#fail(chat, id, error);
+    const { sealed: _, ...fresh } = waiting;
+    const batch = this.#around.store.batch();
+    keep(batch, fresh);
+    await this.#commit(chat, batch);
+    this.#enterSoon(chat);
+  }
+
+  async #fail(chat: ChatId, id: MessageId, error: Refusal): Promise<void> {
+    const batch = this.#around.store.batch();
+    const waiting = await findWaiting(batch, chat, id);
+    if (!waiting) return;
+    keep(batch, { ...waiting, error: error.toError() });
+    const events = await this.#around.contents.failed(chat, id, error.toError(), batch);
+    await this.#commit(chat, batch);
+    events.forEach(this.#around.say);
+  }
+
+  #sendLater(chat: ChatId): void {
+    setTimeout(() => this.#sendSoon(chat), SEND_AGAIN_MS);
+  }
+
+  async #commit(chat: ChatId, batch: ReturnType<Context["store"]["batch"]>): Promise<void> {
+    try {
+      await batch.commit();
+      this.#around.full(false);
+    } catch (error) {
+      this.#around.sealed.drop(chat);
+      if (error instanceof Error && error.name === "StoreFull") this.#around.full(true);
+      throw error;
+    }
+  }
+
+  #roomOf(chat: ChatId): string {
+    return `${chat}@${this.#around.self.groups}`;
+  }
+
+  #chat(id: ChatId): Chat {
+    const known = this.#chats.get(id);
+    if (known) return known;
+    const made: Chat = { serial: new Serial(), arrived: [], sent: new Set(), tries: new Map(), isEntering: false };
+    this.#chats.set(id, made);
+    return made;
+  }
+}
+
+/** What is known of a chat beside what is kept. */
+interface Chat {
+  serial: Serial;
+  arrived: { entry: LogEntry; done: () => void }[];
+  /** What has left by this session, and is not in the log. */
+  sent: Set<MessageId>;
+  tries: Map<MessageId, number>;
+  isEntering: boolean;
+}
+
+function peerKey(chat: ChatId): [string, string] {
+  return ["peer", chat];
+}
+
+const OWN_KEY = "own-group";
+const TAKEN_AT_ONCE_MAX = 64;
+const STORE_AGAIN_MS = 5_000;
+const SEND_AGAIN_MS = 3_000;
+const TRIES_MAX = 8;

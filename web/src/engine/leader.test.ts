@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { Leader, type Locks } from "./leader";
+import type { EngineEvent, EngineState } from "./protocol";
+import type { Callee, CommandName } from "./rpc";
+
+/** One lock, for whoever asks next once it is released. */
+class FakeLocks implements Locks {
+  #waiting: (() => void)[] = [];
+  #isHeld = false;
+
+  async request(_name: string, task: () => Promise<void>): Promise<void> {
+    if (this.#isHeld) await new Promise<void>((next) => this.#waiting.push(next));
+    this.#isHeld = true;
+    await task();
+  }
+
+  /** The tab that holds it is closed. */
+  release(): void {
+    this.#isHeld = false;
+    this.#waiting.shift()?.();
+  }
+}
+
+class FakeEngine implements Callee {
+  say: (event: EngineEvent) => void = () => undefined;
+  readonly calls: string[] = [];
+
+  constructor(readonly isStuck = false) {}
+
+  call(name: CommandName): Promise<unknown> {
+    this.calls.push(name);
+    return this.isStuck ? new Promise(() => undefined) : Promise.resolve(`${name} done`);
+  }
+
+  listen(listener: (event: EngineEvent) => void): void {
+    this.say = listener;
+    const state: EngineState = { account: null, connection: "online", tab: "writer", full: false };
+    listener({ type: "state", state });
+  }
+}
+
+/** A browser with tabs. */
+function browser() {
+  const locks = new FakeLocks();
+  const name = crypto.randomUUID();
+  const channels: BroadcastChannel[] = [];
+  return {
+    locks,
+    tab(engine: FakeEngine) {
+      const channel = new BroadcastChannel(name);
+      channels.push(channel);
+      const heard: EngineEvent[] = [];
+      const leader = new Leader(locks, channel, async () => engine);
+      leader.listen((event) => heard.push(event));
+      const states = () => heard.flatMap((event) => (event.type === "state" ? event.state.tab : []));
+      return { leader, engine, heard, states, close: () => channel.close() };
+    },
+    close: () => channels.forEach((channel) => channel.close()),
+  };
+}
+
+test("the first tab writes, the second asks it and hears of all", async () => {
+  const { tab, close } = browser();
+  const [first, second] = [tab(new FakeEngine()), tab(new FakeEngine())];
+  expect(await second.leader.call("chats", [])).toBe("chats done");
+  expect(await first.leader.call("send", [])).toBe("send done");
+  expect(first.engine.calls).toEqual(["chats", "send"]);
+  await expect.poll(second.states).toContain("follower");
+  first.engine.say({ type: "chat-removed", chat: "c" });
+  await expect.poll(() => second.heard.at(-1)).toEqual({ type: "chat-removed", chat: "c" });
+  expect(first.states()).toEqual(["writer"]);
+  expect(second.engine.calls).toEqual([]);
+  close();
+});
+
+test("when the writer's tab is closed the next one takes over", async () => {
+  const { tab, locks, close } = browser();
+  const [first, second, third] = [tab(new FakeEngine(true)), tab(new FakeEngine()), tab(new FakeEngine())];
+  await expect.poll(third.states).toContain("follower");
+  const asked = third.leader.call("chats", []);
+  const sent = third.leader.call("send", []);
+  await expect.poll(() => first.engine.calls).toEqual(["chats", "send"]);
+  first.close();
+  locks.release();
+  // What only asks is asked again; of the rest nobody knows whether it was done.
+  await expect(sent).rejects.toMatchObject({ name: "interrupted" });
+  expect(await asked).toBe("chats done");
+  expect(second.engine.calls).toEqual(["chats"]);
+  expect(second.states().at(-1)).toBe("writer");
+  close();
+});

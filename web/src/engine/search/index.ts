@@ -1,0 +1,143 @@
+// The words of all messages, sealed like all that is kept. New documents lie one by one behind the
+// segments; a while later they are packed. What is looked through is held in memory once somebody
+// has searched.
+
+import { isOrder } from "../content/fields";
+import type { ChatId, Order } from "../protocol";
+import type { Batch, Store } from "../store/store";
+import { findIn, pack, unpack, type Document, type Numbered, type Place, type Segment } from "./segment";
+import { needlesOf, wordsOf } from "./words";
+
+export class Index {
+  readonly #store: Store;
+  #newest: number;
+  #loaded: { segments: Segment[]; tail: Map<number, Numbered>; gone: Set<number> } | undefined;
+  #packing: Promise<void> = Promise.resolve();
+  /** Since it was packed last. */
+  #changes = 0;
+
+  static async open(store: Store): Promise<Index> {
+    const newest = async (kind: string) => {
+      const [row] = await store.range<unknown>("search", { prefix: [kind], reverse: true, count: 1 });
+      return Number((row?.key as [string, number] | undefined)?.[1] ?? 0);
+    };
+    return new Index(store, Math.max(await newest(TAIL), (await newest(SEGMENT)) + SEGMENT_DOCUMENTS, await newest(GONE)));
+  }
+
+  private constructor(store: Store, newest: number) {
+    this.#store = store;
+    this.#newest = newest;
+  }
+
+  /** @returns the document's number: {@link remove} wants it. */
+  add(batch: Batch, { chat, order, text }: { chat: ChatId; order: Order; text: string }): number | undefined {
+    const words = wordsOf(text);
+    if (words === "" || !isOrder(order)) return undefined;
+    const number = ++this.#newest;
+    const document: Document = { chat, order, words };
+    batch.put("search", [TAIL, number], document);
+    this.#loaded?.tail.set(number, { number, ...document });
+    this.#noteChange();
+    return number;
+  }
+
+  remove(batch: Batch, number: number): void {
+    batch.put("search", [GONE, number], true);
+    this.#loaded?.gone.add(number);
+    this.#noteChange();
+  }
+
+  /** The places of messages with all these words, the newest first. */
+  async find(question: string, chat: ChatId | undefined, count: number): Promise<Place[]> {
+    const needles = needlesOf(question);
+    if (needles.length === 0) return [];
+    const { segments, tail, gone } = await this.#load();
+    const places: Place[] = [];
+    const found = (place: Place) => {
+      if (chat === undefined || place.chat === chat) places.push(place);
+    };
+    for (const segment of segments) {
+      if (chat === undefined || segment.chats.includes(chat)) findIn(segment, needles, gone, found);
+    }
+    for (const { number, words, chat, order } of tail.values()) {
+      if (!gone.has(number) && needles.every((needle) => words.includes(needle))) found({ chat, order });
+    }
+    places.sort((one, other) => (one.order < other.order ? 1 : -1));
+    return places.slice(0, count);
+  }
+
+  /** Packs what came, and takes out what has gone: its words are then nowhere any more. */
+  pack(): Promise<void> {
+    this.#packing = this.#packing.then(() => this.#pack());
+    return this.#packing;
+  }
+
+  /** Gives the memory back. */
+  forget(): void {
+    this.#loaded = undefined;
+  }
+
+  #noteChange(): void {
+    // Nobody waits for it: what is not packed is found all the same.
+    if (++this.#changes % SEGMENT_DOCUMENTS === 0) void this.pack().catch(() => undefined);
+  }
+
+  async #load() {
+    if (this.#loaded) return this.#loaded;
+    const [segments, tail, gone] = await Promise.all([
+      this.#store.range<Segment>("search", { prefix: [SEGMENT] }),
+      this.#store.range<Document>("search", { prefix: [TAIL] }),
+      this.#store.range<true>("search", { prefix: [GONE] }),
+    ]);
+    const numbered = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
+    this.#loaded = {
+      segments: segments.map(({ value }) => value),
+      tail: new Map(numbered.map((document) => [document.number, document])),
+      gone: new Set(gone.map(({ key }) => numberOf(key))),
+    };
+    return this.#loaded;
+  }
+
+  async #pack(): Promise<void> {
+    const gone = new Set((await this.#store.range<true>("search", { prefix: [GONE] })).map(({ key }) => numberOf(key)));
+    const tail = await this.#store.range<Document>("search", { prefix: [TAIL] });
+    if (tail.length < SEGMENT_DOCUMENTS && gone.size === 0) return;
+    const batch = this.#store.batch();
+    for (const number of gone) batch.delete("search", [GONE, number]);
+    await this.#purge(batch, gone);
+    const documents = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
+    const kept = documents.filter(({ number }) => !gone.has(number));
+    for (const { number } of documents) if (gone.has(number)) batch.delete("search", [TAIL, number]);
+    for (let at = 0; at + SEGMENT_DOCUMENTS <= kept.length; at += SEGMENT_DOCUMENTS) {
+      const run = kept.slice(at, at + SEGMENT_DOCUMENTS);
+      for (const { number } of run) batch.delete("search", [TAIL, number]);
+      batch.put("search", [SEGMENT, run[0]?.number ?? 0], pack(run));
+    }
+    await batch.commit();
+    if (this.#loaded) {
+      this.forget();
+      await this.#load();
+    }
+  }
+
+  /** Writes the segments anew that hold what has gone. */
+  async #purge(batch: Batch, gone: ReadonlySet<number>): Promise<void> {
+    if (gone.size === 0) return;
+    for (const { key, value } of await this.#store.range<Segment>("search", { prefix: [SEGMENT] })) {
+      if (!value.numbers.some((number) => gone.has(number))) continue;
+      const kept = unpack(value).filter(({ number }) => !gone.has(number));
+      if (kept.length === 0) batch.delete("search", key);
+      else batch.put("search", key, pack(kept));
+    }
+  }
+}
+
+function numberOf(key: unknown): number {
+  return Number((key as [string, number])[1]);
+}
+
+const TAIL = "tail";
+const SEGMENT = "segment";
+const GONE = "gone";
+/** Documents of one segment. */
+const SEGMENT_DOCUMENTS = 512;

@@ -1,0 +1,45 @@
+// What own devices agree on about the app. Held in memory, since each view asks it.
+
+import type { EngineEvent, Settings } from "../protocol";
+import { later, type Later, type Stamp } from "../content/row";
+import type { Batch, Reader } from "../store/store";
+
+type Kept = { [Name in keyof Settings]?: Later<Settings[Name]> };
+
+export class SettingsBook {
+  #kept: Kept;
+
+  static async open(reader: Reader): Promise<SettingsBook> {
+    return new SettingsBook((await reader.get<Kept>("meta", KEY)) ?? {});
+  }
+
+  private constructor(kept: Kept) {
+    this.#kept = kept;
+  }
+
+  get current(): Settings {
+    const set = Object.entries(this.#kept).map(([name, kept]) => [name, kept.value]);
+    return { ...DEFAULTS, ...(Object.fromEntries(set) as Partial<Settings>) };
+  }
+
+  /** @returns what the pages are told once the batch is kept. */
+  take(batch: Batch, change: Partial<Settings>, stamp: Stamp): EngineEvent[] {
+    const kept: Record<string, Later<unknown>> = { ...this.#kept };
+    for (const [name, value] of Object.entries(change)) {
+      if (Object.hasOwn(DEFAULTS, name)) kept[name] = later(kept[name], stamp, value);
+    }
+    this.#kept = kept as Kept;
+    batch.put("meta", KEY, kept);
+    return [{ type: "settings", settings: this.current }];
+  }
+}
+
+const DEFAULTS: Settings = {
+  readReceipts: true,
+  lastSeen: "contacts",
+  avatarAudience: "everybody",
+  discoverable: true,
+  disappearingS: null,
+  notifications: { sounds: true, previews: true, doNotDisturbUntil: null },
+};
+const KEY = ["settings"];
