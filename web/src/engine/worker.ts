@@ -1,0 +1,2 @@
+// Where a tab's engine runs: one of them writes, see leader.ts.
+export {};
