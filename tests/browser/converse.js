@@ -95,6 +95,18 @@ export class Person {
     await expect(this.page.locator("converse-muc textarea.chat-textarea")).toBeVisible();
   }
 
+  noticeTheLoss() {
+    return this.page.waitForFunction(() => !window.chat.connection.authenticated());
+  }
+
+  /// Waits until the page has found its server again, with the room in front.
+  async comeBack() {
+    await this.page.waitForFunction(() => {
+      const rooms = window.chat.connection.authenticated() && document.querySelectorAll("converse-muc");
+      return rooms && [...rooms].every((room) => room.model?.isEntered());
+    });
+  }
+
   async say(text) {
     const box = this.page.locator("textarea.chat-textarea");
     await box.fill(text);

@@ -3,6 +3,8 @@ import { Person } from "./converse.js";
 import { expect, test } from "./server.js";
 
 test("two people talk in a group, and what one missed is there later", async ({ browser, server }, info) => {
+  // Who has lost its server tries again ever more slowly.
+  test.slow();
   const [annasAccount, bertsAccount] = [server.account(), server.account()];
   const anna = await Person.arrive(browser, server, annasAccount);
   let bert = await Person.arrive(browser, server, bertsAccount);
@@ -19,6 +21,10 @@ test("two people talk in a group, and what one missed is there later", async ({ 
   await anna.page.screenshot({ path: info.outputPath("group.png") });
 
   await bert.leave();
+  await server.kill();
+  await anna.noticeTheLoss();
+  await server.restart();
+  await anna.comeBack();
   await anna.say("It is ready");
   await expect(anna.texts()).toContainText([...both, "It is ready"]);
   // A new browser knows nothing: what was said can come from the group's archive only.
