@@ -1,0 +1,111 @@
+// This device in MLS: its keys, its stock of key packages, and the account's list of devices.
+
+import { xml, type Element } from "@xmpp/client";
+import { NS, bytesOf, textOf } from "../conversations/log-entry";
+import {
+  certify, decodeDeviceList, encodeDeviceList, loadKeyPackage, newAccountKey, newDevice, newKeyPackage, storeKeyPackage, vouchesFor,
+  type AccountKey, type Device, type DeviceList, type OwnKeyPackage,
+} from "../mls";
+import type { Context } from "../parts";
+import { StanzaRefused } from "../connection/stanza-refused";
+
+export class Identity {
+  readonly device: Device;
+  readonly #context: Context;
+
+  /** Draws the device's keys where there are none. */
+  static async load(context: Context): Promise<Identity> {
+    const { store, self } = context;
+    const kept = await store.get<Device>("meta", DEVICE);
+    if (kept?.id === self.device && kept.account === self.account) return new Identity(context, kept);
+    const device = newDevice(self.account, self.device);
+    await store.batch().put("meta", DEVICE, device).commit();
+    return new Identity(context, device);
+  }
+
+  private constructor(context: Context, device: Device) {
+    this.#context = context;
+    this.device = device;
+  }
+
+  /** The key that vouches for the account's devices, if this device has it. */
+  accountKey(): Promise<AccountKey | undefined> {
+    return this.#context.store.get<AccountKey>("meta", ACCOUNT_KEY);
+  }
+
+  async packages(): Promise<OwnKeyPackage[]> {
+    const rows = await this.#context.store.range<Uint8Array>("meta", { prefix: [PACKAGE] });
+    return rows.map(({ value }) => loadKeyPackage(this.device, value));
+  }
+
+  /** Device list and stock are as they should be. */
+  async publish(): Promise<void> {
+    await this.#publishDevice();
+    const stock = await this.#context.xmpp.iq("get", undefined, xml("key-packages", { xmlns: NS.mls }));
+    await this.restock(Number(stock?.attrs["single-use"] ?? 0), stock?.attrs["last-resort"] === "true");
+  }
+
+  /** @param left single-use ones that the server has */
+  async restock(left: number, hasLastResort = true): Promise<void> {
+    const count = left < STOCK_LOW ? STOCK - left : 0;
+    const isLastResort = [...Array<boolean>(count).fill(false), ...(hasLastResort ? [] : [true])];
+    if (isLastResort.length === 0) return;
+    const nowS = Math.floor(this.#context.now() / 1000);
+    const made = await Promise.all(isLastResort.map((isLast) => newKeyPackage(this.device, nowS, isLast)));
+    const batch = this.#context.store.batch();
+    for (const { own } of made) batch.put("meta", packageKey(own), storeKeyPackage(own));
+    // Whoever takes one finds its keys here.
+    await batch.commit();
+    const offered = made.map(({ bytes }) => xml("key-package", {}, textOf(bytes)));
+    await this.#context.xmpp.iq("set", undefined, xml("key-packages", { xmlns: NS.mls }, offered));
+  }
+
+  /** The newest list that the server has of an account. */
+  async listOf(account: string): Promise<DeviceList | undefined> {
+    const { self, xmpp } = this.#context;
+    const to = account === self.account ? undefined : `${account}@${self.domain}`;
+    const element = await xmpp.iq("get", to, xml("device-list", { xmlns: NS.mls })).catch((error: unknown) => {
+      if (error instanceof StanzaRefused && error.name === "item-not-found") return undefined;
+      throw error;
+    });
+    return readList(element, account);
+  }
+
+  // The first device draws the account's key; a further one gets it from another when it is linked.
+  async #publishDevice(): Promise<void> {
+    const { self, store, xmpp, now } = this.#context;
+    const list = await this.listOf(self.account);
+    const leaf = { account: self.account, device: self.device, publicKey: this.device.publicKey };
+    if (list && vouchesFor(list, leaf)) return;
+    const key = (await this.accountKey()) ?? (list ? undefined : newAccountKey());
+    if (!key) return;
+    await store.batch().put("meta", ACCOUNT_KEY, key).commit();
+    const nowS = Math.floor(now() / 1000);
+    const others = (list?.devices ?? []).filter(({ id }) => id !== self.device);
+    const devices = [...others, certify(key, this.device, nowS)];
+    const made = encodeDeviceList(key, { account: self.account, counter: (list?.counter ?? 0) + 1, madeAtS: nowS, devices });
+    await xmpp.iq("set", undefined, xml("device-list", { xmlns: NS.mls }, textOf(made)));
+  }
+}
+
+/** @returns nothing for what is no list of the account's. */
+export function readList(element: Element | undefined, account: string): DeviceList | undefined {
+  const bytes = bytesOf(element);
+  if (!bytes) return undefined;
+  try {
+    return decodeDeviceList(bytes, account);
+  } catch {
+    return undefined;
+  }
+}
+
+export function packageKey({ ref }: OwnKeyPackage): [string, string] {
+  return [PACKAGE, ref];
+}
+
+const DEVICE = "device";
+const ACCOUNT_KEY = "account-key";
+const PACKAGE = "key-package";
+/** Single-use key packages: below this there will be more, up to that. */
+const STOCK_LOW = 20;
+const STOCK = 40;

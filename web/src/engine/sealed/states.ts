@@ -1,0 +1,73 @@
+// Groups' states as they are kept: the newest one in memory, and in each batch what has changed of it.
+
+import { load, store, type Commit, type Device, type GroupState, type StoredGroup } from "../mls";
+import type { ChatId } from "../protocol";
+import type { Batch, Reader } from "../store/store";
+
+/** A commit or founding that the server was asked to take. It is kept before it is asked. */
+export interface Pending {
+  /** Of a founding: empty. */
+  handshake: Uint8Array;
+  state: StoredGroup;
+}
+
+export class States {
+  readonly #device: Device;
+  /** As of the last batch that was kept, or of the one that is being made. */
+  readonly #newest = new Map<ChatId, GroupState>();
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  async get(chat: ChatId, reader: Reader): Promise<GroupState | undefined> {
+    const known = this.#newest.get(chat);
+    if (known) return known;
+    const parts = await Promise.all(PARTS.map((part) => reader.get<Uint8Array>("groups", [chat, part])));
+    const [epoch, secrets, past] = parts;
+    if (!epoch || !secrets || !past) return undefined;
+    const state = load(this.#device, { epoch, secrets, past });
+    this.#newest.set(chat, state);
+    return state;
+  }
+
+  put(chat: ChatId, state: GroupState, batch: Batch): void {
+    const changed = store(state, this.#newest.get(chat));
+    for (const part of PARTS) if (changed[part]) batch.put("groups", [chat, part], changed[part]);
+    this.#newest.set(chat, state);
+  }
+
+  /** This device is not in the group any more, or cannot follow it. */
+  remove(chat: ChatId, batch: Batch): void {
+    for (const part of PARTS) batch.delete("groups", [chat, part]);
+    this.#newest.delete(chat);
+  }
+
+  /** What was put was not kept. */
+  drop(chat: ChatId): void {
+    this.#newest.delete(chat);
+  }
+
+  pending(chat: ChatId, reader: Reader): Promise<Pending | undefined> {
+    return reader.get<Pending>("groups", [chat, PENDING]);
+  }
+
+  putPending(chat: ChatId, { state, handshake }: Pick<Commit, "state" | "handshake">, batch: Batch): void {
+    const pending: Pending = { handshake, state: store(state) as StoredGroup };
+    batch.put("groups", [chat, PENDING], pending);
+  }
+
+  /** The pending step counts: its state is the group's. */
+  adopt(chat: ChatId, pending: Pending, batch: Batch): void {
+    batch.delete("groups", [chat, PENDING]);
+    this.#newest.delete(chat);
+    this.put(chat, load(this.#device, pending.state), batch);
+  }
+
+  removePending(chat: ChatId, batch: Batch): void {
+    batch.delete("groups", [chat, PENDING]);
+  }
+}
+
+const PARTS = ["epoch", "secrets", "past"] as const;
+const PENDING = "pending";
