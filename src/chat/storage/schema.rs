@@ -24,7 +24,7 @@ const COPIER_CACHE_KIB: i64 = 64;
 /// What stays of the log's file once it begins anew.
 const LOG_BYTES_KEPT_MAX: i64 = 64 << 20;
 /// Statements kept prepared; there are fewer.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 96;
 /// Keys and chats are its owner's.
 const FILE_MODE: u32 = 0o600;
 

@@ -24,6 +24,15 @@ pub(super) const TAIL_MESSAGES_MAX: usize = 4096;
 /// grows shorter.
 const ENTRIES_PER_MESSAGE: usize = 4;
 
+/// When a commit is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Before it returns.
+    AtCommit,
+    /// With the next one that is durable itself; it may be lost with the power before.
+    AtNextCommit,
+}
+
 /// The tables, as the only one sees them that writes.
 pub(super) struct Tables {
     connection: Connection,
@@ -102,12 +111,23 @@ impl Tables {
         self.run("COMMIT")
     }
 
-    /// Undoes the open transaction, if SQLite has not done so by itself.
+    /// Undoes the open transaction, if SQLite has not done so by itself. Commits are durable again,
+    /// whatever was under way.
     pub fn rollback(&mut self) -> rusqlite::Result<()> {
         if !self.connection.is_autocommit() {
             self.run("ROLLBACK")?;
         }
+        self.set_durability(Durability::AtCommit)?;
         self.look_again()
+    }
+
+    /// When the commits that follow are on disk. Not within a transaction.
+    pub fn set_durability(&self, durability: Durability) -> rusqlite::Result<()> {
+        let synchronous = match durability {
+            Durability::AtCommit => "FULL",
+            Durability::AtNextCommit => "NORMAL",
+        };
+        self.connection.pragma_update(None, "synchronous", synchronous)
     }
 
     /// Carries out writes of which a refusal undoes all, and nothing else of the open transaction.
@@ -130,7 +150,6 @@ impl Tables {
         writes.iter().try_for_each(|write| self.write(write))
     }
 
-    /// Lists the whole tail.
     /// Takes key packages out of stock, in a transaction of its own.
     pub fn claim(&mut self, claim: &KeyPackageClaim) -> rusqlite::Result<Vec<ClaimedKeyPackage>> {
         self.begin()?;
@@ -139,6 +158,7 @@ impl Tables {
         Ok(claimed)
     }
 
+    /// Lists the whole tail.
     pub fn settle(&mut self) -> rusqlite::Result<()> {
         while self.tail.len() > 0 {
             self.entries_due = usize::MAX;

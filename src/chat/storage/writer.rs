@@ -11,7 +11,7 @@ use chat_core::transaction::{Answer, StorageError, Transaction};
 use super::error::{WriteError, failed, is_corruption};
 use super::metrics::StorageMetrics;
 use super::schema;
-use super::tables::Tables;
+use super::tables::{Durability, Tables};
 
 /// Transactions in one commit.
 pub(super) const BATCH_TRANSACTIONS_MAX: usize = 512;
@@ -300,22 +300,17 @@ impl Writer {
     }
 
     fn commit_chore(&mut self, is_listing: bool) -> rusqlite::Result<()> {
-        // It may be lost with the power: then it is done again. The next commit's sync takes it
-        // along; if that fails, the whole log is copied before anything is acknowledged.
-        self.tables.connection().pragma_update(None, "synchronous", "NORMAL")?;
-        let done = self.tables.begin().and_then(|()| {
-            if is_listing {
-                self.tables.list_step(LISTING_TIME_MAX)
-            } else {
-                self.tables.remove_step()
-            }
-        });
-        let done = done.and_then(|()| self.tables.commit());
-        if done.is_err() && !self.tables.connection().is_autocommit() {
-            self.tables.rollback()?;
+        // If it is lost with the power, it is done again. The next commit's sync takes it along; if
+        // that fails, the whole log is copied before anything is acknowledged. Whatever fails here
+        // is rolled back before the next commit, which is durable then.
+        self.tables.set_durability(Durability::AtNextCommit)?;
+        self.tables.begin()?;
+        match is_listing {
+            true => self.tables.list_step(LISTING_TIME_MAX)?,
+            false => self.tables.remove_step()?,
         }
-        self.tables.connection().pragma_update(None, "synchronous", "FULL")?;
-        done
+        self.tables.commit()?;
+        self.tables.set_durability(Durability::AtCommit)
     }
 
     fn finish_log(&mut self) {

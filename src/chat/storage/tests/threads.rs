@@ -7,6 +7,7 @@ use chat_core::id::Ticket;
 use chat_core::transaction::Transaction;
 
 use super::*;
+use crate::chat::storage::tables::{Durability, Tables};
 use crate::chat::storage::{Committed, Storage, StorageMetrics};
 use crate::telemetry::metrics::Registry;
 
@@ -149,4 +150,16 @@ fn a_panic_fails_what_was_under_way_and_nothing_else() {
     assert!(panicked.is_err());
     let accounts = running.storage.read(|reader| reader.accounts(None, 10)).unwrap();
     assert!((2..=3).contains(&accounts.len()), "{accounts:?}");
+}
+
+#[test]
+fn after_a_chore_that_ended_halfway_commits_are_durable() {
+    let bench = Bench::with_accounts(2);
+    let mut tables = Tables::open(&bench.path()).unwrap();
+    tables.set_durability(Durability::AtNextCommit).unwrap();
+    tables.begin().unwrap();
+    tables.carry_out(&[append(1, 1, 2)]).unwrap();
+    tables.rollback().unwrap();
+    let synchronous = tables.connection().pragma_query_value(None, "synchronous", |row| row.get(0));
+    assert_eq!(synchronous, Ok(2), "FULL");
 }
