@@ -39,6 +39,9 @@ struct Shared {
     ledger: Ledger,
     registrar: Mutex<Registrar>,
     registration: Registration,
+    /// Held by one claim at a time, until what its PIN's tries came to is stored: those of claims
+    /// side by side would count once.
+    claiming: tokio::sync::Mutex<()>,
     gateway: Gateway,
     secret: ServerSecret,
     domain: String,
@@ -115,9 +118,20 @@ impl Accounts {
         let AccountsSetup { ledger, gateway, policy, registration, secret, domain, region } = setup;
         let registrar = Mutex::new(Registrar::new(policy, random_bytes()?));
         let started = Instant::now();
-        let shared =
-            Shared { ledger, registrar, registration, gateway, secret, domain, region, started };
-        Ok(Self { shared: Arc::new(shared) })
+        let claiming = tokio::sync::Mutex::default();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                ledger,
+                registrar,
+                claiming,
+                registration,
+                gateway,
+                secret,
+                domain,
+                region,
+                started,
+            }),
+        })
     }
 
     /// Reads a number as people of the server's region write it.
@@ -309,6 +323,7 @@ impl Accounts {
         + 'static,
     ) -> Result<T, AccountError> {
         let found = self.shared.ledger.find(&claim.number.to_string()).await?;
+        let _turn = self.shared.claiming.lock().await;
         let mut access = found.map(|found| Access::load(found.account, &found.records));
         let mut holder = access.as_ref().map(holder_of);
         let before = holder.as_ref().and_then(|holder| holder.pin.clone());

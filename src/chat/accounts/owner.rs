@@ -116,6 +116,9 @@ impl Owner {
             pin.map(|text| chat_core::verification::Pin::new(&text, &mut random)).transpose()
         });
         let pin = made.await.map_err(|_| AccountError::Storage(panicked()))??;
+        let accounts = self.accounts.clone();
+        // A claim that counts its tries would store the PIN of before.
+        let _turn = accounts.shared.claiming.lock().await;
         let mut writes = Vec::new();
         self.access.set_pin(pin, &mut writes);
         self.write(writes, false).await

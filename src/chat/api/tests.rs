@@ -8,14 +8,14 @@ use chat_core::sasl::ServerSecret;
 use chat_core::transaction::{
     ArchivePage, Record, StorageError, StoredAccount, StoredMessage, Write,
 };
-use chat_core::verification::Policy;
+use chat_core::verification::{Policy, Refusal};
 use http::header::HeaderName;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::upload_tokens::{NoUploadToken, UploadToken, UploadTokenOrder, UploadWish};
 use super::*;
-use crate::chat::accounts::{AccountsSetup, Found, Ledger, Order};
+use crate::chat::accounts::{AccountError, AccountsSetup, Found, Ledger, Order, OwnedClaim};
 use crate::chat::gateway::{Gateway, Registration};
 
 /// A server's accounts in memory.
@@ -345,6 +345,28 @@ async fn without_a_pin_a_number_goes_to_whoever_has_it_now() {
         (&old["number"], &old["jid"]),
         (&Value::Null, &Value::from(format!("{account}@chat.example")))
     );
+}
+
+#[tokio::test]
+async fn guesses_at_a_pin_count_side_by_side_as_well() {
+    let mut bench = Bench::start();
+    bench.register("+15550100123", "").await;
+    let pin = "Authorization: Bearer …\nContent-Type: application/json\n\n{\"pin\":\"739154\"}";
+    bench.ask(&format!("PUT /api/v1/account/pin\n{pin}")).await;
+    let policy = Policy { accepts_possible_numbers: true, ..Policy::default() };
+    bench.api.accounts.forget_limits(policy);
+    bench.register("+15550100123", "").await;
+    let (accounts, code) = (bench.accounts(), &bench.known["code"]);
+    // Behind the third wrong one the next must wait, so that the right one is not looked at.
+    let claims = ["000001", "000002", "000003", "739154"].map(|pin| {
+        let number = accounts.number("+15550100123").unwrap();
+        let claim = OwnedClaim { number, code: code.clone(), pin: Some(pin.to_owned()) };
+        accounts.register_password(claim, "correct horse".to_owned())
+    });
+    for outcome in futures_util::future::join_all(claims).await {
+        let is_wrong = matches!(outcome, Err(AccountError::Refused(Refusal::WrongPin { .. })));
+        assert!(is_wrong, "{outcome:?}");
+    }
 }
 
 #[tokio::test]
