@@ -24,7 +24,7 @@ use crate::xml::Element;
 
 pub use app_password::{AppPassword, random_password};
 pub use device::{Device, DeviceId, DeviceIdError};
-pub use entrance::{Entrance, Shown};
+pub use entrance::{Entrance, LoginRefused, Shown};
 
 /// The owner of the records, for [`Record::feature`].
 pub const FEATURE: &str = "access";
@@ -137,37 +137,38 @@ impl Access {
     /// Takes note of a log-in, and makes the token that it asked for.
     ///
     /// # Errors
-    /// [`TokenRefused`] where the token that it used does not count any more.
+    /// [`LoginRefused`] where the password or the token that it used does not count any more.
     pub fn log_in(
         &mut self,
         login: &Login,
         secret: &ServerSecret,
         now_unix_s: u64,
         writes: &mut Vec<Write>,
-    ) -> Result<Option<NewToken>, TokenRefused> {
+    ) -> Result<Option<NewToken>, LoginRefused> {
+        let shown = self.shown(&login.credential);
         let used = match login.credential {
             Credential::Token { generation } => Some(generation),
+            Credential::Password(_) if shown.is_none() => return Err(LoginRefused::Password),
             Credential::Password(_) => None,
         };
         let agent = login.user_agent.as_ref();
         let id = agent.and_then(|agent| agent.id.as_deref());
         let id = id.and_then(|id| id.parse::<DeviceId>().ok());
         let Some(id) = id.filter(|_| used.is_some() || login.tokens != TokenWish::default()) else {
-            self.note_seen(&login.credential, now_unix_s, writes);
+            self.note_seen(shown, now_unix_s, writes);
             return Ok(None);
         };
         if let Some(generation) = used
             && self.device(id.as_str()).is_none()
         {
-            return Err(TokenRefused::Replaced { generation });
+            return Err(TokenRefused::Replaced { generation }.into());
         }
         let name = agent.and_then(|agent| agent.device.clone().or(agent.software.clone()));
-        let shown = self.shown(&login.credential);
         let index = self.device_at(id, name.unwrap_or_default(), now_unix_s, writes);
         if shown.is_some() {
             self.devices[index].shown = shown;
         }
-        self.use_tokens(index, used, login.tokens, secret, now_unix_s, writes)
+        Ok(self.use_tokens(index, used, login.tokens, secret, now_unix_s, writes)?)
     }
 
     /// Takes note of a session's end. One that was short changes nothing worth a write.
@@ -373,8 +374,8 @@ impl Access {
     }
 
     /// A log-in without a device's token; once a day is exact enough.
-    fn note_seen(&mut self, credential: &Credential, now_unix_s: u64, writes: &mut Vec<Write>) {
-        if let Some(Shown::AppPassword(id)) = self.shown(credential)
+    fn note_seen(&mut self, shown: Option<Shown>, now_unix_s: u64, writes: &mut Vec<Write>) {
+        if let Some(Shown::AppPassword(id)) = shown
             && let Some(used) = self.app_passwords.iter_mut().find(|one| one.id == id)
             && now_unix_s.saturating_sub(used.seen_unix_s) >= SEEN_STEP_S
         {

@@ -568,6 +568,10 @@ impl Chat {
                 return self.await_account(account, id, command);
             }
         }
+        if !self.accounts.contains_key(&account) {
+            // It may be on its way from the storage, as it was before.
+            self.effects.changed_unseen.push(account);
+        }
         self.effects.writes.extend(writes);
         self.touch(Entity::Account(account));
         self.finish(now, Some(id));
@@ -587,6 +591,7 @@ impl Chat {
     fn end_push(&mut self, now: Now, id: u64, account: AccountId, endpoint: &str) {
         let done = self.in_account(now, account, |ctx| web_push::end(ctx, endpoint));
         if done.is_none() {
+            self.effects.changed_unseen.push(account);
             self.effects.writes.push(web_push::removal(account, endpoint));
         }
         self.finish(now, Some(id));

@@ -3,10 +3,11 @@
 mod world;
 
 use chat_core::access::Access;
-use chat_core::chat::{Closing, Command, Input};
+use chat_core::chat::{Closing, Command, Input, Output};
 use chat_core::id::StreamId;
-use chat_core::sasl::{Credential, CredentialIndex, ServerSecret, TokenMechanism, TokenWish};
-use chat_core::stream::{Bind2, Inline, SessionRequest, StreamErrorCondition, UserAgent};
+use chat_core::sasl::{Credential, Mechanism, ServerSecret, TokenMechanism, TokenWish};
+use chat_core::stream::{Bind2, Inline, Login, SessionRequest, StreamErrorCondition, UserAgent};
+use chat_core::transaction::Query;
 use chat_core::xml::Element;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -39,8 +40,8 @@ fn secret() -> ServerSecret {
     ServerSecret::new(&[9; 32])
 }
 
-fn by_app_password() -> Credential {
-    Credential::Password(CredentialIndex(1))
+fn by_app_password(world: &World) -> Credential {
+    world.passwords(world.id("alice"))[1]
 }
 
 /// A client that names its device and gets a token for it.
@@ -103,7 +104,8 @@ fn who_can_log_in_is_listed() {
         ["session false fast Phone", "access false grant Gajim", "session true password desk"]
     );
     device(&mut world, "alice/phone", PHONE, Credential::Token { generation: 1 });
-    world.log_in_as("alice/gajim", |login| login.credential = by_app_password());
+    let gajim = by_app_password(&world);
+    world.log_in_as("alice/gajim", |login| login.credential = gajim);
     world.disconnect("alice/gajim", true);
     assert_eq!(
         names(&mut world),
@@ -129,8 +131,9 @@ fn a_device_is_shut_out_and_comes_back_no_more() {
 #[test]
 fn an_app_password_goes_with_the_device_that_showed_it() {
     let mut world = world();
-    let stream = device(&mut world, "alice/tablet", "tablet-1", by_app_password());
-    let plain = world.log_in_as("alice/gajim", |login| login.credential = by_app_password());
+    let gajim = by_app_password(&world);
+    let stream = device(&mut world, "alice/tablet", "tablet-1", gajim);
+    let plain = world.log_in_as("alice/gajim", |login| login.credential = gajim);
     let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
     world.ask("alice/gajim", bind, "<iq type='result' id='b'/>");
     assert_eq!(
@@ -146,7 +149,7 @@ fn an_app_password_goes_with_the_device_that_showed_it() {
 fn who_knows_the_password_goes_by_another_one_alone() {
     let mut world = world();
     revoke(&mut world, "desk", NEEDS_PASSWORD);
-    let own = Credential::Password(CredentialIndex(0));
+    let own = world.passwords(world.id("alice"))[0];
     let stream = device(&mut world, "alice/tablet", "tablet-1", own);
     revoke(&mut world, "fast+password ", NEEDS_PASSWORD);
     assert!(!is_shut(&world, stream));
@@ -156,4 +159,48 @@ fn who_knows_the_password_goes_by_another_one_alone() {
         "<iq type='error' id='r'><error type='cancel'><item-not-found \
          xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
     );
+}
+
+fn is_refused(world: &World, stream: StreamId) -> bool {
+    world.closed.get(&stream) == Some(&Closing::Error(StreamErrorCondition::NotAuthorized))
+}
+
+#[test]
+fn who_proved_a_password_before_it_was_taken_away_comes_too_late() {
+    let mut world = world();
+    let [own, gajim] = world.passwords(world.id("alice"))[..] else { panic!("two passwords") };
+    revoke(&mut world, "Gajim", DONE);
+    let stream = world.log_in_as("alice/gajim", |login| login.credential = gajim);
+    assert!(is_refused(&world, stream));
+    world.set_password("alice", "another horse");
+    let stream = world.log_in_as("alice/gajim", |login| login.credential = own);
+    assert!(is_refused(&world, stream));
+    let stream = device(&mut world, "alice/tablet", "tablet-1", own);
+    assert!(is_refused(&world, stream));
+    world.come("alice/gajim");
+}
+
+#[test]
+fn a_password_that_changes_while_the_account_is_loaded_counts_at_once() {
+    let mut world = world();
+    world.set_password("alice", "another horse");
+    let (account, stream) = (world.id("alice"), StreamId(900));
+    let login = Login {
+        account,
+        credential: world.passwords(account)[0],
+        mechanism: Mechanism::Plain,
+        user_agent: None,
+        tokens: TokenWish::default(),
+        request: SessionRequest::Legacy,
+    };
+    world.chat.handle_input(world.now, Input::Login { stream, login: Box::new(login) });
+    let Some(Output::Ask { id, query: query @ Query::Account(_) }) = world.chat.poll_output()
+    else {
+        panic!("the account is not in memory");
+    };
+    // Read before the change, and answered behind it.
+    let answer = world.disk.answer(&query);
+    world.set_password("alice", "a third horse");
+    world.input(Input::Answered { query: id, answer });
+    assert!(is_refused(&world, stream));
 }

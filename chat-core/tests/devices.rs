@@ -5,9 +5,7 @@ mod world;
 use chat_core::access::Access;
 use chat_core::chat::Input;
 use chat_core::id::StreamId;
-use chat_core::sasl::{
-    Credential, CredentialIndex, Mechanism, ServerSecret, TokenMechanism, TokenWish,
-};
+use chat_core::sasl::{Mechanism, ServerSecret, TokenMechanism, TokenWish};
 use chat_core::stream::{Bind2, Inline, Login, SessionRequest, UserAgent};
 use chat_core::transaction::{Answer, Query};
 use world::World;
@@ -20,10 +18,11 @@ fn with_device() -> World {
     config.server_secret = Some(ServerSecret::new(&[1; 32]));
     let mut world = World::configured(config);
     let account = world.account("alice");
+    world.set_password("alice", "correct horse");
     let agent = UserAgent { id: Some("phone-1".to_owned()), ..UserAgent::default() };
     let login = Login {
         account,
-        credential: Credential::Password(CredentialIndex(0)),
+        credential: world.passwords(account)[0],
         mechanism: Mechanism::Plain,
         user_agent: Some(agent),
         tokens: TokenWish { request: Some(TokenMechanism::Unbound), ..TokenWish::default() },

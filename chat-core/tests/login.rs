@@ -19,6 +19,7 @@ fn an_account_in_memory_keeps_up_with_what_is_changed_beside_it() {
     let mut world =
         World::configured(Config { server_secret: Some(ServerSecret::new(&[9; 32])), ..config() });
     let alice = world.account("alice");
+    world.set_password("alice", "correct horse");
     assert_eq!(tokens(&mut world, alice), None, "nobody asked for the account yet");
     world.come("alice/phone");
     assert_eq!(tokens(&mut world, alice), Some(vec![]));

@@ -1,7 +1,7 @@
 //! By what a session was opened, so that its client can be named, and shut out (XEP-0494).
 
 use super::{Access, DeviceId};
-use crate::sasl::Credential;
+use crate::sasl::{Credential, TokenRefused};
 use crate::stream::Login;
 
 /// What a session was opened by.
@@ -25,6 +25,17 @@ pub enum Shown {
     AppPassword(Box<str>),
 }
 
+/// Why a log-in is not taken that was proved: what opens the account has changed meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoginRefused {
+    /// The password was changed or revoked.
+    #[error("the password opens the account no more")]
+    Password,
+    /// The token was.
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
+}
+
 impl Access {
     /// What a log-in that was just noted came by.
     pub(crate) fn entrance(&self, login: &Login) -> Entrance {
@@ -42,12 +53,14 @@ impl Access {
         }
     }
 
-    /// The password that was proved: [`Access::credentials`] has the account's own first.
+    /// The password that was proved, unless it opens the account no more.
     pub(super) fn shown(&self, credential: &Credential) -> Option<Shown> {
-        let Credential::Password(index) = credential else { return None };
-        let behind_own = index.0.checked_sub(usize::from(self.password.is_some()));
-        let app_password = behind_own.and_then(|at| self.app_passwords.get(at));
-        Some(app_password.map_or(Shown::Password, |one| Shown::AppPassword(one.id.clone())))
+        let Credential::Password(mark) = credential else { return None };
+        if self.password.as_ref().is_some_and(|keys| keys.is(*mark)) {
+            return Some(Shown::Password);
+        }
+        let app_password = self.app_passwords.iter().find(|one| one.keys.is(*mark))?;
+        Some(Shown::AppPassword(app_password.id.clone()))
     }
 }
 

@@ -1,12 +1,13 @@
 //! RFC 6120 7, XEP-0386, XEP-0198: a stream that has logged in gets a session.
 
 use super::{Chat, Closing, LookUp, Output, Stream, ending, management};
+use crate::access::LoginRefused;
 use crate::config::SESSIONS_MAX;
 use crate::context::{Context, Effect};
 use crate::features::{archive, handled, messages};
 use crate::id::StreamId;
 use crate::ns;
-use crate::sasl::{NewToken, TokenRefused};
+use crate::sasl::NewToken;
 use crate::session::Session;
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Bind2, Login, Ready, Resume, SessionRequest, StreamErrorCondition, UserAgent};
@@ -84,7 +85,7 @@ fn start(ctx: &mut Context<'_>, stream: StreamId, login: Login) {
 }
 
 /// XEP-0484: takes note of the log-in, and makes the token that it asked for.
-fn note(ctx: &mut Context<'_>, login: &Login) -> Result<Option<NewToken>, TokenRefused> {
+fn note(ctx: &mut Context<'_>, login: &Login) -> Result<Option<NewToken>, LoginRefused> {
     let Some(secret) = &ctx.config.server_secret else { return Ok(None) };
     let now_unix_s = ctx.now.unix_ms / 1000;
     ctx.account.access.log_in(login, secret, now_unix_s, &mut ctx.effects.writes)

@@ -1,7 +1,7 @@
 //! What the storage answers to a look-up, and which part of it a client proved to have.
 
 use super::hash::ScramHash;
-use super::keys::{PasswordKeys, SCRAM_ITERATIONS, ScramKeys};
+use super::keys::{PasswordKeys, PasswordMark, SCRAM_ITERATIONS, ScramKeys};
 use super::secret::ServerSecret;
 use super::token::LiveToken;
 
@@ -15,15 +15,11 @@ pub struct Credentials {
     pub tokens: Vec<LiveToken>,
 }
 
-/// Which of [`Credentials::passwords`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CredentialIndex(pub usize);
-
 /// What a client proved to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// A password.
-    Password(CredentialIndex),
+    /// A password. That it was one when the log-in began does not say that it still is.
+    Password(PasswordMark),
     /// The device's token of this generation.
     Token {
         /// See [`LiveToken::generation`].
@@ -31,18 +27,11 @@ pub enum Credential {
     },
 }
 
-/// One password's keys, with the place that they have in the account.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub index: CredentialIndex,
-    pub keys: ScramKeys,
-}
-
 /// The keys that a proof under `hash` is tried against; never empty. Those of an account that does
 /// not exist are made up, and no proof fits them.
 #[derive(Clone, Debug)]
 pub(super) enum Candidates {
-    Known(Vec<Candidate>),
+    Known(Vec<ScramKeys>),
     Unknown(ScramKeys),
 }
 
@@ -54,14 +43,11 @@ impl Candidates {
         secret: &ServerSecret,
     ) -> Self {
         let passwords = credentials.map(|known| known.passwords.as_slice()).unwrap_or_default();
-        let mut candidates = Vec::with_capacity(passwords.len());
-        for (at, password) in passwords.iter().enumerate() {
-            let Some(keys) = password.under(hash) else { continue };
-            candidates.push(Candidate { index: CredentialIndex(at), keys: keys.clone() });
-        }
+        let mut candidates: Vec<_> =
+            passwords.iter().filter_map(|password| password.under(hash)).cloned().collect();
         // The challenge shows the first one's salt; what has another cannot be tried.
-        if let Some(first) = candidates.first().map(|candidate| candidate.keys.clone()) {
-            candidates.retain(|candidate| candidate.keys.shares_salt_with(&first));
+        if let Some(first) = candidates.first().cloned() {
+            candidates.retain(|keys| keys.shares_salt_with(&first));
             return Self::Known(candidates);
         }
         Self::Unknown(made_up(hash, name, secret))
@@ -70,17 +56,17 @@ impl Candidates {
     /// The keys whose salt and iterations the client is shown.
     pub fn shown(&self) -> &ScramKeys {
         match self {
-            Self::Known(candidates) => &candidates[0].keys,
+            Self::Known(candidates) => &candidates[0],
             Self::Unknown(keys) => keys,
         }
     }
 
     /// The first one that passes `test`. All are tried, so that the time tells nothing of which.
-    pub fn find(&self, test: impl Fn(&ScramKeys) -> bool) -> Option<&Candidate> {
+    pub fn find(&self, test: impl Fn(&ScramKeys) -> bool) -> Option<&ScramKeys> {
         match self {
-            Self::Known(candidates) => candidates.iter().fold(None, |found, candidate| {
-                let passes = test(&candidate.keys);
-                found.or(passes.then_some(candidate))
+            Self::Known(candidates) => candidates.iter().fold(None, |found, keys| {
+                let passes = test(keys);
+                found.or(passes.then_some(keys))
             }),
             Self::Unknown(keys) => {
                 test(keys);

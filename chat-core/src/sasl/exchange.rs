@@ -2,9 +2,10 @@
 
 use super::MESSAGE_BYTES_MAX;
 use super::channel::Channel;
-use super::credentials::{Candidates, Credential, CredentialIndex, Credentials};
+use super::credentials::{Candidates, Credential, Credentials};
 use super::failure::{SaslCondition, SaslFailure};
 use super::hashed_token::InitiatorMessage;
+use super::keys::PasswordMark;
 use super::mechanism::Mechanism;
 use super::offer::Offer;
 use super::plain::{PlainAttempt, PlainMessage};
@@ -173,10 +174,10 @@ impl Challenge {
 
 fn finish(challenged: Challenged, response: &[u8], terms: &Terms) -> Result<Step, SaslFailure> {
     check_len(response)?;
-    let (index, message) = challenged.finish(text(response)?, terms.channel)?;
+    let (mark, message) = challenged.finish(text(response)?, terms.channel)?;
     Ok(Step::Success(Success {
         username: challenged.first.username,
-        credential: Credential::Password(index),
+        credential: Credential::Password(mark),
         additional_data: Some(message.into()),
     }))
 }
@@ -189,11 +190,11 @@ pub struct Undecided {
 
 impl Undecided {
     /// Goes on with what [`PlainAttempt::verify`] gave.
-    pub fn decide(self, verified: Option<CredentialIndex>) -> Step {
+    pub fn decide(self, verified: Option<PasswordMark>) -> Step {
         match verified {
-            Some(index) => Step::Success(Success {
+            Some(mark) => Step::Success(Success {
                 username: self.username,
-                credential: Credential::Password(index),
+                credential: Credential::Password(mark),
                 additional_data: None,
             }),
             None => Step::Failure(SaslFailure::NOT_AUTHORIZED),

@@ -84,6 +84,13 @@ impl ScramKeys {
         is_same(&self.stored_key, &other.stored_key)
     }
 
+    /// Tells the password from the others of its account.
+    pub fn mark(&self) -> PasswordMark {
+        // The keys of all hash functions are longer.
+        let first = self.stored_key.first_chunk().copied().unwrap_or_default();
+        PasswordMark(u64::from_be_bytes(first))
+    }
+
     pub(crate) fn shares_salt_with(&self, other: &Self) -> bool {
         (self.hash, &self.salt, self.iterations) == (other.hash, &other.salt, other.iterations)
     }
@@ -140,6 +147,10 @@ impl fmt::Debug for ScramKeys {
     }
 }
 
+/// The first bytes of a stored key: which password it is that somebody has proved to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordMark(pub u64);
+
 /// One password under each hash function. Stored as the texts of its keys, a space between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordKeys(Vec<ScramKeys>);
@@ -155,6 +166,11 @@ impl PasswordKeys {
     /// The keys under `hash`.
     pub fn under(&self, hash: ScramHash) -> Option<&ScramKeys> {
         self.0.iter().find(|keys| keys.hash == hash)
+    }
+
+    /// Whether it is the password that a proof under any hash function has shown.
+    pub fn is(&self, mark: PasswordMark) -> bool {
+        self.0.iter().any(|keys| keys.mark() == mark)
     }
 
     /// The keys under the strongest hash function that there is.

@@ -31,12 +31,14 @@ pub(crate) mod tests;
 mod token;
 
 pub use channel::{Channel, ChannelBinding, ChannelBindings};
-pub use credentials::{Credential, CredentialIndex, Credentials};
+pub use credentials::{Credential, Credentials};
 pub use end_point::server_end_point;
 pub use exchange::{Challenge, LookUp, Step, Success, Terms, Undecided, start};
 pub use failure::{SaslCondition, SaslFailure};
 pub use hash::ScramHash;
-pub use keys::{KeysError, PasswordKeys, SALT_BYTES, SCRAM_ITERATIONS, Salt, ScramKeys};
+pub use keys::{
+    KeysError, PasswordKeys, PasswordMark, SALT_BYTES, SCRAM_ITERATIONS, Salt, ScramKeys,
+};
 pub use mechanism::{Mechanism, TokenMechanism};
 pub use offer::{Offer, Policy};
 pub use plain::PlainAttempt;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::credentials::{Candidates, CredentialIndex, Credentials};
+use super::credentials::{Candidates, Credentials};
 use super::failure::SaslFailure;
 use super::hash::ScramHash;
-use super::keys::ScramKeys;
+use super::keys::{PasswordMark, ScramKeys};
 use super::prepare;
 use super::secret::ServerSecret;
 use super::{PASSWORD_BYTES_MAX, USERNAME_BYTES_MAX};
@@ -64,11 +64,11 @@ pub struct PlainAttempt {
 
 impl PlainAttempt {
     /// Which of the account's passwords it is. Takes as long for an account that does not exist.
-    pub fn verify(self) -> Option<CredentialIndex> {
+    pub fn verify(self) -> Option<PasswordMark> {
         let shown = self.candidates.shown();
         let tried = ScramKeys::derive(shown.hash, &self.password, &shown.salt, shown.iterations);
         let tried = tried.ok()?;
-        self.candidates.find(|keys| keys.matches(&tried)).map(|found| found.index)
+        self.candidates.find(|keys| keys.matches(&tried)).map(ScramKeys::mark)
     }
 }
 

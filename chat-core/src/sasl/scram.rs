@@ -3,11 +3,11 @@
 use data_encoding::BASE64;
 
 use super::channel::{Channel, ChannelBinding};
-use super::credentials::{Candidates, CredentialIndex};
+use super::credentials::Candidates;
 use super::failure::SaslFailure;
 use super::gs2::{Gs2Header, attribute, check_extension, decode_username};
 use super::hash::ScramHash;
-use super::keys::is_same;
+use super::keys::{PasswordMark, is_same};
 use super::offer::Offer;
 use super::secret::ServerNonce;
 
@@ -92,7 +92,7 @@ impl Challenged {
         &self,
         message: &str,
         channel: &Channel,
-    ) -> Result<(CredentialIndex, String), SaslFailure> {
+    ) -> Result<(PasswordMark, String), SaslFailure> {
         let last = ClientFinal::parse(message)?;
         if last.nonce != self.nonce {
             return Err(SaslFailure::malformed("the nonce is another one"));
@@ -106,8 +106,8 @@ impl Challenged {
         let auth_message = auth_message.as_bytes();
         let found = self.candidates.find(|keys| keys.verifies(auth_message, &last.proof));
         let proven = found.filter(|_| is_bound).ok_or(SaslFailure::NOT_AUTHORIZED)?;
-        let signature = BASE64.encode(&proven.keys.server_signature(auth_message));
-        Ok((proven.index, format!("v={signature}")))
+        let signature = BASE64.encode(&proven.server_signature(auth_message));
+        Ok((proven.mark(), format!("v={signature}")))
     }
 }
 

@@ -11,8 +11,8 @@ use super::{LookedUp, StreamOutput, features, sasl1, sasl2};
 use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::sasl::{
-    self, CredentialIndex, Mechanism, Offer, SaslCondition, SaslFailure, ServerNonce, Step,
-    Success, Terms, TokenWish, Undecided,
+    self, Mechanism, Offer, PasswordMark, SaslCondition, SaslFailure, ServerNonce, Step, Success,
+    Terms, TokenWish, Undecided,
 };
 use crate::stanza::Stanza;
 use crate::xml::Element;
@@ -279,8 +279,8 @@ pub(super) struct Verifying {
 }
 
 impl Verifying {
-    pub fn decide(self, shared: &mut Shared, index: Option<CredentialIndex>) -> Next {
-        let step = self.undecided.decide(index);
+    pub fn decide(self, shared: &mut Shared, verified: Option<PasswordMark>) -> Next {
+        let step = self.undecided.decide(verified);
         self.attempt.take_step(shared, self.mechanism, self.account, step)
     }
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::jid::AccountId;
-use crate::sasl::{ChannelBindings, CredentialIndex, Credentials, PlainAttempt, SaslFailure};
+use crate::sasl::{ChannelBindings, Credentials, PasswordMark, PlainAttempt, SaslFailure};
 use crate::stanza::Stanza;
 use crate::time::Now;
 use crate::xml::{Limits, StreamHeader, XmlError};
@@ -58,7 +58,7 @@ pub enum StreamInput {
     /// The answer to [`StreamOutput::LookUp`].
     LookedUp(LookedUp),
     /// The answer to [`StreamOutput::VerifyPassword`].
-    PasswordVerified(Option<CredentialIndex>),
+    PasswordVerified(Option<PasswordMark>),
     /// The answer to [`StreamOutput::Register`], serialised for `jabber:client`.
     Registered(Bytes),
     /// The core took the [`Login`].

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chat_core::chat::Input;
 use chat_core::id::{MessageId, StreamId};
 use chat_core::jid::{Jid, RoomId};
-use chat_core::sasl::{Credential, CredentialIndex, Mechanism, TokenWish};
+use chat_core::sasl::{Credential, Mechanism, PasswordMark, TokenWish};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{Login, SessionRequest};
 use chat_core::xml::{Element, Limits};
@@ -26,7 +26,7 @@ impl Schedule {
         let stream = StreamId(0);
         let login = Login {
             account: self.accounts[0],
-            credential: Credential::Password(CredentialIndex(0)),
+            credential: Credential::Password(PasswordMark(0)),
             mechanism: Mechanism::Plain,
             user_agent: None,
             tokens: TokenWish::default(),

@@ -8,7 +8,7 @@ use chat_core::chat::{Chat, Command, Input, Output};
 use chat_core::config::Config;
 use chat_core::id::{MessageId, QueryId, StreamId, Ticket};
 use chat_core::jid::{AccountId, Jid};
-use chat_core::sasl::{Credential, CredentialIndex, Mechanism, TokenWish};
+use chat_core::sasl::{Credential, Mechanism, PasswordMark, TokenWish};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{Bind2, Enable, Inline, Login, SessionRequest, UserAgent};
 use chat_core::time::Now;
@@ -253,7 +253,7 @@ impl Schedule {
         };
         let login = Login {
             account: self.accounts[client.account],
-            credential: Credential::Password(CredentialIndex(0)),
+            credential: Credential::Password(PasswordMark(0)),
             mechanism: Mechanism::Plain,
             user_agent: Some(agent),
             tokens: TokenWish::default(),

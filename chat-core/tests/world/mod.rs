@@ -12,20 +12,25 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chat_core::access::Access;
 use chat_core::chat::{Chat, Closing, Command, Input, Output};
 use chat_core::config::Config;
 use chat_core::id::{QueryId, StreamId, Ticket};
 use chat_core::jid::{AccountId, Jid};
-use chat_core::sasl::{Credential, CredentialIndex, Credentials, Mechanism, TokenWish};
+use chat_core::sasl::{Credential, Credentials, Mechanism, PasswordMark, ServerSecret, TokenWish};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{Bind2, Inline, Login, Ready, SessionRequest, UserAgent};
 use chat_core::time::Now;
-use chat_core::transaction::{Query, Transaction, Write};
+use chat_core::transaction::{Answer, Query, Transaction, Write};
 use chat_core::xml::{Element, Limits};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 pub use disk::Disk;
 
 pub const DOMAIN: &str = "example.org";
+/// Taken by a server that has no secret: it takes note of no log-ins.
+pub const NO_PASSWORD: Credential = Credential::Password(PasswordMark(0));
 
 /// A server, its storage and its clients.
 pub struct World {
@@ -100,6 +105,29 @@ impl World {
         account
     }
 
+    /// Gives an account a password.
+    pub fn set_password(&mut self, name: &str, password: &str) {
+        let (account, mut writes) = (self.names[name], Vec::new());
+        let mut random = ChaCha20Rng::seed_from_u64(7);
+        self.access(account).set_password(password, &mut random, &mut writes).unwrap();
+        let command = Command::Write { account, writes, log_out: true };
+        self.input(Input::Command { id: 0, command });
+    }
+
+    /// What proves that somebody knows one of an account's passwords; its own comes first.
+    pub fn passwords(&self, account: AccountId) -> Vec<Credential> {
+        let credentials = self.access(account).credentials(None, &ServerSecret::new(&[0; 32]), 0);
+        let passwords = credentials.passwords.iter();
+        passwords.map(|keys| Credential::Password(keys.strongest().unwrap().mark())).collect()
+    }
+
+    fn access(&self, account: AccountId) -> Access {
+        match self.disk.answer(&Query::Account(account)) {
+            Ok(Answer::Account(Some(stored))) => Access::load(account, &stored.records),
+            _ => Access::load(account, &[]),
+        }
+    }
+
     /// The account's id.
     pub fn id(&self, name: &str) -> AccountId {
         self.names[name]
@@ -169,7 +197,7 @@ impl World {
         let account = self.names[name.split('/').next().unwrap()];
         let mut login = Login {
             account,
-            credential: Credential::Password(CredentialIndex(0)),
+            credential: self.passwords(account).first().copied().unwrap_or(NO_PASSWORD),
             mechanism: Mechanism::Plain,
             user_agent: None,
             tokens: TokenWish::default(),

@@ -95,6 +95,13 @@ pub(crate) fn account(passwords: &[&str]) -> Credentials {
     Credentials { passwords: passwords.iter().map(keys).collect(), tokens: Vec::new() }
 }
 
+/// Which of an account's passwords was proved, under whichever hash function.
+#[track_caller]
+pub(crate) fn place(credential: Credential, of: &Credentials) -> usize {
+    let Credential::Password(mark) = credential else { panic!("not a password") };
+    of.passwords.iter().position(|keys| keys.is(mark)).expect("one of these")
+}
+
 fn rounds(rounds: u32) -> NonZeroU32 {
     NonZeroU32::new(rounds).unwrap()
 }

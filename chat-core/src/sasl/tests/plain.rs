@@ -4,13 +4,13 @@ use super::*;
 
 #[track_caller]
 fn check(message: &[u8], expected: Result<usize, SaslCondition>) {
-    let mut server = Server::new(tls(), Some(account(&["pencil", "app password"])));
+    let account = account(&["pencil", "app password"]);
+    let mut server = Server::new(tls(), Some(account.clone()));
     let actual = match server.start("PLAIN", Some(message)) {
         Step::Success(success) => {
             assert_eq!(success.username, "user");
             assert_eq!(success.additional_data, None);
-            let Credential::Password(index) = success.credential else { panic!("not a password") };
-            Ok(index.0)
+            Ok(place(success.credential, &account))
         }
         step => Err(failure(step)),
     };

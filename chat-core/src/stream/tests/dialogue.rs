@@ -12,7 +12,7 @@ use data_encoding::BASE64;
 
 use crate::jid::{AccountId, Jid};
 use crate::sasl::tests::client::Client;
-use crate::sasl::tests::{EXPORTER, account, secret, tls};
+use crate::sasl::tests::{EXPORTER, account, place, secret, tls};
 use crate::sasl::{
     Channel, ChannelBindings, Credential, Credentials, DeviceTokens, SaslFailure, ScramHash,
     TokenHolder,
@@ -317,7 +317,7 @@ impl Dialogue {
                 "- checks a password".into()
             }
             StreamOutput::Authenticated(login) => {
-                let line = describe(&login);
+                let line = describe(&login, &self.setup.credentials);
                 self.tell(match self.setup.ready.clone() {
                     Ok(ready) => StreamInput::SessionReady(Box::new(ready)),
                     Err(failure) => StreamInput::SessionRefused(failure),
@@ -349,10 +349,10 @@ impl Dialogue {
 }
 
 /// A login in one line.
-fn describe(login: &Login) -> String {
+fn describe(login: &Login, credentials: &Credentials) -> String {
     assert_eq!(login.account.to_string(), ACCOUNT);
     let credential = match login.credential {
-        Credential::Password(index) => format!("password {}", index.0),
+        proved @ Credential::Password(_) => format!("password {}", place(proved, credentials)),
         Credential::Token { generation } => format!("token {generation}"),
     };
     let mut line = format!("- logs in by {} with {credential}", login.mechanism);
