@@ -305,6 +305,15 @@ pub enum Query {
         /// How many at most.
         items_max: u32,
     },
+    /// Items of all nodes of an account. Answer: [`Answer::AllItems`].
+    AllItems {
+        /// Whose nodes.
+        account: AccountId,
+        /// Behind this node's item.
+        after: Option<(Box<str>, Box<str>)>,
+        /// How many at most.
+        items_max: u32,
+    },
     /// Accounts by their numbers in E.164. Answer: [`Answer::Numbers`].
     Numbers(Vec<Box<str>>),
     /// Takes key packages out of the stock of each device, the last resort excepted, and notes to
@@ -423,6 +432,8 @@ pub enum Answer {
     ArchivedBytes(u64),
     /// To [`Query::Items`].
     Items(Vec<Item>),
+    /// To [`Query::AllItems`]: with their nodes, by node and id.
+    AllItems(Vec<(Box<str>, Item)>),
     /// To [`Query::Numbers`]: those that have an account.
     Numbers(Vec<(Box<str>, AccountId)>),
     /// To [`Query::ClaimKeyPackages`], by target and device.

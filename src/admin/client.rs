@@ -131,6 +131,7 @@ fn ask(
             Event::Begin { step, bytes, total } => terminal.show(&step, bytes, total),
             Event::Advance { done } => terminal.advance(done),
             Event::End => terminal.end(),
+            Event::LinePart { text } => terminal.begin_line(&text),
             Event::Line { text } => terminal.line(text),
             Event::Done => return Ok(()),
             Event::Failed { reason } => return Err(ClientError::Failed(reason)),
@@ -146,6 +147,11 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    fn begin_line(&self, text: &str) {
+        // Who closed the pipe does not want the rest.
+        drop(write!(io::stdout(), "{text}"));
+    }
+
     fn show(&mut self, step: &str, bytes: bool, total: Option<u64>) {
         if !io::stderr().is_terminal() {
             return;

@@ -73,6 +73,11 @@ pub enum Event {
     },
     /// The step has ended.
     End,
+    /// The beginning of a line that is longer than a frame.
+    LinePart {
+        /// What goes before the rest.
+        text: String,
+    },
     /// A line for the standard output.
     Line {
         /// Without its line feed.

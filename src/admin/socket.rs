@@ -33,6 +33,8 @@ const STOP_LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// Progress is told no more often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 const SOCKET_MODE: u32 = 0o600;
+/// Escaped in JSON, so much text fits into a frame.
+const LINE_PART_BYTES_MAX: usize = frame::FRAME_BYTES_MAX / 8;
 
 /// A process that asks to take over, and the connection it waits on.
 #[derive(Debug)]
@@ -223,6 +225,12 @@ impl Progress for Wire<'_> {
 
 impl Report for Wire<'_> {
     fn line(&mut self, text: String) {
-        self.tell(&Event::Line { text });
+        let mut rest = text.as_str();
+        while rest.len() > LINE_PART_BYTES_MAX {
+            let (part, behind) = rest.split_at(rest.floor_char_boundary(LINE_PART_BYTES_MAX));
+            self.tell(&Event::LinePart { text: part.to_owned() });
+            rest = behind;
+        }
+        self.tell(&Event::Line { text: rest.to_owned() });
     }
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_core::access;
 use chat_core::chat::{Command, Input};
-use chat_core::transaction::{Answer, ArchivePage, Query, StorageError};
+use chat_core::transaction::StorageError;
 use hashbrown::HashMap;
 use tokio::sync::mpsc;
 
-use super::accounts::{Found, Order, Reply, export};
+use super::accounts::{Found, Order, Reply};
 use super::core_queue::{CoreQueue, Waiting};
 use super::storage::Storage;
 
@@ -79,27 +79,9 @@ pub async fn serve(
                     })
                 }));
             }
-            Order::Load { account, reply } => {
-                let ask = move || {
-                    storage.ask(Query::Account(account), |answer| {
-                        let _ = reply.send(answer.map(|answer| match answer {
-                            Answer::Account(stored) => stored,
-                            _ => None,
-                        }));
-                    });
-                };
-                let _ = tokio::task::spawn_blocking(ask).await;
-            }
-            Order::Archive { account, after, reply } => {
-                let query = Query::Archive(export::page(account, after));
-                let ask = move || {
-                    storage.ask(query, |answer| {
-                        let _ = reply.send(answer.map(|answer| match answer {
-                            Answer::Archive(page) => page,
-                            _ => ArchivePage::default(),
-                        }));
-                    });
-                };
+            Order::Ask { query, reply } => {
+                // It waits while too many questions do.
+                let ask = move || storage.ask(query, |answer| drop(reply.send(answer)));
                 let _ = tokio::task::spawn_blocking(ask).await;
             }
             Order::List { after, accounts_max, reply } => {

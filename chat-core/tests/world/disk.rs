@@ -239,6 +239,17 @@ impl Disk {
                 let items = items.into_iter().flatten().rev().filter(is_asked);
                 Answer::Items(items.take(*items_max as usize).cloned().collect())
             }
+            Query::AllItems { account, after, items_max } => {
+                let nodes = self.accounts.get(account).into_iter().flat_map(|stored| &stored.items);
+                let items = nodes.flat_map(|(node, items)| {
+                    items.iter().map(move |item| (node.clone(), item.clone()))
+                });
+                let place = |(node, item): &(Box<str>, Item)| (node.clone(), item.id.clone());
+                let mut items: Vec<_> = items.filter(|item| Some(place(item)) > *after).collect();
+                items.sort_by_key(place);
+                items.truncate(*items_max as usize);
+                Answer::AllItems(items)
+            }
             Query::Numbers(numbers) => {
                 let found = self.accounts.iter().filter_map(|(id, stored)| {
                     let number = stored.number.clone()?;

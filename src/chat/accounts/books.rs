@@ -1,13 +1,9 @@
 //! Accounts as commands read and write them: in a running server, or on the data under its lock.
 
 use chat_core::access::FEATURE;
-use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{
-    Answer, ArchivePage, Query, Record, StorageError, StoredAccount, Write,
-};
+use chat_core::transaction::{Answer, Query, Record, StorageError, Write};
 
-use super::export;
 use super::ledger::Found;
 use crate::chat::storage::{ListedAccount, Offline};
 
@@ -19,21 +15,11 @@ pub trait Books {
     /// The storage's.
     fn find(&mut self, user: &str) -> Result<Option<Found>, StorageError>;
 
-    /// An account's whole small state.
+    /// The answer to a question of the core's kind, from what is committed.
     ///
     /// # Errors
     /// The storage's.
-    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError>;
-
-    /// The page of an account's archive behind `after`.
-    ///
-    /// # Errors
-    /// The storage's.
-    fn archive(
-        &mut self,
-        account: AccountId,
-        after: Option<MessageId>,
-    ) -> Result<ArchivePage, StorageError>;
+    fn ask(&mut self, query: Query) -> Result<Answer, StorageError>;
 
     /// At most `accounts_max` accounts behind `after`, in the order of their ids.
     ///
@@ -78,23 +64,8 @@ impl Books for Offline {
         }))
     }
 
-    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError> {
-        match self.reader().answer(&Query::Account(account))? {
-            Answer::Account(stored) => Ok(stored),
-            _ => Ok(None),
-        }
-    }
-
-    fn archive(
-        &mut self,
-        account: AccountId,
-        after: Option<MessageId>,
-    ) -> Result<ArchivePage, StorageError> {
-        let query = Query::Archive(export::page(account, after));
-        match self.reader().answer(&query)? {
-            Answer::Archive(page) => Ok(page),
-            _ => Ok(ArchivePage::default()),
-        }
+    fn ask(&mut self, query: Query) -> Result<Answer, StorageError> {
+        self.reader().answer(&query)
     }
 
     fn list(

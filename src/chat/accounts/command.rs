@@ -3,18 +3,18 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use chat_core::access::{Access, FEATURE, random_password};
+use chat_core::access::{Access, random_password};
 use chat_core::date_time;
 use chat_core::features::reporting::{self, Report};
 use chat_core::jid::AccountId;
 use chat_core::sasl::PasswordError;
-use chat_core::transaction::{ArchivePage, StorageError, Write};
+use chat_core::transaction::{Answer, Query, StorageError, Write};
 use chat_core::verification::{NumberError, PhoneNumber, Region};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-use super::export::ExportText;
+use super::export::Export;
 use super::{Books, Found, NoRandom, random_bytes};
 
 /// What is to be done. `user` is a number, or an account's id or JID.
@@ -49,7 +49,7 @@ pub enum AccountCommand {
         /// The number.
         number: Option<String>,
     },
-    /// Shows what is kept of the account, its archive aside, as JSON.
+    /// Shows all that is kept of the account, but for what opens it, as JSON.
     Export {
         /// Whose.
         user: String,
@@ -245,7 +245,6 @@ impl Desk {
         Ok(format!("{} has {shown}", self.jid(account)))
     }
 
-    /// Without what opens the account: an export is often left lying about.
     fn export(
         &self,
         books: &mut dyn Books,
@@ -253,38 +252,15 @@ impl Desk {
         line: &mut dyn FnMut(String),
     ) -> Result<(), AccountCommandError> {
         let account = self.find(books, user)?.account;
-        let no_account = || AccountCommandError::NoAccount { user: user.to_owned() };
-        let stored = books.load(account)?.ok_or_else(no_account)?;
-        let records = stored.records.iter().filter(|record| *record.feature != *FEATURE);
-        let records: Vec<_> = records
-            .map(|record| {
-                serde_json::json!({
-                    "feature": &*record.feature,
-                    "key": &*record.key,
-                    "xml": String::from_utf8_lossy(&record.value),
-                })
-            })
-            .collect();
-        let export = serde_json::json!({
-            "jid": self.jid(account),
-            "number": stored.number.as_deref(),
-            "created": stored.created_unix_ms / 1000,
-            "records": records,
-        });
-        let mut text = ExportText::default();
-        line(text.begin(&format!("{export:#}")));
-        let mut after = None;
-        loop {
-            let ArchivePage { messages, is_complete, .. } = books.archive(account, after)?;
-            after = messages.last().map(|message| message.id).or(after);
-            for message in messages.chunks(1) {
-                line(text.messages(message).replacen('\n', "", 1));
-            }
-            if is_complete || messages.is_empty() {
-                break;
-            }
+        let Answer::Account(Some(stored)) = books.ask(Query::Account(account))? else {
+            return Err(AccountCommandError::NoAccount { user: user.to_owned() });
+        };
+        let (mut export, begun) = Export::begin(account, &self.jid(account), &stored, "");
+        line(begun);
+        while let Some(question) = export.question() {
+            let piece = export.take(books.ask(question)?);
+            piece.trim_start().lines().for_each(|text| line(text.to_owned()));
         }
-        line(text.end().trim_start().to_owned());
         Ok(())
     }
 
@@ -337,6 +313,8 @@ const PAGE_REPORTERS: u32 = 64;
 
 #[cfg(test)]
 mod tests {
+    use chat_core::transaction::Item;
+
     use super::*;
     use crate::chat::storage::Offline;
 
@@ -376,12 +354,28 @@ mod tests {
         assert!(taken.starts_with(&format!("+15550100123 is the number of {jid}")), "{taken}");
         let listed = bench.run(AccountCommand::List).unwrap();
         assert_eq!(listed, [format!("{jid}  +15550100123")]);
+        let account = AccountId::parse(jid.split('@').next().unwrap()).unwrap();
+        let items = (0..40).map(|number| Write::PutItem {
+            account,
+            node: "urn:xmpp:bookmarks:1".into(),
+            item: Item {
+                id: format!("{number:02}").into(),
+                publisher: jid.as_str().into(),
+                published_unix_ms: 1_790_000_000_000,
+                payload: "<conference xmlns='urn:xmpp:bookmarks:1'/>".into(),
+            },
+            items_max: 100,
+        });
+        bench.books.write(account, items.collect(), false).unwrap();
         let number = Some("+15550100124".to_owned());
         bench.run(AccountCommand::Number { user: jid.clone(), number }).unwrap();
         let user = "555 010 0124".to_owned();
         let export = bench.run(AccountCommand::Export { user: user.clone() }).unwrap().concat();
         assert!(export.contains("+15550100124") && !export.contains("SCRAM"), "{export}");
         let export: serde_json::Value = serde_json::from_str(&export).unwrap();
+        let items = export["items"].as_array().unwrap();
+        let ids: Vec<_> = items.iter().map(|item| item["id"].as_str().unwrap()).collect();
+        assert_eq!((ids.len(), ids[39], &items[39]["publisher"]), (40, "39", &jid.as_str().into()));
         assert_eq!(export["messages"], serde_json::json!([]));
         let made = bench.run(AccountCommand::Password { user: user.clone(), password: None });
         assert_eq!(made.unwrap()[0].len(), 23);

@@ -1,39 +1,57 @@
-//! What an account's owner takes along: one JSON object of its state and its archive.
+//! What an account's owner takes along: one JSON object of its state, the items that it published,
+//! and its archive.
 //!
-//! The archive may be long, so it comes last and page by page: the object is never whole in memory.
+//! Items and archive may be long, so they come last and page by page: the object is never whole in
+//! memory.
 
+use std::borrow::Cow;
+
+use chat_core::access::Access;
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{ArchivePage, ArchiveQuery, StoredMessage};
+use chat_core::transaction::{Answer, ArchiveQuery, Item, Query, StoredAccount, StoredMessage};
 use serde::Serialize;
 
+use super::views::{AppPasswordView, DeviceView, RecordView};
 use super::{AccountError, Ledger};
 use crate::chat::clock::Clock;
 
-/// Messages that are read at a time.
-const PAGE_MESSAGES: u32 = 32;
+/// Messages, or items, that are read at a time.
+const PAGE_ENTRIES: u32 = 32;
 
-/// The question for the page of an account's archive behind `after`.
-pub fn page(account: AccountId, after: Option<MessageId>) -> ArchiveQuery {
-    ArchiveQuery {
-        account,
-        peer: None,
-        incoming_only: false,
-        with_hidden: true,
-        after,
-        before: None,
-        ids: None,
-        from_end: false,
-        messages_max: PAGE_MESSAGES,
-        count: false,
-        now_unix_ms: Clock::start().now().unix_ms,
-    }
+/// An export, piece by piece. It asks nobody: who holds it does, and gives it the answers.
+#[derive(Debug)]
+pub struct Export {
+    account: AccountId,
+    place: Place,
+    is_list_empty: bool,
 }
 
-/// An export's text, piece by piece.
-#[derive(Debug, Default)]
-pub struct ExportText {
-    has_messages: bool,
+/// Where an export has come to.
+#[derive(Debug)]
+enum Place {
+    Items { after: Option<(Box<str>, Box<str>)> },
+    Messages { after: Option<MessageId> },
+    End,
+}
+
+#[derive(Serialize)]
+struct StateView<'a> {
+    jid: &'a str,
+    number: Option<&'a str>,
+    created: u64,
+    devices: Vec<DeviceView>,
+    app_passwords: Vec<AppPasswordView>,
+    records: Vec<RecordView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ItemView<'a> {
+    node: &'a str,
+    id: &'a str,
+    time: u64,
+    publisher: &'a str,
+    xml: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -43,31 +61,116 @@ struct MessageView<'a> {
     is_outgoing: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
-    xml: std::borrow::Cow<'a, str>,
+    xml: Cow<'a, str>,
 }
 
-impl ExportText {
-    /// The beginning. `state` is a JSON object with at least one member, and without its messages.
-    pub fn begin(&self, state: &str) -> String {
-        let state = state.strip_suffix('}').unwrap_or(state).trim_end();
-        format!("{state},\"messages\":[")
+impl Export {
+    /// Begins the export of an account, for its device `this` or for an operator, who has none.
+    /// Gives the first piece.
+    pub fn begin(
+        account: AccountId,
+        jid: &str,
+        stored: &StoredAccount,
+        this: &str,
+    ) -> (Self, String) {
+        let access = Access::load(account, &stored.records);
+        let state = json(&StateView {
+            jid,
+            number: stored.number.as_deref(),
+            created: stored.created_unix_ms / 1000,
+            devices: DeviceView::list(access.devices(), this),
+            app_passwords: AppPasswordView::list(access.app_passwords()),
+            records: RecordView::list(stored),
+        });
+        let state = state.strip_suffix('}').unwrap_or(&state);
+        let export = Self { account, place: Place::Items { after: None }, is_list_empty: true };
+        (export, format!("{state},\"items\":["))
     }
 
-    /// Messages, a line for each.
-    pub fn messages(&mut self, messages: &[StoredMessage]) -> String {
-        let mut text = String::new();
-        for message in messages {
-            text.push_str(if self.has_messages { ",\n" } else { "\n" });
-            self.has_messages = true;
-            // Texts and numbers are always JSON.
-            text.push_str(&serde_json::to_string(&MessageView::of(message)).unwrap_or_default());
+    /// What it needs to know next; nothing at its end.
+    pub fn question(&self) -> Option<Query> {
+        let account = self.account;
+        match &self.place {
+            Place::Items { after } => {
+                let after = after.clone();
+                Some(Query::AllItems { account, after, items_max: PAGE_ENTRIES })
+            }
+            Place::Messages { after } => Some(Query::Archive(page(account, *after))),
+            Place::End => None,
         }
+    }
+
+    /// The piece that follows, a line for each message or item.
+    ///
+    /// # Panics
+    /// If it is not the answer to [`Self::question`].
+    pub fn take(&mut self, answer: Answer) -> String {
+        let mut text = String::new();
+        self.place = match answer {
+            Answer::AllItems(items) => {
+                for (node, item) in &items {
+                    self.add(&mut text, &ItemView::of(node, item));
+                }
+                match items.into_iter().next_back() {
+                    Some((node, item)) => Place::Items { after: Some((node, item.id)) },
+                    None => {
+                        text.push_str("\n],\"messages\":[");
+                        self.is_list_empty = true;
+                        Place::Messages { after: None }
+                    }
+                }
+            }
+            Answer::Archive(page) => {
+                page.messages.iter().for_each(|one| self.add(&mut text, &MessageView::of(one)));
+                match page.messages.last().filter(|_| !page.is_complete) {
+                    Some(last) => Place::Messages { after: Some(last.id) },
+                    None => {
+                        text.push_str("\n]}");
+                        Place::End
+                    }
+                }
+            }
+            other => panic!("an export does not ask for {other:?}"),
+        };
         text
     }
 
-    /// The end.
-    pub fn end(&self) -> &'static str {
-        if self.has_messages { "\n]}" } else { "]}" }
+    fn add(&mut self, text: &mut String, view: &impl Serialize) {
+        text.push_str(if std::mem::take(&mut self.is_list_empty) { "\n" } else { "\n," });
+        text.push_str(&json(view));
+    }
+}
+
+fn page(account: AccountId, after: Option<MessageId>) -> ArchiveQuery {
+    ArchiveQuery {
+        account,
+        peer: None,
+        incoming_only: false,
+        with_hidden: true,
+        after,
+        before: None,
+        ids: None,
+        from_end: false,
+        messages_max: PAGE_ENTRIES,
+        count: false,
+        now_unix_ms: Clock::start().now().unix_ms,
+    }
+}
+
+fn json(view: &impl Serialize) -> String {
+    // Texts and numbers are always JSON.
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+impl<'a> ItemView<'a> {
+    fn of(node: &'a str, item: &'a Item) -> Self {
+        Self {
+            node,
+            id: &item.id,
+            time: item.published_unix_ms / 1000,
+            publisher: &item.publisher,
+            xml: String::from_utf8_lossy(&item.payload),
+        }
     }
 }
 
@@ -83,31 +186,25 @@ impl<'a> MessageView<'a> {
     }
 }
 
-/// Reads an archive from its beginning to its end.
-pub struct ArchiveReader {
+/// Reads an export from a running server.
+pub struct ExportReader {
     ledger: Ledger,
-    account: AccountId,
-    after: Option<MessageId>,
-    is_complete: bool,
+    export: Export,
 }
 
-impl ArchiveReader {
-    pub(super) fn new(ledger: Ledger, account: AccountId) -> Self {
-        Self { ledger, account, after: None, is_complete: false }
+impl ExportReader {
+    pub(super) fn new(ledger: Ledger, export: Export) -> Self {
+        Self { ledger, export }
     }
 
-    /// The next messages, oldest first; none at the end.
+    /// The next piece; none at the end.
     ///
     /// # Errors
     /// [`AccountError::Storage`].
-    pub async fn next(&mut self) -> Result<Option<Vec<StoredMessage>>, AccountError> {
-        if self.is_complete {
-            return Ok(None);
+    pub async fn next(&mut self) -> Result<Option<String>, AccountError> {
+        match self.export.question() {
+            Some(question) => Ok(Some(self.export.take(self.ledger.ask(question).await?))),
+            None => Ok(None),
         }
-        let page = self.ledger.archive(self.account, self.after).await?;
-        let ArchivePage { messages, is_complete, .. } = page;
-        self.after = messages.last().map(|message| message.id).or(self.after);
-        self.is_complete = is_complete || messages.is_empty();
-        Ok(Some(messages))
     }
 }

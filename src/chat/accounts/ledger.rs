@@ -4,9 +4,8 @@
 //! so that what is in memory stays what is on disk, or a command on the data under its lock.
 
 use chat_core::features::number_change::NumberChange;
-use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
-use chat_core::transaction::{ArchivePage, Record, StorageError, StoredAccount, Write};
+use chat_core::transaction::{Answer, Query, Record, StorageError, Write};
 use tokio::sync::{mpsc, oneshot};
 
 use super::books::Books;
@@ -25,21 +24,12 @@ pub enum Order {
         /// Takes the account with its records of [`chat_core::access::FEATURE`].
         reply: Reply<Option<Found>>,
     },
-    /// An account's whole small state.
-    Load {
-        /// Whose.
-        account: AccountId,
-        /// Takes it.
-        reply: Reply<Option<Box<StoredAccount>>>,
-    },
-    /// A page of an account's archive.
-    Archive {
-        /// Whose.
-        account: AccountId,
-        /// Behind this message.
-        after: Option<MessageId>,
-        /// Takes it.
-        reply: Reply<ArchivePage>,
+    /// A question of the core's kind, answered from what is committed.
+    Ask {
+        /// What.
+        query: Query,
+        /// Takes the answer.
+        reply: Reply<Answer>,
     },
     /// Accounts, by a page.
     List {
@@ -118,27 +108,12 @@ impl Ledger {
         self.order(|reply| Order::Find { user: user.into(), reply }).await
     }
 
-    /// See [`Order::Load`].
+    /// See [`Order::Ask`].
     ///
     /// # Errors
     /// The storage's.
-    pub async fn load(
-        &self,
-        account: AccountId,
-    ) -> Result<Option<Box<StoredAccount>>, StorageError> {
-        self.order(|reply| Order::Load { account, reply }).await
-    }
-
-    /// See [`Order::Archive`].
-    ///
-    /// # Errors
-    /// The storage's.
-    pub async fn archive(
-        &self,
-        account: AccountId,
-        after: Option<MessageId>,
-    ) -> Result<ArchivePage, StorageError> {
-        self.order(|reply| Order::Archive { account, after, reply }).await
+    pub async fn ask(&self, query: Query) -> Result<Answer, StorageError> {
+        self.order(|reply| Order::Ask { query, reply }).await
     }
 
     /// See [`Order::TellNumber`].
@@ -189,16 +164,8 @@ impl Books for Ledger {
         self.order_blocking(|reply| Order::Find { user: user.into(), reply })
     }
 
-    fn load(&mut self, account: AccountId) -> Result<Option<Box<StoredAccount>>, StorageError> {
-        self.order_blocking(|reply| Order::Load { account, reply })
-    }
-
-    fn archive(
-        &mut self,
-        account: AccountId,
-        after: Option<MessageId>,
-    ) -> Result<ArchivePage, StorageError> {
-        self.order_blocking(|reply| Order::Archive { account, after, reply })
+    fn ask(&mut self, query: Query) -> Result<Answer, StorageError> {
+        self.order_blocking(|reply| Order::Ask { query, reply })
     }
 
     fn list(

@@ -6,6 +6,7 @@ mod error;
 pub mod export;
 mod ledger;
 mod owner;
+pub mod views;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,10 +39,10 @@ pub struct Accounts {
 struct Shared {
     ledger: Ledger,
     registrar: Mutex<Registrar>,
-    registration: Registration,
     /// Held by one claim at a time, until what its PIN's tries came to is stored: those of claims
     /// side by side would count once.
     claiming: tokio::sync::Mutex<()>,
+    registration: Registration,
     gateway: Gateway,
     secret: ServerSecret,
     domain: String,
@@ -322,8 +323,8 @@ impl Accounts {
         + Send
         + 'static,
     ) -> Result<T, AccountError> {
-        let found = self.shared.ledger.find(&claim.number.to_string()).await?;
         let _turn = self.shared.claiming.lock().await;
+        let found = self.shared.ledger.find(&claim.number.to_string()).await?;
         let mut access = found.map(|found| Access::load(found.account, &found.records));
         let mut holder = access.as_ref().map(holder_of);
         let before = holder.as_ref().and_then(|holder| holder.pin.clone());

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use chat_core::access::{Access, AppPassword, Device};
 use chat_core::features::number_change::{self, NumberChange};
 use chat_core::jid::AccountId;
-use chat_core::transaction::{StorageError, StoredAccount, Write};
+use chat_core::transaction::{Answer, Query, StorageError, StoredAccount, Write};
 use chat_core::verification::{NumberError, PhoneNumber, Registrar};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
-use super::export::ArchiveReader;
+use super::export::{Export, ExportReader};
 use super::{AccountError, Accounts, Found, OwnedClaim, panicked};
 
 /// An account's owner, by one of its devices.
@@ -85,7 +85,7 @@ impl Owner {
     /// # Errors
     /// [`AccountError::Storage`]; some may have been told.
     pub async fn tell_contacts(&self, new: PhoneNumber) -> Result<usize, AccountError> {
-        let stored = self.export().await?;
+        let stored = self.stored().await?;
         let from = self.accounts.jid_of(self.account);
         let old = self.number.clone();
         let change = NumberChange { old, new: new.to_string().into(), from };
@@ -182,18 +182,14 @@ impl Owner {
         self.accounts.with_registrar(issue).await
     }
 
-    /// Reads the account's archive.
-    pub fn archive(&self) -> ArchiveReader {
-        ArchiveReader::new(self.accounts.shared.ledger.clone(), self.account)
-    }
-
-    /// All that is kept of the account, its archive aside.
+    /// Begins an export of all that is kept of the account. Gives its first piece.
     ///
     /// # Errors
     /// [`AccountError::Storage`].
-    pub async fn export(&self) -> Result<Box<StoredAccount>, AccountError> {
-        let stored = self.accounts.shared.ledger.load(self.account).await?;
-        stored.ok_or(AccountError::NotFound { what: "account" })
+    pub async fn export(&self) -> Result<(ExportReader, String), AccountError> {
+        let (stored, jid) = (self.stored().await?, self.accounts.jid(self.account));
+        let (export, begun) = Export::begin(self.account, &jid, &stored, &self.device);
+        Ok((ExportReader::new(self.accounts.shared.ledger.clone(), export), begun))
     }
 
     /// Deletes the account and all that belongs to it.
@@ -211,6 +207,13 @@ impl Owner {
             Ok(())
         };
         self.accounts.with_registrar(forget).await
+    }
+
+    async fn stored(&self) -> Result<Box<StoredAccount>, AccountError> {
+        match self.accounts.shared.ledger.ask(Query::Account(self.account)).await? {
+            Answer::Account(Some(stored)) => Ok(stored),
+            _ => Err(AccountError::NotFound { what: "account" }),
+        }
     }
 
     async fn write(&self, writes: Vec<Write>, log_out: bool) -> Result<(), AccountError> {

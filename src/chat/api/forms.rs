@@ -1,14 +1,14 @@
 //! What requests and answers hold.
 
-use chat_core::access::{AppPassword, FEATURE};
+use chat_core::access::AppPassword;
 use chat_core::sasl::TokenMechanism;
-use chat_core::transaction::StoredAccount;
 use chat_core::verification::PhoneNumber;
 use chat_core::verification::code::{CODE_DIGITS, CODE_LIFETIME_MS};
 use chat_core::verification::link::LINK_LIFETIME_MS;
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
+use crate::chat::accounts::views::AppPasswordView;
 use crate::chat::accounts::{Accounts, NewDevice, OwnedClaim, Owner, Registered};
 
 #[derive(Deserialize)]
@@ -94,13 +94,6 @@ pub(super) struct NumberView {
 }
 
 #[derive(Serialize)]
-pub(super) struct AppPasswordView {
-    id: String,
-    name: String,
-    created: u64,
-}
-
-#[derive(Serialize)]
 pub(super) struct ShownAppPassword {
     #[serde(flatten)]
     made: AppPasswordView,
@@ -108,35 +101,9 @@ pub(super) struct ShownAppPassword {
 }
 
 #[derive(Serialize)]
-pub(super) struct DeviceView {
-    id: String,
-    name: String,
-    created: u64,
-    seen: u64,
-    is_this: bool,
-}
-
-#[derive(Serialize)]
 pub(super) struct LinkView {
     link: String,
     expires_in: u64,
-}
-
-#[derive(Serialize)]
-pub(super) struct ExportView {
-    jid: String,
-    number: Option<String>,
-    created: u64,
-    devices: Vec<DeviceView>,
-    app_passwords: Vec<AppPasswordView>,
-    records: Vec<RecordView>,
-}
-
-#[derive(Serialize)]
-struct RecordView {
-    feature: String,
-    key: String,
-    xml: String,
 }
 
 pub(super) fn claim(
@@ -195,57 +162,14 @@ impl AccountView {
     }
 }
 
-impl AppPasswordView {
-    pub fn of(made: &AppPassword) -> Self {
-        Self { id: made.id.to_string(), name: made.name.clone(), created: made.created_unix_s }
-    }
-
-    pub fn list(owner: &Owner) -> Vec<Self> {
-        owner.access().app_passwords().iter().map(Self::of).collect()
-    }
-}
-
 impl ShownAppPassword {
     pub fn of(made: &AppPassword, password: String) -> Self {
         Self { made: AppPasswordView::of(made), password }
     }
 }
 
-impl DeviceView {
-    pub fn list(owner: &Owner) -> Vec<Self> {
-        let view = |device: &chat_core::access::Device| Self {
-            id: device.id.to_string(),
-            name: device.name.clone(),
-            created: device.created_unix_s,
-            seen: device.seen_unix_s,
-            is_this: device.id.as_str() == owner.device(),
-        };
-        owner.devices().iter().map(view).collect()
-    }
-}
-
 impl LinkView {
     pub fn of(link: String) -> Self {
         Self { link, expires_in: LINK_LIFETIME_MS / 1000 }
-    }
-}
-
-impl ExportView {
-    /// Without what opens the account: an export is often left lying about.
-    pub fn of(accounts: &Accounts, owner: &Owner, stored: &StoredAccount) -> Self {
-        let records = stored.records.iter().filter(|record| *record.feature != *FEATURE);
-        let record = |record: &chat_core::transaction::Record| RecordView {
-            feature: record.feature.to_string(),
-            key: record.key.to_string(),
-            xml: String::from_utf8_lossy(&record.value).into_owned(),
-        };
-        Self {
-            jid: accounts.jid(owner.account()),
-            number: stored.number.as_deref().map(str::to_owned),
-            created: stored.created_unix_ms / 1000,
-            devices: DeviceView::list(owner),
-            app_passwords: AppPasswordView::list(owner),
-            records: records.map(record).collect(),
-        }
     }
 }

@@ -21,12 +21,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use self::forms::{
-    AccountView, AppPasswordView, CodeForm, CodeSent, DeviceView, ExportView, LinkView, NameForm,
-    NumberForm, NumberView, PinForm, RegisteredView, RegistrationForm, ShownAppPassword,
+    AccountView, CodeForm, CodeSent, LinkView, NameForm, NumberForm, NumberView, PinForm,
+    RegisteredView, RegistrationForm, ShownAppPassword,
 };
 pub use self::problem::Problem;
 use self::upload_tokens::UploadTokenOrder;
-use super::accounts::export::{ArchiveReader, ExportText};
+use super::accounts::export::ExportReader;
+use super::accounts::views::{AppPasswordView, DeviceView};
 use super::accounts::{Accounts, Owner};
 
 /// Exports that are read from the archives at a time.
@@ -108,7 +109,7 @@ impl Api {
             (["account", "export"], "GET") => self.export(request).await,
             (["app-passwords"], "GET") => {
                 let owner = self.owner(request).await?;
-                json(StatusCode::OK, &AppPasswordView::list(&owner))
+                json(StatusCode::OK, &AppPasswordView::list(owner.access().app_passwords()))
             }
             (["app-passwords"], "POST") => self.add_app_password(request).await,
             (["app-passwords", id], "DELETE") => {
@@ -116,7 +117,7 @@ impl Api {
             }
             (["devices"], "GET") => {
                 let owner = self.owner(request).await?;
-                json(StatusCode::OK, &DeviceView::list(&owner))
+                json(StatusCode::OK, &DeviceView::list(owner.devices(), owner.device()))
             }
             (["devices", id], "DELETE") => done(self.owner(request).await?.revoke_device(id).await),
             (["links"], "POST") => {
@@ -185,14 +186,10 @@ impl Api {
     async fn export(&self, request: &Request) -> Answer {
         let owner = self.owner(request).await?;
         let turn = self.exports.clone().try_acquire_owned().map_err(|_| Problem::Busy)?;
-        let stored = owner.export().await?;
-        let mut response = json(StatusCode::OK, &ExportView::of(&self.accounts, &owner, &stored))?;
-        let text = ExportText::default();
-        response.content = text.begin(&String::from_utf8_lossy(&response.content)).into();
+        let (export, begun) = owner.export().await?;
         let (pieces, more) = mpsc::channel(EXPORT_PIECES_MAX);
-        response.more = Some(more);
-        tokio::spawn(stream_archive(owner.archive(), text, turn, pieces));
-        Ok(response)
+        tokio::spawn(stream(export, turn, pieces));
+        Ok(Response { more: Some(more), ..json_text(StatusCode::OK, begun.into()) })
     }
 
     /// RFC 6750 2.1.
@@ -206,17 +203,15 @@ impl Api {
 }
 
 /// Sends what an export still lacks, as fast as it is read.
-async fn stream_archive(
-    mut archive: ArchiveReader,
-    mut text: ExportText,
+async fn stream(
+    mut export: ExportReader,
     _turn: OwnedSemaphorePermit,
     pieces: mpsc::Sender<io::Result<Bytes>>,
 ) {
     loop {
-        let piece = match archive.next().await {
-            Ok(Some(messages)) if messages.is_empty() => continue,
-            Ok(Some(messages)) => Ok(text.messages(&messages).into()),
-            Ok(None) => break,
+        let piece = match export.next().await {
+            Ok(Some(text)) => Ok(text.into()),
+            Ok(None) => return,
             Err(error) => {
                 tracing::error!(%error, "an export was cut");
                 Err(io::Error::other(error))
@@ -227,8 +222,6 @@ async fn stream_archive(
             return;
         }
     }
-    // Who has gone needs no end.
-    let _ = pieces.send(Ok(Bytes::from_static(text.end().as_bytes()))).await;
 }
 
 /// Codes and tokens travel by TLS, or do not leave the machine.
@@ -261,9 +254,13 @@ fn form<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
 
 fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let content = serde_json::to_vec(value).map_err(|_| Problem::Failed)?;
+    Ok(json_text(status, content.into()))
+}
+
+fn json_text(status: StatusCode, content: Bytes) -> Response {
     let mut fields = HeaderMap::new();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(Response { status, fields, content: content.into(), more: None })
+    Response { status, fields, content, more: None }
 }
 
 fn done(outcome: Result<(), super::accounts::AccountError>) -> Answer {

@@ -6,7 +6,7 @@ use chat_core::id::MessageId;
 use chat_core::jid::AccountId;
 use chat_core::sasl::ServerSecret;
 use chat_core::transaction::{
-    ArchivePage, Record, StorageError, StoredAccount, StoredMessage, Write,
+    Answer, ArchivePage, Item, Query, Record, StorageError, StoredAccount, StoredMessage, Write,
 };
 use chat_core::verification::{Policy, Refusal};
 use http::header::HeaderName;
@@ -29,23 +29,32 @@ impl Books {
         while let Some(order) = orders.recv().await {
             match order {
                 Order::Find { user, reply } => drop(reply.send(Ok(self.find(&user)))),
-                Order::Load { account, reply } => {
-                    let stored = self.accounts.get(&account).map(|stored| StoredAccount {
-                        number: stored.number.clone(),
-                        created_unix_ms: stored.created_unix_ms,
-                        records: copied(&stored.records),
-                        ..StoredAccount::default()
-                    });
-                    drop(reply.send(Ok(stored.map(Box::new))));
-                }
+                Order::Ask { query, reply } => drop(reply.send(Ok(self.answer(query)))),
                 Order::TellNumber { reply, .. } => drop(reply.send(Ok(()))),
-                Order::Archive { after, reply, .. } => drop(reply.send(Ok(page_behind(after)))),
                 Order::List { .. } | Order::Records { .. } => panic!("the API lists no accounts"),
                 Order::Write { writes, reply, .. } => {
                     let done = writes.into_iter().try_for_each(|write| self.write(write));
                     drop(reply.send(done));
                 }
             }
+        }
+    }
+
+    fn answer(&self, query: Query) -> Answer {
+        match query {
+            Query::Account(account) => {
+                let stored = self.accounts.get(&account).map(|stored| StoredAccount {
+                    number: stored.number.clone(),
+                    created_unix_ms: stored.created_unix_ms,
+                    records: copied(&stored.records),
+                    ..StoredAccount::default()
+                });
+                Answer::Account(stored.map(Box::new))
+            }
+            Query::Archive(query) => Answer::Archive(page_behind(query.after)),
+            Query::AllItems { after: None, .. } => Answer::AllItems(vec![published()]),
+            Query::AllItems { .. } => Answer::AllItems(Vec::new()),
+            other => panic!("the API does not ask {other:?}"),
         }
     }
 
@@ -111,6 +120,17 @@ fn keeper() -> mpsc::Sender<UploadTokenOrder> {
 
 /// Bytes of the largest file, for which there is no room.
 const LARGEST: u64 = 1 << 32;
+
+/// Each account has one item.
+fn published() -> (Box<str>, Item) {
+    let item = Item {
+        id: "current".into(),
+        publisher: "k7qm2xw4p9ab@chat.example/x".into(),
+        published_unix_ms: 1_790_000_000_000,
+        payload: "<nick xmlns='http://jabber.org/protocol/nick'>Ada</nick>".into(),
+    };
+    ("http://jabber.org/protocol/nick".into(), item)
+}
 
 /// Each account has two messages, a page for each.
 fn page_behind(after: Option<MessageId>) -> ArchivePage {
@@ -328,26 +348,6 @@ async fn a_pin_keeps_the_account_and_its_number() {
 }
 
 #[tokio::test]
-async fn without_a_pin_a_number_goes_to_whoever_has_it_now() {
-    let mut bench = Bench::start();
-    bench.register("+15550100123", "").await;
-    let (account, bearer) = (bench.known["account"].clone(), bench.known["bearer"].clone());
-    bench
-        .api
-        .accounts
-        .forget_limits(Policy { accepts_possible_numbers: true, ..Policy::default() });
-    bench.register("+15550100123", "").await;
-    assert_ne!(bench.known["account"], account);
-    bench.known.insert("bearer".to_owned(), bearer);
-    let old = bench.ask("GET /api/v1/account\nAuthorization: Bearer …").await;
-    let old: Value = serde_json::from_slice(&old.content).unwrap();
-    assert_eq!(
-        (&old["number"], &old["jid"]),
-        (&Value::Null, &Value::from(format!("{account}@chat.example")))
-    );
-}
-
-#[tokio::test]
 async fn guesses_at_a_pin_count_side_by_side_as_well() {
     let mut bench = Bench::start();
     bench.register("+15550100123", "").await;
@@ -367,6 +367,26 @@ async fn guesses_at_a_pin_count_side_by_side_as_well() {
         let is_wrong = matches!(outcome, Err(AccountError::Refused(Refusal::WrongPin { .. })));
         assert!(is_wrong, "{outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn without_a_pin_a_number_goes_to_whoever_has_it_now() {
+    let mut bench = Bench::start();
+    bench.register("+15550100123", "").await;
+    let (account, bearer) = (bench.known["account"].clone(), bench.known["bearer"].clone());
+    bench
+        .api
+        .accounts
+        .forget_limits(Policy { accepts_possible_numbers: true, ..Policy::default() });
+    bench.register("+15550100123", "").await;
+    assert_ne!(bench.known["account"], account);
+    bench.known.insert("bearer".to_owned(), bearer);
+    let old = bench.ask("GET /api/v1/account\nAuthorization: Bearer …").await;
+    let old: Value = serde_json::from_slice(&old.content).unwrap();
+    assert_eq!(
+        (&old["number"], &old["jid"]),
+        (&Value::Null, &Value::from(format!("{account}@chat.example")))
+    );
 }
 
 #[tokio::test]

@@ -104,14 +104,23 @@ pub(super) fn by_id(
     Ok(found.into_iter().take(items_max as usize).map(|(_, item)| item).collect())
 }
 
-/// The nodes of an account that have items.
-pub(super) fn nodes(
+/// Items of an account behind one of them, with their nodes, by node and id.
+pub(super) fn all_behind(
     connection: &Connection,
     account: AccountId,
-) -> rusqlite::Result<Vec<Box<str>>> {
+    after: Option<&(Box<str>, Box<str>)>,
+    items_max: u32,
+) -> rusqlite::Result<Vec<(Box<str>, Item)>> {
+    // No node and no item is called nothing.
+    let (node, id) = after.map_or(("", ""), |(node, id)| (node, id));
     connection
-        .prepare_cached("SELECT DISTINCT node FROM item WHERE account = ?1 ORDER BY node")?
-        .query_map([Account(account)], |row| row.get(0))?
+        .prepare_cached(
+            "SELECT id, publisher, published, payload, node FROM item INDEXED BY item_id
+             WHERE account = ?1 AND (node, id) > (?2, ?3) ORDER BY node, id LIMIT ?4",
+        )?
+        .query_map(params![Account(account), node, id, items_max], |row| {
+            Ok((row.get(4)?, read_item(row)?))
+        })?
         .collect()
 }
 

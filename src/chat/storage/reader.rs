@@ -144,14 +144,6 @@ impl Reader {
         })
     }
 
-    /// The nodes of an account that have items, by name.
-    ///
-    /// # Errors
-    /// [`StorageError::Failed`].
-    pub fn nodes(&mut self, account: AccountId) -> Result<Vec<Box<str>>, StorageError> {
-        self.in_snapshot(|connection, _| items::nodes(connection, account))
-    }
-
     fn in_snapshot<T>(
         &mut self,
         read: impl FnOnce(&Connection, &mut Tail) -> rusqlite::Result<T>,
@@ -203,6 +195,10 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
             Some(ids) => items::by_id(connection, *account, node, ids, *items_max),
         }
         .map(Answer::Items),
+        Query::AllItems { account, after, items_max } => {
+            items::all_behind(connection, *account, after.as_ref(), *items_max)
+                .map(Answer::AllItems)
+        }
         Query::Numbers(numbers) => Ok(Answer::Numbers(by_numbers(connection, numbers)?)),
         // A connection that reads is refused by SQLite: the writer answers these.
         Query::ClaimKeyPackages(claim) => {

@@ -99,6 +99,16 @@ impl Bench {
         }
     }
 
+    fn all_items(&mut self, after: Option<(&str, &str)>, items_max: u32) -> Vec<String> {
+        let after = after.map(|(node, id)| (node.into(), id.into()));
+        match self.ask(Query::AllItems { account: account(1), after, items_max }) {
+            Answer::AllItems(items) => {
+                items.iter().map(|(node, item)| format!("{node} {}", item.id)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Rows of all tables but those of the schema itself.
     fn rows(&self) -> Vec<(&'static str, u64)> {
         let tables = ["account", "record", "cursor", "item", "conversation", "message", "archive"];

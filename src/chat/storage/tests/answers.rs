@@ -138,7 +138,15 @@ fn a_node_keeps_its_newest_items() {
     assert_eq!(bench.items(1, "node", Some(&["c", "b", "d", "c"])), ["d", "c"]);
     assert_eq!(bench.items(1, "other", None), [""; 0]);
     assert_eq!(bench.items(2, "node", None), [""; 0]);
-    assert_eq!(&*bench.offline.reader().nodes(account(1)).unwrap(), [Box::from("node")]);
+    bench.write(Write::PutItem {
+        account: account(1),
+        node: "another".into(),
+        item: item("z", 7),
+        items_max: 1,
+    });
+    assert_eq!(bench.all_items(None, 3), ["another z", "node a", "node c"]);
+    assert_eq!(bench.all_items(Some(("node", "a")), 3), ["node c", "node d"]);
+    bench.write(Write::RemoveItems { account: account(1), node: "another".into() });
     bench.write(Write::RemoveItem { account: account(1), node: "node".into(), id: "a".into() });
     assert_eq!(bench.items(1, "node", None), ["d", "c"]);
     bench.write(Write::RemoveItems { account: account(1), node: "node".into() });
