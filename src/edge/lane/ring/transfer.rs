@@ -246,8 +246,9 @@ impl Transfer {
             };
         }
         let is_large = range.len > LARGE_BYTES;
-        let asked = range.len.min(if is_large { LARGE_TURN_BYTES } else { TURN_BYTES });
-        if !is_cached(source, range.start, asked)? {
+        let turn = range.len.min(if is_large { LARGE_TURN_BYTES } else { TURN_BYTES });
+        let asked = cached_len(source, range.start, turn)?;
+        if asked == 0 {
             return Ok(Some(self.warm(mover, source, range)));
         }
         let mut offset = range.start;
@@ -490,17 +491,26 @@ fn slice(bytes: &Bytes, range: ByteRange) -> Bytes {
     bytes.slice(range.start as usize..range.end() as usize)
 }
 
-/// Are the first and the last byte of a part in the page cache? What lies between them is, but
-/// for the rarest evictions, which cost one wait.
-fn is_cached(source: &FileSource, start: u64, len: u64) -> io::Result<bool> {
-    for offset in [start, start + len - 1] {
-        match read_cached(source, offset, &mut [0])? {
-            None => return Ok(false),
-            Some(0) => return Err(shrank()),
-            Some(_) => {}
-        }
+/// How many of a part's bytes, from its first on, are in the page cache. The first byte is looked
+/// for, and the last of each [`WARM_BYTES`]: between two pages that are there others are missing
+/// only where they were evicted, or never read, one by one. Such a gap costs one wait.
+fn cached_len(source: &FileSource, start: u64, len: u64) -> io::Result<u64> {
+    let is_cached = |offset| match read_cached(source, offset, &mut [0])? {
+        Some(0) => Err(shrank()),
+        read => Ok(read.is_some()),
+    };
+    if !is_cached(start)? {
+        return Ok(0);
     }
-    Ok(true)
+    let mut cached = 0;
+    while cached < len {
+        let next = len.min(cached + WARM_BYTES as u64);
+        if !is_cached(start + next - 1)? {
+            break;
+        }
+        cached = next;
+    }
+    Ok(cached)
 }
 
 /// Reads what is in the page cache; `None` where the disk would have to be asked.
