@@ -18,8 +18,6 @@ mod ledger;
 mod load;
 #[path = "chat/prosody.rs"]
 mod prosody;
-#[path = "chat_crash/random.rs"]
-mod random;
 #[path = "chat/server.rs"]
 mod server;
 #[path = "support/tls.rs"]
@@ -33,9 +31,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use faulty_fs::Random;
 use house::House;
 use load::Load;
-use random::Random;
 
 const KILLS: u64 = 20;
 /// The longest that most servers live behind the first message that they acknowledged.

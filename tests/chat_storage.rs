@@ -16,7 +16,7 @@ use chat_core::jid::AccountId;
 use chat_core::transaction::{
     Answer, ArchiveEntry, ArchiveQuery, NewMessage, Query, StorageError, Transaction, Write,
 };
-use faulty_fs::{Errno, ForgetfulFs, FullFs, Mounted, Op};
+use faulty_fs::{Errno, ForgetfulFs, FullFs, Mounted, Op, Random};
 use whimbrel::chat::storage::{Committed, Offline, Storage, StorageMetrics};
 use whimbrel::telemetry::health::Health;
 use whimbrel::telemetry::metrics::Registry;
@@ -143,7 +143,7 @@ fn a_sync_that_fails_now_and_then_loses_nothing_with_the_power() {
     let mut chats = Chats::start(&mount.join("chat.db")).unwrap();
     let mut stored = 0;
     for _ in 0..10 {
-        for _ in 0..random.next() % 300 {
+        for _ in 0..random.below(300) {
             chats.store_one();
         }
         mounted.fail_next(Op::Fsync, Errno::IO);
@@ -312,11 +312,10 @@ fn places(folder: &Path) -> [PathBuf; 2] {
 
 fn start(what: &str) -> (Random, u64) {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
-    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
-    let seed = number("WHIMBREL_SEED").unwrap_or_else(now);
+    let seed = number("WHIMBREL_SEED").unwrap_or_else(Random::seed);
     let kills = number("WHIMBREL_KILLS").unwrap_or(KILLS);
     eprintln!("{kills} {what}, WHIMBREL_SEED={seed}");
-    (Random(seed), kills)
+    (Random::new(seed), kills)
 }
 
 fn spawn(file: &Path) -> Child {
@@ -332,8 +331,8 @@ fn spawn(file: &Path) -> Child {
 
 /// Lets the process live for a while, and gives the last number that it said was stored.
 fn kill_at_random(child: &mut Child, random: &mut Random, before: impl FnOnce()) -> u64 {
-    let is_early = random.next().is_multiple_of(5);
-    let life = Duration::from_millis(random.next() % LIFE_MS_MAX);
+    let is_early = random.below(5) == 0;
+    let life = Duration::from_millis(random.below(LIFE_MS_MAX));
     let told = child.stdout.take().unwrap();
     let (spoke, speaks) = channel();
     std::thread::scope(|scope| {
@@ -360,16 +359,4 @@ fn kill_at_random(child: &mut Child, random: &mut Random, before: impl FnOnce())
         child.wait().unwrap();
         last.join().unwrap()
     })
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
 }

@@ -17,8 +17,6 @@ mod link;
 mod place;
 #[path = "chat/prosody.rs"]
 mod prosody;
-#[path = "chat_crash/random.rs"]
-mod random;
 #[path = "chat/server.rs"]
 mod server;
 #[path = "sealed/talk.rs"]
@@ -32,8 +30,8 @@ mod wire;
 #[path = "chat/xml.rs"]
 mod xml;
 
+use faulty_fs::Random;
 use mls_client::Changes;
-use random::Random;
 use talk::Talk;
 use traces::Search;
 

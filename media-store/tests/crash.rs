@@ -17,8 +17,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crash_model::{Content, Model, Random};
-use faulty_fs::ForgetfulFs;
+use crash_model::{Content, Model};
+use faulty_fs::{ForgetfulFs, Random};
 use media_store::{Receiving, Store, StoreConfig, StoreError, UploadSpec};
 
 const KILLS: u64 = 20;

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use faulty_fs::Random;
 use rustls::ClientConfig;
 
 use crate::ledger::{Account, Ledger, Message, Stored};
-use crate::random::Random;
 use crate::wire::{Failure, Wire};
 use crate::xml::Element;
 

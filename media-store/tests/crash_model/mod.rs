@@ -5,34 +5,11 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use faulty_fs::Random;
 use media_store::{Digest, GROUP_BYTES, Store, StoreError, UploadId, UploadState};
 
 /// How many different contents there are: few enough that writers meet on the same bytes.
 const CONTENTS: u64 = 150;
-
-/// A small generator of random numbers (SplitMix64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn seed() -> u64 {
-        std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-}
 
 /// Bytes that follow from a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

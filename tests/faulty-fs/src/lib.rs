@@ -30,6 +30,7 @@ pub use rustix::io::Errno;
 
 pub use faults::Op;
 pub use mounted::Mounted;
+pub use random::Random;
 pub use server::serve_from_arguments;
 
 use server::Mode;
