@@ -45,8 +45,9 @@ impl CoreQueue {
         let mut state = self.lock();
         let room = INPUTS_WAITING_MAX.saturating_sub(state.inputs.len()).min(inputs.len());
         state.inputs.extend(inputs.drain(..room));
-        if !inputs.is_empty() {
-            state.waiting_for_room.push(Arc::clone(inbox));
+        let waits = &mut state.waiting_for_room;
+        if !inputs.is_empty() && !waits.iter().any(|one| Arc::ptr_eq(one, inbox)) {
+            waits.push(Arc::clone(inbox));
         }
         drop(state);
         self.0.filled.notify_one();

@@ -132,10 +132,10 @@ impl Driver {
         self.setup.shards.iter().for_each(|shard| shard.end_all());
         let waiting = self.await_commits();
         self.setup.commands.fail_all_but(&waiting);
+        self.setup.queue.put_back(waiting);
         let newest = self.setup.storage.read(Reader::newest)?;
         let (ticket, query) = self.last;
         self.chat = new_chat(&self.setup.config, newest)?.in_place_of(ticket, query);
-        self.setup.queue.put_back(waiting);
         Ok(())
     }
 
