@@ -384,11 +384,10 @@ impl Connection {
                 state.stage = Stage::Lingering { until_s };
             }
         }
-        if self.is_held_back(state) || state.transport.poll_readable(context)?.is_pending() {
-            return Ok(Poll::Pending);
+        match self.is_held_back(state) {
+            true => Ok(Poll::Pending),
+            false => self.poll_read(state, context),
         }
-        self.read(state)?;
-        Ok(Poll::Ready(()))
     }
 
     /// Is the client not to be read now? Whoever says so wakes the connection.
@@ -409,13 +408,14 @@ impl Connection {
         false
     }
 
-    fn read(&self, state: &mut State) -> Result<(), Ended> {
+    fn poll_read(&self, state: &mut State, context: &mut Context<'_>) -> Result<Poll<()>, Ended> {
         let mut scratch = self.shard.scratch();
         let (ciphertext, plaintext) = scratch.buffers();
-        let outcome = state.transport.read(ciphertext, plaintext);
+        let outcome = state.transport.poll_read(context, ciphertext, plaintext);
         let (received, len) = match outcome {
-            Ok(read) => read,
-            Err(error) => {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Err(error)) => {
                 // What TLS has to say of it, as far as the socket takes it.
                 let mut nothing = Outgoing::default();
                 let mut context = Context::from_waker(Waker::noop());
@@ -424,14 +424,13 @@ impl Connection {
             }
         };
         match received {
-            Received::Nothing => return Ok(()),
             Received::End => return Err(Ended::Closed),
             Received::Bytes => {}
         }
         state.heard_s = self.shard.seconds();
         state.pinged = false;
         if matches!(state.stage, Stage::Lingering { .. }) {
-            return Ok(());
+            return Ok(Poll::Ready(()));
         }
         if state.stage == Stage::Handshaking
             && state.transport.tls().is_some_and(|session| !session.is_handshaking())
@@ -442,7 +441,7 @@ impl Connection {
         state.wire.push(plaintext);
         drop(scratch);
         self.advance(state);
-        Ok(())
+        Ok(Poll::Ready(()))
     }
 
     /// Lets go of everything behind the last poll.

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::outgoing::{Outgoing, SLICES_MAX};
@@ -26,8 +26,6 @@ pub struct Transport {
 pub enum Received {
     /// Plaintext, perhaps none of it yet.
     Bytes,
-    /// Nothing for now.
-    Nothing,
     /// The peer sends no more.
     End,
 }
@@ -55,33 +53,33 @@ impl Transport {
         self.tls = Some(session);
     }
 
-    /// Waits until the socket has something.
-    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_read_ready(context)
-    }
-
-    /// Reads once through `scratch`, and appends plaintext to `plaintext`.
+    /// Reads once through `scratch`, and appends plaintext to `plaintext`. Pending while the socket
+    /// has nothing; after a read that does not fill `scratch` it is not asked whether there is more.
     ///
     /// # Errors
     /// The socket's, or TLS's; what TLS has to say of it still wants to be sent.
-    pub fn read(
+    pub fn poll_read(
         &mut self,
+        context: &mut Context<'_>,
         scratch: &mut [u8],
         plaintext: &mut Vec<u8>,
-    ) -> io::Result<(Received, usize)> {
-        let len = match self.socket.try_read(scratch) {
-            Ok(0) => return Ok((Received::End, 0)),
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok((Received::Nothing, 0));
-            }
-            Err(error) => return Err(error),
-        };
+    ) -> Poll<io::Result<(Received, usize)>> {
+        let mut read = ReadBuf::new(scratch);
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut read))?;
+        let len = read.filled().len();
+        Poll::Ready(match len {
+            0 => Ok((Received::End, 0)),
+            len => self.open(&mut scratch[..len], plaintext),
+        })
+    }
+
+    fn open(&mut self, read: &mut [u8], plaintext: &mut Vec<u8>) -> io::Result<(Received, usize)> {
+        let len = read.len();
         let Some(session) = self.tls.as_deref_mut() else {
-            plaintext.extend_from_slice(&scratch[..len]);
+            plaintext.extend_from_slice(read);
             return Ok((Received::Bytes, len));
         };
-        let opened = session.receive(&mut scratch[..len], &mut self.sealed, |opened| {
+        let opened = session.receive(read, &mut self.sealed, |opened| {
             plaintext.extend_from_slice(opened);
         });
         match opened.map_err(io::Error::other)? {
