@@ -113,7 +113,10 @@ pub enum StoreError {
         reason: String,
     },
     /// The catalog was written by a later version.
-    #[error("the catalog has schema {found}, this version knows up to {known}")]
+    #[error(
+        "the catalog has schema {found}, this version knows up to {known}; start the later \
+         version, or restore a backup into another data_dir"
+    )]
     SchemaTooNew {
         /// Found.
         found: u32,

@@ -20,7 +20,7 @@ const HOUR_S: u64 = 3600;
 
 /// A private messenger that anyone can run.
 #[derive(Debug, Parser)]
-#[command(name = "whimbrel", version, about)]
+#[command(name = "whimbrel", version)]
 pub struct Cli {
     /// The configuration; without it config.toml of this folder, without that the defaults
     #[arg(short = 'c', long = "config", value_name = "FILE", global = true)]
@@ -88,7 +88,7 @@ pub struct Doctor {
     pub health: bool,
 }
 
-/// Looking after accounts. USER is a number, or an account's id or JID.
+/// Looking after accounts.
 #[derive(Debug, Subcommand)]
 pub enum AccountChore {
     /// Make an account and print its JID
@@ -103,12 +103,12 @@ pub enum AccountChore {
     List,
     /// Delete an account and all that belongs to it
     Remove {
-        /// Whose
+        /// A number, or an account's id or JID
         user: String,
     },
     /// Set the password; without one, print a random one
     Password {
-        /// Whose
+        /// A number, or an account's id or JID
         user: String,
         /// The password; `-` reads a line from the standard input
         #[arg(long)]
@@ -116,14 +116,14 @@ pub enum AccountChore {
     },
     /// Give an account another number, or take its own away
     Number {
-        /// Whose
+        /// A number, or an account's id or JID
         user: String,
-        /// The number
+        /// The new number, with its country code. Without it, the account has none afterwards
         number: Option<String>,
     },
-    /// Print what is kept of an account, its messages aside, as JSON
+    /// Print all that is kept of an account, its passwords and tokens aside, as JSON
     Export {
-        /// Whose
+        /// A number, or an account's id or JID
         user: String,
     },
     /// Show whom accounts have reported for spam or abuse

@@ -21,6 +21,7 @@ impl Config {
         self.check_listeners(&mut found);
         self.check_sites(&mut found);
         self.check_tls(&mut found);
+        found.try_file("push.ca_file", self.push.ca_file.as_deref());
         if let Err(error) = self.verification.validate() {
             found.add(&format!("verification.{}", error.key), format!("[verification] {error}"));
         }
@@ -113,14 +114,17 @@ impl Config {
         if let Err(error) = self.tls.validate(&self.domain) {
             found.add("tls", error.to_string());
         }
-        if self.tls.mode != Mode::Files {
-            return;
-        }
-        for (key, path) in [("cert", &self.tls.cert), ("key", &self.tls.key)] {
-            let Some(Err(error)) = path.as_ref().map(std::fs::File::open) else { continue };
-            let path = path.as_deref().unwrap_or(Path::new("")).display();
-            let message = format!("[tls] {key}: {path} cannot be read: {error}");
-            found.add(&format!("tls.{key}"), message);
+        let files: &[_] = match self.tls.mode {
+            Mode::Files => &[("tls.cert", &self.tls.cert), ("tls.key", &self.tls.key)],
+            Mode::Acme => &[("tls.ca_file", &self.tls.ca_file)],
+            Mode::SelfSigned => &[],
+        };
+        let problems = found.problems.len();
+        files.iter().for_each(|(key, path)| found.try_file(key, path.as_deref()));
+        if found.problems.len() == problems
+            && let Err(error) = self.tls.try_files()
+        {
+            found.add("tls.cert", format!("[tls] {error}"));
         }
     }
 
@@ -141,6 +145,16 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
+    /// Names a file that cannot be read; `path` is a section and a key.
+    fn try_file(&mut self, path: &str, file: Option<&Path>) {
+        let Some(file) = file else { return };
+        if let Err(error) = std::fs::File::open(file) {
+            let (section, key) = path.split_once('.').unwrap_or_default();
+            let file = file.display();
+            self.add(path, format!("[{section}] {key}: {file} cannot be read: {error}"));
+        }
+    }
+
     fn add(&mut self, path: &str, message: String) {
         self.problems.push(Problem { line: self.lines.of(path), message });
     }

@@ -199,8 +199,11 @@ fn problem_of(text: &str, section: &str, error: &Error) -> Problem {
     Problem { line, message: format!("{place}{message}{hint}") }
 }
 
-/// serde writes "unknown field `a`, expected one of `b`, `c`": the nearest of these is meant.
+/// What was probably meant. serde writes "unknown field `a`, expected one of `b`, `c`": the nearest of these is meant.
 fn hint_of(message: &str) -> Option<String> {
+    if message == "invalid socket address syntax" {
+        return Some("; write an address and a port, such as \"127.0.0.1:8080\"".to_owned());
+    }
     let names = message.strip_prefix("unknown ")?.split_once('`')?.1;
     let mut names = names.split('`').step_by(2);
     let written = names.next()?;

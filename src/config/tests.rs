@@ -48,7 +48,7 @@ fn all_mistakes_are_named_at_once() {
             "line 3: [log] unknown variant `jsn`, expected one of `auto`, `human`, `json`; did you \
              mean \"json\"?",
             "line 4: [log] invalid type: integer",
-            "line 6: [admin] invalid socket address",
+            "line 6: [admin] invalid socket address syntax; write an address and a port, such",
         ],
     );
 }
@@ -97,6 +97,11 @@ fn certificate_files_must_be_there() {
         "[tls]\nmode = 'files'\ncert = 'no.pem'\nkey = 'no.key'",
         &["line 3: [tls] cert: ", "line 4: [tls] key: "],
     );
+    check(
+        "[tls]\nmode = 'files'\ncert = '/dev/null'\nkey = '/dev/null'",
+        &["line 3: [tls] no certificate in /dev/null: "],
+    );
+    check("[push]\nca_file = 'no.pem'", &["line 2: [push] ca_file: "]);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! The `[tls]` section of the configuration.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use thiserror::Error;
+
+use super::identity::{CertificateError, Identity};
+use super::server_config::provider;
 
 /// How the server proves who it is, and who encrypts.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -122,6 +126,19 @@ impl TlsConfig {
         match self.names(domain).into_iter().find(|name| !is_certifiable(name)) {
             Some(name) => Err(TlsConfigError::Uncertifiable { name }),
             None => Ok(()),
+        }
+    }
+
+    /// Reads the files of `mode = "files"`, and checks that they belong together and are valid now.
+    ///
+    /// # Errors
+    /// [`CertificateError`] names the file, the fault and the remedy.
+    pub fn try_files(&self) -> Result<(), CertificateError> {
+        match (self.mode, &self.cert, &self.key) {
+            (Mode::Files, Some(cert), Some(key)) => {
+                Identity::load(cert, key, &provider(), SystemTime::now()).map(drop)
+            }
+            _ => Ok(()),
         }
     }
 

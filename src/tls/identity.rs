@@ -35,7 +35,7 @@ pub enum CertificateError {
         source: io::Error,
     },
     /// A file or folder under `data_dir/tls` cannot be written.
-    #[error("cannot write {}: {source}; the server must own data_dir", path.display())]
+    #[error("cannot write {}: {source}; {}", path.display(), remedy(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -140,6 +140,13 @@ impl Identity {
             ServerName::try_from(name.as_str())
                 .is_ok_and(|name| rustls::client::verify_server_name(&certificate, &name).is_ok())
         })
+    }
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        _ => "the server must own data_dir",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The data folder: whose it is, how much room it has, how fast it syncs.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -90,11 +90,13 @@ fn check_sync(folder: &Path) -> Finding {
                 false => Finding::ok(SUBJECT, evidence),
             }
         }
-        Err(error) => Finding::fail(
-            SUBJECT,
-            format!("{}: {error}", folder.display()),
-            "give this user a data_dir that it may write to",
-        ),
+        Err(error) => {
+            let fix = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+                _ => "give this user a data_dir that it may write to",
+            };
+            Finding::fail(SUBJECT, format!("{}: {error}", folder.display()), fix)
+        }
     }
 }
 

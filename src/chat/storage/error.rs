@@ -40,7 +40,7 @@ pub enum OpenError {
         reason: String,
     },
     /// SQLite said so.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}{}", path.display(), remedy(reason))]
     Database {
         /// The file.
         path: PathBuf,
@@ -96,6 +96,18 @@ impl From<Error> for WriteError {
 /// As the core is told.
 pub(super) fn failed(error: &Error) -> StorageError {
     StorageError::Failed { reason: error.to_string() }
+}
+
+/// What its reader can do, where that is known.
+fn remedy(reason: &Error) -> &'static str {
+    match reason.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; free some space",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "; the server must own it"
+        }
+        _ if is_corruption(reason) => "; restore a backup into another data_dir",
+        _ => "",
+    }
 }
 
 /// Whether no later attempt can succeed: the file is not what SQLite wrote.
