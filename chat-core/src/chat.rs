@@ -530,9 +530,11 @@ impl Chat {
             self.ready.push_back(Output::Done { id, result: result.clone() });
         }
         if result.is_err() {
-            // Questions stay: others may wait for an account that this one did not change.
-            self.held
-                .retain(|(after, output)| *after != ticket || matches!(output, Output::Ask { .. }));
+            // Questions stay: others may wait for an account that this one did not change. Streams
+            // that were to end do so.
+            self.held.retain(|(after, output)| {
+                *after != ticket || matches!(output, Output::Ask { .. } | Output::Close { .. })
+            });
             for entity in pending.entities {
                 self.drop_entity(entity);
             }
@@ -576,7 +578,7 @@ impl Chat {
         self.touch(Entity::Account(account));
         self.finish(now, Some(id));
         if log_out {
-            self.drop_account(account, condition);
+            self.drop_account(account, condition, Ticket(self.next_ticket.0 - 1));
         }
     }
 

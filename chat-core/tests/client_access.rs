@@ -181,6 +181,17 @@ fn who_proved_a_password_before_it_was_taken_away_comes_too_late() {
 }
 
 #[test]
+fn who_is_logged_out_is_told_once_nothing_opens_the_old_way() {
+    let mut world = world();
+    let stream = world.come("alice/gajim");
+    world.commits_at_once = false;
+    world.set_password("alice", "another horse");
+    assert!(!is_shut(&world, stream));
+    world.commit();
+    assert!(is_shut(&world, stream));
+}
+
+#[test]
 fn a_password_that_changes_while_the_account_is_loaded_counts_at_once() {
     let mut world = world();
     world.set_password("alice", "another horse");

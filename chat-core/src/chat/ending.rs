@@ -3,7 +3,7 @@
 use super::{Chat, Closing, Output};
 use crate::context::{Context, Entity};
 use crate::features::presence;
-use crate::id::StreamId;
+use crate::id::{StreamId, Ticket};
 use crate::jid::AccountId;
 use crate::stream::StreamErrorCondition;
 use crate::stream_management::RESUME_WITHIN_MS;
@@ -42,7 +42,9 @@ impl Chat {
     /// Forgets a state that no longer is what storage holds.
     pub(super) fn drop_entity(&mut self, entity: Entity) {
         match entity {
-            Entity::Account(id) => self.drop_account(id, StreamErrorCondition::InternalServerError),
+            Entity::Account(id) => {
+                self.drop_account(id, StreamErrorCondition::InternalServerError, Ticket(0));
+            }
             Entity::Room(id) => {
                 self.rooms.remove(&id);
                 self.questions.retain(|_, question| question.then.entity() != entity);
@@ -50,18 +52,24 @@ impl Chat {
         }
     }
 
-    /// Forgets an account's state, which no longer is what storage holds, and ends its streams.
-    pub(super) fn drop_account(&mut self, id: AccountId, condition: StreamErrorCondition) {
+    /// Forgets an account's state, which no longer is what storage holds, and ends its streams once
+    /// `after` is committed: who comes back at once shall find what holds now.
+    pub(super) fn drop_account(
+        &mut self,
+        id: AccountId,
+        condition: StreamErrorCondition,
+        after: Ticket,
+    ) {
         self.accounts.remove(&id);
         self.questions.retain(|_, question| question.then.entity() != Entity::Account(id));
-        let ready = &mut self.ready;
-        self.streams.retain(|stream, link| {
-            if link.account == id {
-                let closing = Closing::Error(condition);
-                ready.push_back(Output::Close { stream: *stream, closing });
-            }
-            link.account != id
-        });
+        let ended: Vec<StreamId> = self
+            .streams
+            .extract_if(|_, link| link.account == id)
+            .map(|(stream, _)| stream)
+            .collect();
+        for stream in ended {
+            self.hold(after, Output::Close { stream, closing: Closing::Error(condition) });
+        }
     }
 }
 
