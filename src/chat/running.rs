@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use chat_core::chat::{Command, Input, Outward};
 use chat_core::id::QueryId;
+use chat_core::jid::{Jid, JidError};
 use chat_core::sasl::ServerSecret;
 use chat_core::stream::StreamConfig;
 use chat_core::transaction::{Answer, StorageError};
@@ -139,22 +140,17 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
         );
     })?;
     let storage = Arc::new(storage);
-    let domain = setup.domain.parse().map_err(|error: chat_core::jid::JidError| {
-        ChatError::Domain { domain: setup.domain.to_owned(), reason: error.to_string() }
+    let domain = setup.domain.parse().map_err(|error: JidError| ChatError::Domain {
+        domain: setup.domain.to_owned(),
+        reason: error.to_string(),
     })?;
-    let domain: chat_core::jid::Jid = domain;
-    let secret: ServerSecret = secret::load_or_make(setup.data_dir)?;
-    let mut stream = StreamConfig::new(domain.clone(), secret.clone());
-    stream.limits.element_bytes_max = setup.config.stanza_bytes_max;
-    stream.login_within_ms = u64::from(setup.config.login_timeout_s) * 1000;
-    stream.region = setup.verification.region()?;
-    stream.registration = setup.verification.registration == Registration::Open;
+    let secret = secret::load_or_make(setup.data_dir)?;
     let (ledger, orders) = Ledger::new();
     let accounts = accounts(&setup, ledger.clone(), secret.clone())?;
     let clock = Clock::start();
     let house = Arc::new(House {
         config: setup.config.clone(),
-        stream: Arc::new(stream),
+        stream: Arc::new(stream_config(&setup, &domain, &secret)?),
         tls: tls(setup.certificates.as_ref())?,
         certificates: setup.certificates.clone(),
         storage: storage.clone(),
@@ -168,19 +164,10 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
     let (shards, threads) = start_threads(&pulses, &house)?;
     let commands = Commands::default();
     tokio::spawn(orders::serve(orders, Arc::downgrade(&storage), core.clone(), commands.clone()));
-    let mut core_config = chat_core::config::Config::new(domain);
-    core_config.incarnation = storage.start_state().incarnation;
-    core_config.server_secret = Some(secret);
-    core_config.upload_bytes_max = Some(setup.upload_bytes_max);
-    core_config.archive_bytes_max = Some(setup.config.archive_bytes_max).filter(|max| *max > 0);
-    core_config.web_push_key = setup.push_key;
-    core_config.private_push_services = setup.push.private_endpoints;
-    core_config.external_services = setup.config.external_services()?;
-    core_config.retraction_within_ms =
-        Some(setup.config.retraction_within_s.saturating_mul(1000)).filter(|within| *within > 0);
+    let config = core_config(&setup, domain, secret, storage.start_state().incarnation)?;
     let pulse = Pulse::new(clock);
     let driver = Driver::new(driver::Setup {
-        config: core_config,
+        config,
         queue: core.clone(),
         storage: storage.clone(),
         commands,
@@ -200,16 +187,8 @@ pub fn start(setup: ChatSetup<'_>) -> Result<Running, ChatError> {
         metrics,
     );
     let ends = watch::Sender::new(false);
-    let listeners = setup.listeners.into_iter().map(|listener| (listener, false));
-    let listeners_tls = setup.listeners_tls.into_iter().map(|listener| (listener, true));
-    for (listener, is_tls) in listeners.chain(listeners_tls) {
-        let accepting = reception.clone().accept(listener, is_tls, ends.subscribe());
-        tokio::spawn(async move {
-            if let Err(error) = accepting.await {
-                tracing::error!(%error, "cannot listen");
-            }
-        });
-    }
+    accept(setup.listeners, false, &reception, &ends);
+    accept(setup.listeners_tls, true, &reception, &ends);
     let health = &setup.health;
     health.set(PART, PartState::Serving);
     health.watch(STORAGE, move || watched.complaint());
@@ -328,6 +307,57 @@ fn start_threads(pulses: &[Pulse], house: &Arc<House>) -> io::Result<Threads> {
         })?);
     }
     Ok((shards, threads))
+}
+
+/// What streams are told.
+fn stream_config(
+    setup: &ChatSetup<'_>,
+    domain: &Jid,
+    secret: &ServerSecret,
+) -> Result<StreamConfig, ChatError> {
+    let mut config = StreamConfig::new(domain.clone(), secret.clone());
+    config.limits.element_bytes_max = setup.config.stanza_bytes_max;
+    config.login_within_ms = u64::from(setup.config.login_timeout_s) * 1000;
+    config.region = setup.verification.region()?;
+    config.registration = setup.verification.registration == Registration::Open;
+    Ok(config)
+}
+
+/// What the core is told.
+fn core_config(
+    setup: &ChatSetup<'_>,
+    domain: Jid,
+    secret: ServerSecret,
+    incarnation: u64,
+) -> Result<chat_core::config::Config, ChatError> {
+    let xmpp = setup.config;
+    let mut config = chat_core::config::Config::new(domain);
+    config.incarnation = incarnation;
+    config.server_secret = Some(secret);
+    config.upload_bytes_max = Some(setup.upload_bytes_max);
+    config.archive_bytes_max = Some(xmpp.archive_bytes_max).filter(|max| *max > 0);
+    config.web_push_key = setup.push_key.clone();
+    config.private_push_services = setup.push.private_endpoints;
+    config.external_services = xmpp.external_services()?;
+    config.retraction_within_ms =
+        Some(xmpp.retraction_within_s.saturating_mul(1000)).filter(|within| *within > 0);
+    Ok(config)
+}
+
+fn accept(
+    listeners: Vec<TcpListener>,
+    is_tls: bool,
+    reception: &Reception,
+    ends: &watch::Sender<bool>,
+) {
+    for listener in listeners {
+        let accepting = reception.clone().accept(listener, is_tls, ends.subscribe());
+        tokio::spawn(async move {
+            if let Err(error) = accepting.await {
+                tracing::error!(%error, "cannot listen");
+            }
+        });
+    }
 }
 
 fn tls(certificates: Option<&Arc<Certificates>>) -> Result<Option<Arc<ServerConfig>>, ChatError> {
