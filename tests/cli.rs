@@ -5,7 +5,7 @@ mod process;
 use std::fs;
 use std::path::Path;
 
-use process::{CONFIG, Process, get, run, run_badly, run_well};
+use process::{CONFIG, Process, command, get, run, run_badly, run_well};
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -45,6 +45,10 @@ fn look_after_accounts(folder: &Path) {
     let export = run_well(folder, &["account", "export", jid]);
     let export: serde_json::Value = serde_json::from_str(&export).unwrap();
     assert_eq!((&export["number"], &export["jid"]), (&"+15550100124".into(), &jid.into()));
+    let full = fs::File::create("/dev/full").unwrap();
+    let cut = command(folder, &["account", "export", jid]).stdout(full).output().unwrap();
+    let told = String::from_utf8_lossy(&cut.stderr);
+    assert!(!cut.status.success() && told.contains("the output is not whole: No space"), "{told}");
     run_well(folder, &["account", "remove", jid]);
     let gone = run_badly(folder, &["account", "remove", jid]);
     assert!(gone.contains("there is no account"), "{gone}");

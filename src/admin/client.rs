@@ -35,6 +35,9 @@ pub enum ClientError {
     /// The server went away.
     #[error("the server ended before the command did: {0}; see its log")]
     Cut(io::Error),
+    /// What the command says cannot be written.
+    #[error("the output is not whole: {0}; free some space, or write it elsewhere")]
+    Output(io::Error),
     /// The data is in use, but nobody answers on its socket.
     #[error("{0}")]
     Lock(#[from] LockError),
@@ -80,7 +83,7 @@ impl Door {
     /// Carries out one command; `file` is `media put`'s.
     pub fn carry_out(&self, request: &Request, file: Option<File>) -> Result<(), ClientError> {
         let mut terminal = Terminal::default();
-        match self {
+        let done = match self {
             Self::Running(data) => {
                 let stream = UnixStream::connect(data.socket()).map_err(ClientError::Cut)?;
                 ask(&stream, request, file, &mut terminal)
@@ -90,7 +93,10 @@ impl Door {
                 execute(&own.store, &own.data, &own.accounts, request, descriptor, &mut terminal)
                     .map_err(|error| ClientError::Failed(error.to_string()))
             }
-        }
+        };
+        done.and_then(|()| {
+            terminal.unwritten.map_or(Ok(()), |error| Err(ClientError::Output(error)))
+        })
     }
 }
 
@@ -131,7 +137,7 @@ fn ask(
             Event::Begin { step, bytes, total } => terminal.show(&step, bytes, total),
             Event::Advance { done } => terminal.advance(done),
             Event::End => terminal.end(),
-            Event::LinePart { text } => terminal.begin_line(&text),
+            Event::LinePart { text } => terminal.write(&text),
             Event::Line { text } => terminal.line(text),
             Event::Done => return Ok(()),
             Event::Failed { reason } => return Err(ClientError::Failed(reason)),
@@ -144,12 +150,24 @@ fn ask(
 #[derive(Default)]
 pub struct Terminal {
     bar: Option<ProgressBar>,
+    /// Why not all could be written.
+    unwritten: Option<io::Error>,
 }
 
 impl Terminal {
-    fn begin_line(&self, text: &str) {
-        // Who closed the pipe does not want the rest.
-        drop(write!(io::stdout(), "{text}"));
+    fn write(&mut self, text: &str) {
+        let print = || io::stdout().write_all(text.as_bytes());
+        let written = match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        };
+        match written {
+            // Who closed the pipe does not want the rest.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.unwritten.get_or_insert(error);
+            }
+            _ => {}
+        }
     }
 
     fn show(&mut self, step: &str, bytes: bool, total: Option<u64>) {
@@ -190,12 +208,8 @@ impl Progress for Terminal {
 }
 
 impl Report for Terminal {
-    fn line(&mut self, text: String) {
-        // Who closed the pipe does not want the rest.
-        let print = || drop(writeln!(io::stdout(), "{text}"));
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+    fn line(&mut self, mut text: String) {
+        text.push('\n');
+        self.write(&text);
     }
 }

@@ -168,7 +168,8 @@ pub fn get(address: SocketAddr, target: &str) -> (u16, String) {
     (status.unwrap_or_else(|| panic!("no answer: {answer:?}")), body.to_owned())
 }
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+/// A command that is still to be run.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
     command.args(arguments).current_dir(folder).env_remove("WHIMBREL_LOG");
     command
