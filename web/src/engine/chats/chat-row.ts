@@ -13,6 +13,8 @@ export interface ChatRow {
   look: { [Name in keyof GroupLook]?: Later<GroupLook[Name]> };
   createdAtMs: number;
   founder?: AccountId;
+  /** Made or entered as a group by this device: it is none of the own devices' alone. */
+  isGroup?: true;
   members: Record<AccountId, Affiliation>;
   permissions: Permissions;
   hasLeft: boolean;

@@ -45,8 +45,9 @@ export class Chats implements Part<Names> {
   static async open(context: Context, surroundings: Surroundings = {}): Promise<Chats> {
     const [index, settings] = await Promise.all([Index.open(context.store), SettingsBook.open(context.store)]);
     const chats = new Chats(new Desk(context, index, settings), surroundings);
-    await chats.#uploads.recover();
-    await chats.#expiry.run();
+    await chats.desk.loadProfile();
+    // The conversations that it needs are there once all parts are.
+    setTimeout(() => void chats.#begin().catch(() => undefined));
     return chats;
   }
 
@@ -92,6 +93,11 @@ export class Chats implements Part<Names> {
     await this.ownLog.online();
     await this.#expiry.run();
     await this.#telling.online();
+  }
+
+  async #begin(): Promise<void> {
+    await this.#uploads.recover();
+    await this.#expiry.run();
   }
 
   /** No timer runs any more. */

@@ -3,10 +3,11 @@
 
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId } from "../protocol";
-import { Profiles, takePerson } from "../contacts/people";
+import { blockedKey, Profiles, takePerson } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
 } from "../content/envelope";
+import { authorOf } from "../content/contents";
 import { isMessageId } from "../content/fields";
 import { nameOf } from "../content/place";
 import { annotate, isPending, later, moderate, outlive, place, type Base, type Row, type Stamp } from "../content/row";
@@ -87,7 +88,9 @@ export class Log implements Contents {
     const { batch } = ledger;
     const stamp = { order: arrival.order, id };
     const events: EngineEvent[] = [];
-    if (profile && (await this.#context.profiles.take(batch, author, profile, stamp))) {
+    // The own one is told to conversations as each may see it; own devices tell it one another whole.
+    const isToldWhole = author !== this.#context.own || ledger.chat.kind === "self";
+    if (profile && isToldWhole && (await this.#context.profiles.take(batch, author, profile, stamp))) {
       events.push(await this.#context.contactEvent(author, batch));
     }
     if (isMessage(body)) {
@@ -110,6 +113,7 @@ export class Log implements Contents {
     const { chat } = ledger;
     if (order <= chat.clearedUpTo) return;
     if (lifeS !== undefined && at + lifeS * 1000 <= this.#context.now()) return ledger.remove(id);
+    if (await this.#isBlocked(ledger, authorOf(id))) return;
     const there = await ledger.at(order);
     if (there && there.id !== id) {
       // One of them cannot be read, since it was opened before, or lies about its name: the other counts.
@@ -122,6 +126,11 @@ export class Log implements Contents {
     if (row.author === this.#context.own || base.type !== "message" || order <= chat.newestForeign) return;
     chat.newestForeign = order;
     this.#context.noticed("receipt", chat.id);
+  }
+
+  /** XEP-0191 knows no rooms: in a conversation of two this device sees to it. */
+  async #isBlocked({ chat, batch }: Ledger, author: AccountId): Promise<boolean> {
+    return chat.kind === "direct" && chat.peer === author && (await batch.get("contacts", blockedKey(author))) === true;
   }
 
   async #annotate(ledger: Ledger, arrival: Arrival, envelope: Envelope, body: Annotation, author: AccountId): Promise<void> {
@@ -150,6 +159,9 @@ export class Log implements Contents {
         break;
       case "group":
         await this.#look(ledger, arrival, envelope.id, body, author);
+        break;
+      case "ask":
+        this.#context.noticed("newcomer", chat.id);
         break;
       case "profile":
       case "typing":
@@ -201,7 +213,6 @@ export class Log implements Contents {
     let chat = ledger.chat;
     for (const change of changes) chat = changed(chat, by, change, own);
     ledger.chat = await ofItsKind(chat, own, domain);
-    if (changes.some((change) => change.type === "added" || change.type === "joined")) this.#context.noticed("newcomer", chat.id);
     const receipts = await ledger.batch.get<Receipts>("chats", receiptsKey(chat.id));
     if (receipts) await retick(ledger, receipts, own);
     if (ledger.chat.kind !== "group") return;

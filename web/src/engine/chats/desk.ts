@@ -20,6 +20,8 @@ import { Ledger } from "./ledger";
 /** What is said beside its kind. */
 export type Saying = Partial<Pick<Envelope, "reply" | "forwarded" | "lifeS">> & {
   id?: MessageId;
+  /** The own one; otherwise it goes along where the conversation does not know it. */
+  profile?: Profile;
   /** Outside, where it differs from what stands inside. */
   serverLifeS?: number;
   retracts?: Order;
@@ -34,6 +36,8 @@ export class Desk implements ContentsContext {
   readonly profiles = new Profiles();
   /** Set by those who want to know. */
   onNotice: (...notice: Notice) => void = () => undefined;
+  /** The own one, as it was last told of. */
+  profile: Profile = { name: "", about: "", avatar: null };
   #pending = 0;
 
   constructor(context: Context, index: Index, settings: SettingsBook) {
@@ -89,6 +93,7 @@ export class Desk implements ContentsContext {
   }
 
   async contactEvent(account: AccountId, reader: Reader): Promise<EngineEvent> {
+    if (account === this.own) await this.loadProfile(reader);
     return { type: "contact", contact: contactView(account, await known(reader, account)) };
   }
 
@@ -114,11 +119,11 @@ export class Desk implements ContentsContext {
   async sayWithin(
     chat: ChatId,
     body: Body,
-    { id = newMessageId(this.own), serverLifeS, retracts, ...rest }: Saying,
+    { id = newMessageId(this.own), serverLifeS, retracts, profile: said, ...rest }: Saying,
     shown: (ledger: Ledger, stamp: Stamp) => Promise<void>,
   ): Promise<MessageId> {
     const known = await this.context.store.get<ChatRow>("chats", chatKey(chat));
-    const profile = await this.#profileFor(known, body);
+    const profile = said ?? (await this.#profileFor(known, body));
     const envelope = encoded({ id, body, forwarded: false, ...rest, ...(profile && { profile }) });
     const lifeS = serverLifeS ?? rest.lifeS;
     const events: EngineEvent[] = [];
@@ -149,6 +154,15 @@ export class Desk implements ContentsContext {
 
   async ownProfile(reader: Reader = this.context.store): Promise<Profile | undefined> {
     return (await reader.get<Later<Profile>>("contacts", profileKey(this.own)))?.value;
+  }
+
+  async loadProfile(reader: Reader = this.context.store): Promise<void> {
+    this.profile = (await this.ownProfile(reader)) ?? this.profile;
+  }
+
+  /** The conversation knows another profile, or none. */
+  async owesProfile(chat: ChatRow): Promise<boolean> {
+    return (await this.#profileFor(chat, { kind: "profile" })) !== undefined;
   }
 
   /** The own profile, where the conversation does not know it as it is now. */

@@ -3,7 +3,7 @@
 // and taken in by the chat when its turn comes.
 
 import type { ChatId, ChatMarks, MessageId } from "../protocol";
-import type { OwnBody } from "../content/envelope";
+import type { OwnBody, Profile } from "../content/envelope";
 import { Refusal } from "../refusal";
 import { newMessageId } from "../content/envelope";
 import { hide, later, star, type Later, type Stamp } from "../content/row";
@@ -33,6 +33,17 @@ export class OwnLog {
     if (room === undefined) await this.#keep(body, id);
     else await this.#post(room, body, id);
     if ("chat" in body) await this.drain(body.chat);
+  }
+
+  /** What the own account says of itself, for all of its devices.
+   *  @throws Refusal `offline` where this device has never been online */
+  async sayProfile(profile: Profile): Promise<void> {
+    const { context, profiles, own } = this.#desk;
+    const room = await context.conversations.own();
+    await this.#desk.say(room, { kind: "profile" }, { profile }, async (ledger, stamp) => {
+      await profiles.take(ledger.batch, own, profile, stamp);
+    });
+    context.say(await this.#desk.contactEvent(own, context.store));
   }
 
   async online(): Promise<void> {

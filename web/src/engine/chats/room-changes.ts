@@ -38,7 +38,7 @@ export async function ofItsKind(chat: ChatRow, own: AccountId, domain: string): 
     return { ...chat, kind: "direct", peer };
   }
   if (chat.kind === "direct") return chat;
-  const isAlone = peer === undefined && chat.founder === own && !chat.hasLeft && Object.keys(chat.look).length === 0;
+  const isAlone = peer === undefined && !chat.isGroup && chat.founder === own && !chat.hasLeft && Object.keys(chat.look).length === 0;
   return { ...chat, kind: isAlone ? "self" : "group" };
 }
 

@@ -32,6 +32,7 @@ const BODIES: Body[] = [
   { kind: "disappearing", lifeS: 86_400 },
   { kind: "group", name: "Family", icon: file },
   { kind: "group", name: "Family", description: "All of us", icon: null, since: "1a0c4506c0000002" },
+  { kind: "ask" },
   { kind: "typing", state: "recording" },
   { kind: "profile" },
   { kind: "chat", chat: BOB, set: { pinned: true, mutedUntil: null, draft: "…" } },

@@ -38,6 +38,8 @@ export type Annotation =
   /** What the group is called and looks like; what is not named stays. `since`: told again to those who
    *  came later, as it has been since that place in the log. */
   | ({ kind: "group"; since?: Order } & Partial<GroupLook>)
+  /** A newcomer does not know what the group is called. */
+  | { kind: "ask" }
   /** Passing: it is sealed like all, and stored nowhere. */
   | { kind: "typing"; state: TypingState }
   | { kind: "profile" };
@@ -185,6 +187,7 @@ const ANNOTATION_READERS: Readers<Annotation> = {
     since: fields.optional("since", () => fields.order("since")),
   }) as Annotation & { kind: "group" },
   typing: (fields) => ({ kind: "typing", state: fields.oneOf("state", TYPING_STATES) }),
+  ask: () => ({ kind: "ask" }),
   profile: () => ({ kind: "profile" }),
 };
 

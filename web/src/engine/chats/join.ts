@@ -1,0 +1,42 @@
+// What the page asks for beside the account itself: its parts, made and joined.
+
+import { Contacts } from "../contacts/contacts";
+import type { Context, Contents, Part } from "../parts";
+import type { EngineState } from "../protocol";
+import type { CommandName } from "../rpc";
+import { Groups } from "../groups/groups";
+import { SettingsPart } from "../settings/part";
+import { Chats } from "./chats";
+import type { Media } from "./uploads";
+
+export interface ContentParts {
+  contents: Contents;
+  all: (Pick<Part<CommandName>, "receive" | "online"> & { commands: object })[];
+  /** What the account says of itself. */
+  profile(): Partial<Pick<NonNullable<EngineState["account"]>, "name" | "avatar">>;
+  /** No timer runs any more. */
+  close(): void;
+}
+
+/** @param media where there is none, files cannot be sent */
+export async function contentParts(context: Context, media?: Media): Promise<ContentParts> {
+  const made: { groups?: Groups } = {};
+  const chats = await Chats.open(context, { ...(media && { media }), newcomer: (chat) => made.groups?.newcomer(chat) });
+  const { desk, ownLog } = chats;
+  const contacts = new Contacts(desk, ownLog);
+  const groups = new Groups(desk, contacts, media);
+  made.groups = groups;
+  const settings = new SettingsPart(desk, ownLog, contacts.presences, media);
+  return {
+    contents: chats.contents,
+    all: [chats, contacts, groups, settings],
+    profile: () => {
+      const { name, avatar } = desk.profile;
+      return { name, ...(avatar && { avatar }) };
+    },
+    close: () => {
+      chats.close();
+      groups.close();
+    },
+  };
+}

@@ -1,0 +1,83 @@
+// RFC 6121 3 and 4: who is there, told to those who may see it. Who that is the user says by an audience;
+// the server keeps it as subscriptions.
+
+import { xml, type Element } from "@xmpp/client";
+import type { Desk } from "../chats/desk";
+import { isAccountId } from "../content/fields";
+import type { AccountId, Audience } from "../protocol";
+import { personKey, type Person } from "./people";
+
+export class Presences {
+  readonly #desk: Desk;
+  readonly #online = new Map<AccountId, Set<string>>();
+
+  constructor(desk: Desk) {
+    this.#desk = desk;
+  }
+
+  /** @returns whether it was one of another account's. */
+  async receive(stanza: Element): Promise<boolean> {
+    if (stanza.name !== "presence") return false;
+    const { from = "", type } = stanza.attrs;
+    const [bare = "", resource = ""] = from.split("/");
+    const [account = "", domain] = bare.split("@");
+    if (domain !== this.#desk.domain || !isAccountId(account) || account === this.#desk.own) return false;
+    if (type === "subscribe") await this.#decide(account);
+    else if (type === undefined || type === "unavailable") this.#note(account, resource, type === undefined);
+    return true;
+  }
+
+  /** Wants to see when somebody is there, who decides. Only who may be seen may see. */
+  async ask(account: AccountId): Promise<void> {
+    if (this.#desk.settings.current.lastSeen === "nobody") return;
+    await this.#send(account, "subscribe");
+  }
+
+  /** The audience is another: who does not belong to it any more sees nothing from now on. */
+  async narrow(audience: Audience): Promise<void> {
+    if (audience === "everybody") return;
+    const roster = await this.#desk.context.xmpp.iq("get", undefined, xml("query", { xmlns: ROSTER }));
+    for (const { attrs } of roster?.getChildren("item") ?? []) {
+      const [account = "", domain] = (attrs["jid"] ?? "").split("@");
+      const sees = attrs["subscription"] === "from" || attrs["subscription"] === "both";
+      if (domain !== this.#desk.domain || !isAccountId(account)) continue;
+      if (sees && !(await this.#belongs(account, audience))) await this.#send(account, "unsubscribed");
+      if (audience === "nobody" && (attrs["subscription"] === "to" || attrs["subscription"] === "both")) {
+        await this.#send(account, "unsubscribe");
+      }
+    }
+  }
+
+  async #decide(account: AccountId): Promise<void> {
+    const { lastSeen } = this.#desk.settings.current;
+    await this.#send(account, (await this.#belongs(account, lastSeen)) ? "subscribed" : "unsubscribed");
+  }
+
+  async #belongs(account: AccountId, audience: Audience): Promise<boolean> {
+    if (audience !== "contacts") return audience === "everybody";
+    const person = await this.#desk.context.store.get<Person>("contacts", personKey(account));
+    return person?.name !== undefined;
+  }
+
+  // Somebody is there while one device is.
+  #note(account: AccountId, resource: string, isThere: boolean): void {
+    const resources = this.#online.get(account) ?? new Set();
+    const wasOnline = resources.size > 0;
+    if (isThere) resources.add(resource);
+    else resources.delete(resource);
+    if (resources.size > RESOURCES_MAX) return;
+    this.#online.set(account, resources);
+    const online = resources.size > 0;
+    if (online === wasOnline && isThere) return;
+    const lastSeen = wasOnline && !online ? { lastSeen: this.#desk.now() } : {};
+    this.#desk.context.say({ type: "presence", account, online, ...lastSeen });
+  }
+
+  async #send(account: AccountId, type: string): Promise<void> {
+    // Where there is no stream the next one asks again.
+    await this.#desk.context.xmpp.send(xml("presence", { to: `${account}@${this.#desk.domain}`, type })).catch(() => undefined);
+  }
+}
+
+const ROSTER = "jabber:iq:roster";
+const RESOURCES_MAX = 64;

@@ -1,0 +1,236 @@
+// Groups: made, changed, entered and left. Members come and go by commits (engine/sealed); what a group
+// is called and looks like is said inside the encryption.
+
+import { isAdmin, type ChatRow } from "../chats/chat-row";
+import type { Desk } from "../chats/desk";
+import type { Media } from "../chats/uploads";
+import type { Contacts } from "../contacts/contacts";
+import { newMessageId, type GroupLook } from "../content/envelope";
+import { isPending, later, place, type Row } from "../content/row";
+import type { Part } from "../parts";
+import type { AccountId, Affiliation, Chat, ChatId, FileRef, Group, GroupChange, GroupDraft, Invitation, Member, NewMember, SystemChange } from "../protocol";
+import { Refusal } from "../refusal";
+import { Requests } from "./requests";
+
+type Names =
+  | "createGroup" | "group" | "editGroup" | "addMembers" | "removeMember" | "setAffiliation" | "createInvitation"
+  | "revokeInvitation" | "joinByInvitation" | "joinRequests" | "decideRequest" | "leaveGroup";
+type Added = { absent: Member[]; invitations: Invitation[] };
+
+export class Groups implements Part<Names> {
+  readonly #desk: Desk;
+  readonly #contacts: Contacts;
+  readonly #media: Media | undefined;
+  readonly #requests: Requests;
+  readonly #answering = new Map<ChatId, ReturnType<typeof setTimeout>>();
+  readonly #asked = new Set<ChatId>();
+
+  constructor(desk: Desk, contacts: Contacts, media: Media | undefined) {
+    this.#desk = desk;
+    this.#contacts = contacts;
+    this.#media = media;
+    this.#requests = new Requests(desk.context.xmpp, desk.context.self);
+  }
+
+  readonly commands: Part<Names>["commands"] = {
+    createGroup: (group) => this.#create(group),
+    group: (chat) => this.#show(chat),
+    editGroup: (chat, change) => this.#edit(chat, change),
+    addMembers: (chat, members) => this.#add(chat, members),
+    removeMember: (chat, account) => this.#remove(chat, account),
+    setAffiliation: (chat, account, affiliation) => this.#affiliate(chat, account, affiliation),
+    createInvitation: (chat, options) => this.#requests.link(chat, options),
+    revokeInvitation: (chat, token) => this.#requests.revoke(chat, token),
+    joinByInvitation: (uri) => this.#join(uri),
+    joinRequests: (chat) => this.#requests.waiting(chat),
+    decideRequest: (chat, account, approve) => this.#decide(chat, account, approve),
+    leaveGroup: (chat) => this.#leave(chat),
+  };
+
+  /** Somebody asks what the group is called. Of all who could answer one does. */
+  newcomer(chat: ChatId): void {
+    clearTimeout(this.#answering.get(chat));
+    const answer = () => void this.#answer(chat).catch(() => undefined);
+    this.#answering.set(chat, setTimeout(answer, ANSWER_AFTER_MS));
+  }
+
+  close(): void {
+    for (const timer of this.#answering.values()) clearTimeout(timer);
+  }
+
+  async #create({ name, description, icon, members, permissions = {} }: GroupDraft): Promise<{ chat: Chat } & Added> {
+    if (name.trim() === "") throw new Refusal("not-allowed", "a group has a name");
+    const image = icon && (await this.#upload(icon));
+    const chat = await this.#requests.create(permissions);
+    const { own } = this.#desk;
+    await this.#desk.change(chat, async (ledger) => {
+      const set = { kind: "group", isGroup: true, founder: own, members: { [own]: "owner" } } as const;
+      ledger.chat = { ...ledger.chat, ...set, permissions: { ...ledger.chat.permissions, ...permissions } };
+    });
+    const added = await this.#bringIn(chat, members);
+    // Said once the first members are in, so that they can read it.
+    await this.#say(chat, { name, description, icon: image ?? null }, { type: "named", by: own, name });
+    return { chat: await this.#view(chat), ...added };
+  }
+
+  async #show(chat: ChatId): Promise<Group> {
+    await this.#refresh(chat);
+    const row = await this.#desk.chat(chat);
+    const own = row.members[this.#desk.own] ?? null;
+    if (row.kind === "group" && row.look.name === undefined && own) void this.#ask(chat).catch(() => undefined);
+    const mayInvite = own !== null && (isAdmin(own) || row.permissions.add === "everyone");
+    return groupView(row, row.hasLeft ? null : own, mayInvite ? await this.#links(chat) : []);
+  }
+
+  /** As the server has it; offline, as it was when it was last told. */
+  async #refresh(chat: ChatId): Promise<void> {
+    try {
+      const state = await this.#requests.show(chat);
+      await this.#desk.change(chat, async (ledger) => {
+        ledger.chat = { ...ledger.chat, ...state };
+      });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+    }
+  }
+
+  async #links(chat: ChatId): Promise<Invitation[]> {
+    return this.#requests.links(chat).catch((error: unknown) => {
+      if (error instanceof Refusal) return [];
+      throw error;
+    });
+  }
+
+  async #edit(chat: ChatId, { name, description, icon, permissions }: GroupChange): Promise<void> {
+    const row = await this.#desk.chat(chat);
+    const { own } = this.#desk;
+    if (row.permissions.edit === "admins" && !isAdmin(row.members[own])) throw new Refusal("not-allowed", "admins change this group");
+    if (permissions) await this.#requests.permit(chat, permissions);
+    if (name !== undefined) await this.#say(chat, { name }, { type: "named", by: own, name });
+    if (description !== undefined) await this.#say(chat, { description }, { type: "described", by: own });
+    if (icon === undefined) return this.#tell(chat);
+    await this.#say(chat, { icon: icon && (await this.#upload(icon)) }, { type: "icon", by: own });
+    await this.#tell(chat);
+  }
+
+  async #add(chat: ChatId, members: NewMember[]): Promise<Added> {
+    const added = await this.#bringIn(chat, members);
+    await this.#answer(chat, true);
+    await this.#tell(chat);
+    return added;
+  }
+
+  /** Accounts by a commit, numbers of nobody by links. */
+  async #bringIn(chat: ChatId, members: NewMember[]): Promise<Added> {
+    const numbers = members.flatMap((member) => ("number" in member ? [member.number] : []));
+    const found = numbers.length > 0 ? await this.#contacts.lookUp(numbers) : [];
+    const accounts = members.flatMap((member) => ("account" in member ? [member.account] : []));
+    const wanted = new Set([...accounts, ...found.map(({ account }) => account)]);
+    wanted.delete(this.#desk.own);
+    const { absent } = wanted.size > 0 ? await this.#desk.context.conversations.change(chat, [...wanted], []) : { absent: [] };
+    const known = new Set(found.map(({ number }) => number));
+    const strangers = numbers.filter((number) => !known.has(number.replace(/[^+\d]/g, "")));
+    const invitations = strangers.length > 0 ? await this.#requests.invite(chat, strangers) : [];
+    return { absent: absent.map((account) => ({ account, affiliation: "member" as const })), invitations };
+  }
+
+  async #remove(chat: ChatId, account: AccountId): Promise<void> {
+    await this.#desk.context.conversations.change(chat, [], [account]);
+    await this.#tell(chat);
+  }
+
+  async #affiliate(chat: ChatId, account: AccountId, affiliation: Affiliation): Promise<void> {
+    await this.#requests.affiliate(chat, account, affiliation);
+    await this.#tell(chat);
+  }
+
+  async #join(uri: string): Promise<Chat | "waiting"> {
+    const { chat, token } = this.#requests.readUri(uri);
+    if ((await this.#requests.join(chat, token)) === "waiting") return "waiting";
+    await this.#desk.change(chat, async (ledger) => {
+      const members = { ...ledger.chat.members, [this.#desk.own]: ledger.chat.members[this.#desk.own] ?? "member" } as const;
+      ledger.chat = { ...ledger.chat, kind: "group", isGroup: true, members, hasLeft: false };
+    });
+    await this.#refresh(chat);
+    await this.#ask(chat);
+    return this.#view(chat);
+  }
+
+  async #decide(chat: ChatId, account: AccountId, approve: boolean): Promise<void> {
+    if (approve) await this.#requests.approve(chat, account);
+    else await this.#requests.deny(chat, account);
+    await this.#tell(chat);
+  }
+
+  async #leave(chat: ChatId): Promise<void> {
+    await this.#requests.leave(chat);
+    await this.#desk.change(chat, async (ledger) => {
+      ledger.chat = { ...ledger.chat, hasLeft: true };
+    });
+  }
+
+  /** Sealed for a group that it is not in yet, it waits until it is. */
+  async #ask(chat: ChatId): Promise<void> {
+    if (this.#asked.has(chat)) return;
+    this.#asked.add(chat);
+    await this.#desk.say(chat, { kind: "ask" }, {}, async () => undefined);
+  }
+
+  async #answer(chat: ChatId, isAdder = false): Promise<void> {
+    const row = await this.#desk.chat(chat);
+    const { own } = this.#desk;
+    const answering = Object.keys(row.members).filter((account) => isAdmin(row.members[account])).sort()[0];
+    const { name, description, icon } = row.look;
+    const orders = [name, description, icon].flatMap((kept) => kept?.order ?? []);
+    const since = orders.filter((order) => !isPending(order)).sort().at(-1);
+    // What waits to be sent comes to the newcomers by itself.
+    if (!(isAdder || answering === own) || since === undefined) return;
+    const look: Partial<GroupLook> = {
+      ...(name && { name: name.value }), ...(description && { description: description.value }), ...(icon && { icon: icon.value }),
+    };
+    await this.#desk.say(chat, { kind: "group", ...look, since }, {}, async () => undefined);
+  }
+
+  async #say(chat: ChatId, look: Partial<GroupLook>, line: SystemChange): Promise<void> {
+    await this.#desk.say(chat, { kind: "group", ...look }, {}, async (ledger, stamp) => {
+      const kept = { ...ledger.chat.look };
+      if (look.name !== undefined) kept.name = later(kept.name, stamp, look.name);
+      if (look.description !== undefined) kept.description = later(kept.description, stamp, look.description);
+      if (look.icon !== undefined) kept.icon = later(kept.icon, stamp, look.icon);
+      ledger.chat = { ...ledger.chat, look: kept };
+      const row: Row = await ledger.row(stamp.id);
+      ledger.put(place(row, stamp.order, this.#desk.now(), { type: "system", change: line }));
+    });
+  }
+
+  async #tell(chat: ChatId): Promise<void> {
+    this.#desk.context.say({ type: "group", group: await this.#show(chat) });
+  }
+
+  async #view(chat: ChatId): Promise<Chat> {
+    return this.#desk.chatView(await this.#desk.chat(chat), this.#desk.context.store);
+  }
+
+  async #upload(icon: Blob): Promise<FileRef> {
+    if (!this.#media) throw new Refusal("not-allowed", "pictures cannot be sent");
+    return this.#media.upload(newMessageId(this.#desk.own), icon, { name: "", type: icon.type || "image/png" });
+  }
+}
+
+function groupView(row: ChatRow, own: Affiliation | null, invitations: Invitation[]): Group {
+  const { name, description, icon } = row.look;
+  const group: Group = {
+    chat: row.id,
+    name: name?.value ?? "",
+    description: description?.value ?? "",
+    permissions: row.permissions,
+    members: Object.entries(row.members).map(([account, affiliation]) => ({ account, affiliation })),
+    own,
+    invitations,
+  };
+  if (icon?.value) group.icon = icon.value;
+  return group;
+}
+
+/** Others who ask meanwhile are answered with it. */
+const ANSWER_AFTER_MS = 1_000;

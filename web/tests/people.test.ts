@@ -1,0 +1,146 @@
+// Groups and people, as the web app asks for them, against a real server.
+
+import { xml } from "@xmpp/client";
+import "fake-indexeddb/auto";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { OwnDevice } from "../src/engine/account/own-device";
+import { contentParts, type ContentParts } from "../src/engine/chats/join";
+import { Connection } from "../src/engine/connection/connection";
+import type { Context, Conversations, Part } from "../src/engine/parts";
+import type { EngineEvent } from "../src/engine/protocol";
+import { Requests } from "../src/engine/groups/requests";
+import { Refusal } from "../src/engine/refusal";
+import { Store } from "../src/engine/store/store";
+import { LEFT_OUT, Server, WHIMBREL } from "./server";
+
+describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
+  let server: Server;
+  let ada: Person;
+  let bob: Person;
+  beforeAll(async () => {
+    server = await Server.start();
+    [ada, bob] = await Promise.all([Person.register(server, "+493023125021"), Person.register(server, "+493023125022")]);
+  });
+  afterAll(async () => {
+    await Promise.all([ada?.stop(), bob?.stop()]);
+    await server.stop();
+  });
+
+  test("links, requests and members of a group", async () => {
+    const chat = await ada.requests.create({ requests: true });
+    expect(await ada.requests.show(chat)).toMatchObject({ members: { [ada.id]: "owner" }, permissions: { requests: true, post: "everyone" } });
+    const link = await ada.requests.link(chat, { uses: 1, lifeS: 3600 });
+    expect(link).toMatchObject({ uses: 1, expiresAt: expect.any(Number) });
+    expect(await ada.requests.links(chat)).toMatchObject([{ token: link.token, uri: link.uri }]);
+    const { chat: linked, token } = bob.requests.readUri(link.uri);
+    expect(await bob.requests.join(linked, token)).toBe("in");
+    expect((await bob.requests.show(chat)).members).toEqual({ [ada.id]: "owner", [bob.id]: "member" });
+    await ada.requests.affiliate(chat, bob.id, "admin");
+    await ada.requests.permit(chat, { post: "admins" });
+    expect(await bob.requests.show(chat)).toMatchObject({ members: { [bob.id]: "admin" }, permissions: { post: "admins", requests: true } });
+    await bob.requests.leave(chat);
+    await expect(bob.requests.show(chat)).rejects.toMatchObject({ name: "registration-required" });
+    expect(await bob.requests.join(chat, undefined)).toBe("waiting");
+    expect(await ada.requests.waiting(chat)).toMatchObject([{ account: bob.id, since: expect.any(Number) }]);
+    await ada.requests.approve(chat, bob.id);
+    expect((await ada.requests.show(chat)).members).toMatchObject({ [bob.id]: "member" });
+    const [invitation] = await ada.requests.invite(chat, ["+493023125099"]);
+    expect(invitation).toMatchObject({ number: "+493023125099", uri: expect.stringContaining(chat) });
+    await ada.requests.revoke(chat, invitation?.token ?? "");
+    expect(await ada.requests.links(chat)).toEqual([]);
+  });
+
+  test("numbers are looked up, hidden and blocked", async () => {
+    const [found, ...more] = await ada.do.lookUp(["+49 30 23125022", "+493023125098"]);
+    expect(found).toMatchObject({ account: bob.id, number: "+493023125022", name: "+493023125022", blocked: false, encrypted: false });
+    expect(more).toEqual([]);
+    await ada.do.report(bob.id, "spam", []);
+    expect(await ada.do.contact(bob.id)).toMatchObject({ blocked: true });
+    await ada.do.block(bob.id, false);
+    expect(await ada.do.contact(bob.id)).toMatchObject({ blocked: false });
+    await bob.do.setSettings({ discoverable: false });
+    expect(await ada.do.lookUp(["+493023125022"])).toEqual([]);
+  });
+
+  test("who is there is told to those who may see it", async () => {
+    await bob.do.setSettings({ lastSeen: "everybody" });
+    await ada.do.setContact(bob.id, { name: "Bob" });
+    await expect.poll(() => ada.events).toContainEqual({ type: "presence", account: bob.id, online: true });
+    await bob.do.setSettings({ lastSeen: "nobody" });
+    await expect.poll(() => ada.events).toContainEqual(expect.objectContaining({ type: "presence", account: bob.id, online: false }));
+  });
+});
+
+/** A device without conversations. */
+class Person {
+  state = "";
+  readonly events: EngineEvent[] = [];
+  readonly requests: Requests;
+  readonly connection: Connection;
+  parts!: ContentParts;
+
+  static async register(server: Server, number: string): Promise<Person> {
+    const store = await Store.open(number);
+    const device = await OwnDevice.load(store, { origin: server.url, deviceName: "Test" }, {
+      registered: async () => undefined,
+      changed: () => undefined,
+      ended: async () => undefined,
+      certifiedDevices: async () => new Set(),
+    });
+    await device.commands.requestCode(number);
+    await device.commands.register(number, await server.code(number));
+    const person = new Person(server, device);
+    person.parts = await contentParts(person.#context(store));
+    void person.connection.run();
+    await vi.waitUntil(() => person.state === "online", { timeout: 10_000 });
+    await person.connection.send(xml("presence"));
+    return person;
+  }
+
+  private constructor(
+    server: Server,
+    readonly device: OwnDevice,
+  ) {
+    this.connection = new Connection(
+      {
+        ...device.self,
+        url: `${server.url.replace("http", "ws")}/xmpp-websocket`,
+        mechanism: device.registration?.mechanism ?? "",
+        token: () => device.registration?.token ?? "",
+        keepToken: (newer) => device.keepToken(newer),
+      },
+      {
+        receive: async (stanza) => {
+          for (const part of this.parts.all) await part.receive?.(stanza);
+        },
+        online: () => undefined,
+        state: (state) => (this.state = state),
+        refused: () => undefined,
+      },
+    );
+    this.requests = new Requests(this.connection, device.self);
+  }
+
+  get id(): string {
+    return this.device.self.account;
+  }
+
+  get do(): Part<Names>["commands"] {
+    return Object.assign({}, ...this.parts.all.map(({ commands }) => commands)) as Part<Names>["commands"];
+  }
+
+  async stop(): Promise<void> {
+    this.parts.close();
+    await this.connection.stop();
+  }
+
+  #context(store: Store): Context {
+    const unknown = () => Promise.reject(new Refusal("offline", "there are no conversations here"));
+    const exclusive: Conversations["exclusive"] = (_, task) => task();
+    const conversations = { exclusive, own: unknown, post: unknown, retry: unknown, withdraw: unknown, direct: unknown, change: unknown };
+    const say = (event: EngineEvent) => void this.events.push(event);
+    return { store, self: this.device.self, xmpp: this.connection, conversations, say, now: Date.now };
+  }
+}
+
+type Names = "lookUp" | "contact" | "setContact" | "block" | "report" | "setSettings";
