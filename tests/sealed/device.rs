@@ -336,11 +336,8 @@ impl Device {
             // It comes again, or the device has joined later.
             Some(own) if own >= epoch => Ok(()),
             Some(_) => {
-                match self.mls.receive(room.as_bytes(), &handshake) {
-                    Ok(Received::Epoch(_)) => {}
-                    Ok(_) => self.place(room).begin_anew(),
-                    Err(_) => self.place(room).is_lost = true,
-                }
+                let followed = self.mls.receive(room.as_bytes(), &handshake);
+                self.place(room).is_lost |= followed.is_err();
                 Ok(())
             }
             None => self.take_welcome(room, commit, epoch),
