@@ -48,3 +48,13 @@ https_ssl = { key = "{key}", certificate = "{cert}" }
 log = { { levels = { min = "error" }, to = "console" } }
 
 VirtualHost "localhost"
+
+-- Rooms with an archive, as Whimbrel's groups have it, but without presences of others: with them a
+-- thousand could hardly join.
+Component "conference.localhost" "muc"
+    modules_enabled = { "muc_mam" }
+    muc_log_by_default = true
+    muc_log_expires_after = "never"
+    muc_room_locking = false
+    muc_room_default_history_length = 0
+    muc_room_default_presence_broadcast = { visitor = false, participant = false, moderator = false }

@@ -75,7 +75,8 @@ impl CpuTime {
         Ok(Self { total_ns, user_ticks, system_ticks })
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both times together.
+    pub fn plus(self, other: Self) -> Self {
         Self {
             total_ns: self.total_ns + other.total_ns,
             user_ticks: self.user_ticks + other.user_ticks,

@@ -30,6 +30,10 @@ pub enum BenchError {
     Logins { done: usize, wanted: usize, detail: String },
     #[error("of {sent} messages: {detail}")]
     Delivery { sent: u64, detail: String },
+    #[error("{what}: {answer}")]
+    Refused { what: &'static str, answer: String },
+    #[error("MLS: {0}")]
+    Mls(#[from] mls_client::Error),
     #[error("an account was refused: {detail}")]
     Registration { detail: String },
     #[error("{accounts} accounts are given and {wanted} are needed")]

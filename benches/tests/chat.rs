@@ -32,6 +32,8 @@ struct State {
     sessions: HashMap<String, TcpStream>,
     routed: usize,
     delayed: Option<(String, String)>,
+    /// Users in each room, by its local part.
+    rooms: HashMap<String, Vec<String>>,
 }
 
 impl Router {
@@ -40,11 +42,35 @@ impl Router {
         self.state.lock().unwrap().sessions.insert(local.to_owned(), session);
     }
 
+    /// XEP-0045 7.2, with the joiner's own presence as the answer.
+    fn join(&self, local: &str, to: &str) -> String {
+        let room = to.split('@').next().unwrap();
+        let mut state = self.state.lock().unwrap();
+        state.rooms.entry(room.to_owned()).or_default().push(local.to_owned());
+        format!("<presence from='{to}'><x><status code='110'/></x></presence>")
+    }
+
+    /// urn:whimbrel:groups:0, with the answer's payload.
+    fn create_group(&self, owner: &str, iq: &str) -> String {
+        let mut state = self.state.lock().unwrap();
+        let room = format!("room{}", state.rooms.len());
+        let named = iq.split("<member ").skip(1).map(|member| {
+            attribute(&format!("m {member}"), "jid").split('@').next().unwrap().to_owned()
+        });
+        let members = [owner.to_owned()].into_iter().chain(named).collect();
+        let answer = format!("<group jid='{room}@groups.l'/>");
+        state.rooms.insert(room, members);
+        answer
+    }
+
     fn route(&self, from: &str, message: &str) {
         let mut state = self.state.lock().unwrap();
         state.routed += 1;
         let fault = if state.routed.is_multiple_of(10) { self.fault } else { Fault::None };
         let to = attribute(message, "to").split('@').next().unwrap().to_owned();
+        if state.rooms.contains_key(&to) {
+            return state.tell_room(fault, from, &to, message);
+        }
         let from = if fault == Fault::Forge { "mallory" } else { from };
         let message = message.replacen("<message", &format!("<message from='{from}@l/x'"), 1);
         match fault {
@@ -66,6 +92,24 @@ impl Router {
 }
 
 impl State {
+    /// To all in a room; the last of them bears the fault.
+    fn tell_room(&mut self, fault: Fault, from: &str, room: &str, message: &str) {
+        let service = attribute(message, "to").split('@').nth(1).unwrap();
+        let copy =
+            |from: String| message.replacen("<message", &format!("<message from='{from}'"), 1);
+        let (usual, forged) =
+            (copy(format!("{room}@{service}/{from}")), copy("mallory@l/x".to_owned()));
+        let members = self.rooms[room].clone();
+        let (last, others) = members.split_last().unwrap();
+        others.iter().for_each(|member| self.deliver(member, &usual));
+        match fault {
+            Fault::Drop | Fault::Delay => return,
+            Fault::Repeat => self.deliver(last, &usual),
+            Fault::None | Fault::Forge => {}
+        }
+        self.deliver(last, if fault == Fault::Forge { &forged } else { &usual });
+    }
+
     fn deliver(&mut self, to: &str, message: &str) {
         if let Some(session) = self.sessions.get_mut(to) {
             // A client that has gone is not this test's business.
@@ -112,7 +156,14 @@ fn serve(mut socket: TcpStream, router: &Router, has_sasl2: bool) {
                 }
                 "iq" => {
                     let id = attribute(&element, "id");
-                    let _ = write!(out, "<iq type='result' id='{id}'><jid>{local}@l/x</jid></iq>");
+                    let payload = match element.contains("<create ") {
+                        true => router.create_group(&local, &element),
+                        false => format!("<jid>{local}@l/x</jid>"),
+                    };
+                    let _ = write!(out, "<iq type='result' id='{id}'>{payload}</iq>");
+                }
+                "presence" if element.contains(" to=") => {
+                    out += &router.join(&local, attribute(&element, "to"));
                 }
                 "presence" => router.register(&local, &socket),
                 "message" => router.route(&local, &element),
@@ -247,6 +298,22 @@ fn what_is_lost_or_wrong_fails_the_run() {
     check(Fault::Delay, false, &["--window", "8"], "out of order", false);
     check(Fault::Forge, false, &open, "misdirected", false);
     check(Fault::Repeat, false, &["--rate", "500", "--allow-errors"], "double", true);
+}
+
+#[test]
+fn rooms_talk() {
+    let rooms = ["--members", "4", "--rooms"];
+    check(Fault::None, true, &rooms, ALL_WELL, true);
+    check(Fault::None, false, &[rooms.as_slice(), &["muc"]].concat(), ALL_WELL, true);
+    check(Fault::None, false, &rooms, "does not offer Bind 2", false);
+}
+
+#[test]
+fn what_is_lost_or_wrong_in_a_room_fails_the_run() {
+    let rooms = ["--members", "8", "--rooms", "muc"];
+    check(Fault::Drop, false, &rooms, "1 missing", false);
+    check(Fault::Repeat, false, &rooms, "double", false);
+    check(Fault::Forge, false, &rooms, "1 missing, 1 misdirected", false);
 }
 
 #[test]

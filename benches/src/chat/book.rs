@@ -185,7 +185,7 @@ impl Book {
             Event::Message(stanza) => self.on_message(slot, stanza),
             Event::Acked(handled) => self.on_acked(slot, *handled),
             Event::Lost(_) => self.faults.lost_sessions += 1,
-            Event::Ready | Event::Closed => {}
+            Event::Ready | Event::Closed | Event::Other(_) => {}
         }
     }
 

@@ -34,11 +34,20 @@ pub struct Received<'a> {
 impl Composer {
     /// Writes the stanza to a bare or full JID.
     pub fn write(&self, stanza: &mut Vec<u8>, to: &str, stamp: Stamp) {
+        self.write_as("chat", stanza, to, stamp);
+    }
+
+    /// Writes the stanza to a room (XEP-0045 7.4).
+    pub fn write_to_room(&self, stanza: &mut Vec<u8>, to: &str, stamp: Stamp) {
+        self.write_as("groupchat", stanza, to, stamp);
+    }
+
+    fn write_as(&self, kind: &str, stanza: &mut Vec<u8>, to: &str, stamp: Stamp) {
         stanza.clear();
         let Stamp { run, direction, sequence, intended_ns } = stamp;
         let id = format!("{run:08x}-{direction}-{sequence}");
         let head = format!(
-            "<message to='{to}' type='chat' id='{id}'>\
+            "<message to='{to}' type='{kind}' id='{id}'>\
              <origin-id xmlns='urn:xmpp:sid:0' id='{id}'/><body>{MARK} {run:08x} {direction} \
              {sequence} {intended_ns} "
         );
@@ -81,6 +90,8 @@ mod tests {
     fn check(composer: Composer, bytes: usize) {
         let stamp = Stamp { run: 7, direction: 199, sequence: 12_345, intended_ns: 9_876_543_210 };
         let mut stanza = Vec::new();
+        composer.write_to_room(&mut stanza, "b@localhost", stamp);
+        assert_eq!(stanza.len(), bytes);
         composer.write(&mut stanza, "b@localhost", stamp);
         assert_eq!(stanza.len(), bytes, "{}", String::from_utf8_lossy(&stanza));
         assert_eq!(read(&stanza), Some(Received { stamp, from: b"" }));

@@ -1,8 +1,10 @@
-//! `whimbrel-bench chat`: users who talk, and logins, at any XMPP server.
+//! `whimbrel-bench chat`: users who talk, in pairs or in rooms, and logins, at any XMPP server.
 
 mod book;
+pub mod encrypted;
 mod ledger;
 mod message;
+pub mod rooms;
 pub mod storm;
 pub mod traffic;
 
@@ -20,7 +22,10 @@ use crate::process;
 use crate::size::Span;
 use crate::xmpp::{Account, Endpoint, Mechanism, Transport, account};
 
+use encrypted::{EncryptedReport, EncryptedSpec};
+use ledger::Faults;
 pub use message::Composer;
+use rooms::{Protocol, RoomsReport, RoomsSpec};
 use storm::{LoginKind, StormReport, StormSpec};
 use traffic::{ChatReport, ChatSpec};
 
@@ -83,6 +88,14 @@ pub struct ChatArgs {
     /// The part of the users, 0 to 0.5, who fetch their messages at the end only
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     offline: f64,
+    /// Rooms in place of pairs: groups of Whimbrel's own, rooms of XEP-0045, or what an encrypted
+    /// group of 500 devices costs
+    #[arg(long, value_name = "KIND", value_enum, num_args = 0..=1, default_missing_value = "groups",
+          conflicts_with_all = ["rate", "carbons", "offline", "sm", "login_storm"])]
+    rooms: Option<RoomKind>,
+    /// Rooms: members of each, one message at a time under way to all of them
+    #[arg(long, default_value_t = 100)]
+    members: usize,
     /// Logins one after another in place of messages
     #[arg(long, value_name = "KIND", value_enum, num_args = 0..=1, default_missing_value = "scram")]
     login_storm: Option<LoginKind>,
@@ -107,6 +120,17 @@ pub struct ChatArgs {
     /// Seed of all that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+/// What `--rooms` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RoomKind {
+    /// urn:whimbrel:groups:0: members, without joining
+    Groups,
+    /// XEP-0045: joined occupants
+    Muc,
+    /// urn:whimbrel:mls:0: claims and commits
+    Encrypted,
 }
 
 /// XEP-0334's hints that make a difference.
@@ -155,6 +179,12 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
         cpu::pin_current_thread(core)?;
     }
     let endpoint = args.access.endpoint(address, args.transport)?;
+    if args.rooms == Some(RoomKind::Encrypted) {
+        let server = server.ok_or(BenchError::NoListener { port: address.port() })?;
+        let report = encrypted::run(&encrypted_spec(args, endpoint, server)?, interrupt)?;
+        print_encrypted(&report);
+        return Ok(());
+    }
     let (mut readings, mut own_readings) = (Vec::new(), Vec::new());
     let mut resident_bytes = 0;
     let mut on_moment = |moment| {
@@ -164,13 +194,19 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
             resident_bytes = process::resident_bytes(pid);
         }
     };
-    let (verdict, unit, count, elapsed) = match args.login_storm {
-        Some(kind) => {
+    let (verdict, unit, count, elapsed) = match (args.login_storm, args.rooms) {
+        (_, Some(kind)) => {
+            let spec = rooms_spec(args, kind, endpoint)?;
+            let report = rooms::run(&spec, interrupt, &mut on_moment)?;
+            print_rooms(&spec, &report);
+            (report.check(), "copy", report.copies, report.elapsed)
+        }
+        (Some(kind), None) => {
             let report = storm::run(&storm_spec(args, kind, endpoint)?, interrupt, &mut on_moment)?;
             print_storm(&report);
             (report.check(), "login", report.logins, report.elapsed)
         }
-        None => {
+        (None, None) => {
             let report = traffic::run(&chat_spec(args, endpoint)?, interrupt, &mut on_moment)?;
             print_chat(args, &report);
             (report.check(), "message", report.handled, report.elapsed)
@@ -209,10 +245,7 @@ fn chat_spec(args: &ChatArgs, endpoint: Endpoint) -> Result<ChatSpec, BenchError
         window: args.window.max(1),
         per_second: args.rate,
         arrivals: args.arrivals,
-        composer: Composer {
-            stanza_bytes: args.stanza_bytes,
-            no_store: args.hint == Some(Hint::NoStore),
-        },
+        composer: composer(args),
         stream_management: args.sm,
         carbons: args.carbons,
         offline_share: args.offline,
@@ -222,6 +255,42 @@ fn chat_spec(args: &ChatArgs, endpoint: Endpoint) -> Result<ChatSpec, BenchError
         duration: args.duration.0,
         seed: args.seed,
     })
+}
+
+fn rooms_spec(
+    args: &ChatArgs,
+    kind: RoomKind,
+    endpoint: Endpoint,
+) -> Result<RoomsSpec, BenchError> {
+    if args.members < 2 || args.users < args.members {
+        let detail = "a room has two members at least, and --users suffice for one".to_owned();
+        return Err(BenchError::Option { option: "members", detail });
+    }
+    Ok(RoomsSpec {
+        endpoint,
+        accounts: args.access.read_accounts(args.users)?,
+        protocol: if kind == RoomKind::Muc { Protocol::Muc } else { Protocol::Groups },
+        rooms: args.users / args.members,
+        members: args.members,
+        composer: composer(args),
+        sasl2: !args.access.no_sasl2,
+        mechanism: args.access.mechanism,
+        warm_up: args.warm_up.0,
+        duration: args.duration.0,
+    })
+}
+
+fn encrypted_spec(
+    args: &ChatArgs,
+    endpoint: Endpoint,
+    server: u32,
+) -> Result<EncryptedSpec, BenchError> {
+    let accounts = args.access.read_accounts(encrypted::ACCOUNTS)?;
+    Ok(EncryptedSpec { endpoint, accounts, mechanism: args.access.mechanism, server })
+}
+
+fn composer(args: &ChatArgs) -> Composer {
+    Composer { stanza_bytes: args.stanza_bytes, no_store: args.hint == Some(Hint::NoStore) }
 }
 
 fn storm_spec(
@@ -255,14 +324,47 @@ fn print_chat(args: &ChatArgs, report: &ChatReport) {
     if !report.ack_ns.is_empty() {
         println!("ack      {}", latency::line(&report.ack_ns));
     }
-    let verdict = match report.faults.is_none() {
-        true => "each received once, in order, from its sender".to_owned(),
-        false => report.faults.words(),
-    };
-    println!("of all {} messages: {verdict}", report.sent);
+    print_faults(report.sent, &report.faults);
     if report.stale > 0 {
         println!("{} messages of earlier runs came too", report.stale);
     }
+}
+
+fn print_rooms(spec: &RoomsSpec, report: &RoomsReport) {
+    println!(
+        "{} copies of {} messages in {:.2} s in {} rooms of {} members: {:.0} copies/s",
+        report.copies,
+        report.messages,
+        report.elapsed.as_secs_f64(),
+        spec.rooms,
+        spec.members,
+        report.rate()
+    );
+    println!("last member {}", latency::line(&report.last_ns));
+    print_faults(report.sent, &report.faults);
+}
+
+fn print_encrypted(report: &EncryptedReport) {
+    println!("{} leaves; server CPU and time to the answer of", report.leaves);
+    let claim = format!("a claim of {} key packages", report.key_packages);
+    let add = format!("a commit that adds {} members", encrypted::ADDED_AT_ONCE);
+    for (what, cost) in [
+        (claim.as_str(), &report.claim),
+        (&add, &report.add),
+        ("a commit that renews keys", &report.commit),
+        ("the same, with all there", &report.commit_to_all),
+    ] {
+        println!("{what}: {:.2} ms; {}", cost.cpu_ms(), latency::line(&cost.answer_ns));
+    }
+    println!("a member gets {} messages for those whom a commit adds", report.messages_of_add);
+}
+
+fn print_faults(sent: u64, faults: &Faults) {
+    let verdict = match faults.is_none() {
+        true => "each received once, in order, from its sender".to_owned(),
+        false => faults.words(),
+    };
+    println!("of all {sent} messages: {verdict}");
 }
 
 fn print_storm(report: &StormReport) {

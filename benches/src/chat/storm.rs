@@ -195,7 +195,7 @@ impl<'a> Storm<'a> {
             Event::Ready => news.push((slot, News::LoggedIn)),
             Event::Closed => news.push((slot, News::Closed)),
             Event::Lost(error) => news.push((slot, News::Lost(error.to_string()))),
-            Event::Message(_) | Event::Acked(_) => {}
+            Event::Message(_) | Event::Other(_) | Event::Acked(_) => {}
         })?;
         for (slot, what) in news {
             self.take(slot, what);

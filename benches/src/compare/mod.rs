@@ -91,12 +91,24 @@ impl CommonArgs {
         std::path::absolute(&path).unwrap_or(path)
     }
 
-    fn check_selection(&self, rows: usize) -> Result<(), BenchError> {
-        if rows > 0 {
-            return Ok(());
+    /// The rows that are asked for; none if they were only to be listed, which is done here.
+    fn choose<R>(
+        &self,
+        rows: &'static [R],
+        head: fn(&R) -> &Row,
+    ) -> Result<Vec<&'static R>, BenchError> {
+        if self.list {
+            for row in rows.iter().map(head) {
+                println!("{:<18} {}: {}", row.id, row.group.title(), row.title);
+            }
+            return Ok(Vec::new());
         }
-        let detail = format!("no row is called {}", self.rows.join(" or "));
-        Err(BenchError::Option { option: "rows", detail })
+        let chosen = rows::select(rows, head, &self.rows);
+        if chosen.is_empty() {
+            let detail = format!("no row is called {}", self.rows.join(" or "));
+            return Err(BenchError::Option { option: "rows", detail });
+        }
+        Ok(chosen)
     }
 
     /// Prints the table and writes the reports.
@@ -147,25 +159,32 @@ impl From<BenchError> for Skipped {
 }
 
 impl Comparison {
-    /// Lets a server take part, or notes why it does not.
-    fn join<T>(
+    /// Starts the servers that can be found and started, and notes why others take no part.
+    fn start_all<T>(
         &mut self,
-        server: Server,
-        started: Result<T, Skipped>,
-        program: impl Fn(&T) -> &Program,
-    ) -> Result<Option<T>, BenchError> {
-        match started {
-            Ok(started) => {
-                self.programs.push(program(&started).clone());
-                Ok(Some(started))
-            }
-            Err(Skipped::Interrupted) => Err(BenchError::Interrupted),
-            Err(Skipped::Because(reason)) => {
-                eprintln!("{} is left out: {reason}", server.name());
-                self.skipped.push((server, reason));
-                Ok(None)
+        servers: &[Server],
+        find: impl Fn(Server) -> Result<Program, String>,
+        mut start: impl FnMut(Program) -> Result<T, BenchError>,
+    ) -> Result<Vec<T>, BenchError> {
+        let mut all = Vec::new();
+        for server in servers {
+            let started = Skipped::unless(find(*server)).and_then(|program| {
+                let started = start(program.clone()).map_err(Skipped::from)?;
+                Ok((program, started))
+            });
+            match started {
+                Ok((program, started)) => {
+                    self.programs.push(program);
+                    all.push(started);
+                }
+                Err(Skipped::Interrupted) => return Err(BenchError::Interrupted),
+                Err(Skipped::Because(reason)) => {
+                    eprintln!("{} is left out: {reason}", server.name());
+                    self.skipped.push((*server, reason));
+                }
             }
         }
+        Ok(all)
     }
 }
 
@@ -181,7 +200,10 @@ fn take_turns(
                 let place = (turn + round + index) % servers;
                 let server = comparison.programs[place].server;
                 let outcome = &mut comparison.outcomes[index];
-                eprint!("round {} {:<12} {:<10}", round + 1, outcome.row.id, server.name());
+                if !outcome.row.group.is_for(server) {
+                    continue;
+                }
+                eprint!("round {} {:<18} {:<10}", round + 1, outcome.row.id, server.name());
                 match measure(index, place) {
                     Ok(sample) => {
                         eprintln!("{:>10.2} {}", sample.value, outcome.row.unit.sign());
@@ -197,12 +219,6 @@ fn take_turns(
         }
     }
     Ok(())
-}
-
-fn list(rows: impl Iterator<Item = &'static Row>) {
-    for row in rows {
-        println!("{:<12} {}: {}", row.id, row.group.title(), row.title);
-    }
 }
 
 fn beside_this_program() -> PathBuf {

@@ -25,6 +25,8 @@ pub enum Group {
     Messages,
     Logins,
     Sessions,
+    Rooms,
+    Encrypted,
 }
 
 /// What a row's numbers count; less is better in all but one.
@@ -39,6 +41,8 @@ pub enum Unit {
     MessagesPerSecond,
     Millis,
     MicrosPerLogin,
+    MicrosPerCopy,
+    MessagesPerMember,
 }
 
 /// What Whimbrel must reach.
@@ -66,7 +70,14 @@ impl Group {
             Self::Messages => "Messages, 200 users in pairs, plain TCP",
             Self::Logins => "Logins, plain TCP",
             Self::Sessions => "Idle sessions, logged in",
+            Self::Rooms => "Messages to rooms, plain TCP",
+            Self::Encrypted => "An encrypted group of 501 devices",
         }
+    }
+
+    /// Whether a server is measured in it: no peer knows encrypted groups.
+    pub fn is_for(self, server: Server) -> bool {
+        self != Self::Encrypted || server == Server::Whimbrel
     }
 }
 
@@ -82,6 +93,8 @@ impl Unit {
             Self::MessagesPerSecond => "messages/s",
             Self::Millis => "ms",
             Self::MicrosPerLogin => "µs/login",
+            Self::MicrosPerCopy => "µs/copy",
+            Self::MessagesPerMember => "messages",
         }
     }
 
@@ -94,7 +107,13 @@ impl Unit {
     }
 }
 
-/// Whether `--rows` (names or parts of names) selects a row; all if it is empty.
-pub fn is_selected(row: &Row, filter: &[String]) -> bool {
-    filter.is_empty() || filter.iter().any(|part| row.id.contains(part))
+/// The rows that `--rows` (names, or parts of names) selects; all if it is empty. A whole name selects
+/// no other row that it is a part of.
+pub fn select<R>(rows: &'static [R], head: fn(&R) -> &Row, filter: &[String]) -> Vec<&'static R> {
+    let is_name = |part: &String| rows.iter().any(|row| head(row).id == part);
+    let is_selected = |row: &&R| {
+        let id = head(row).id;
+        filter.iter().any(|part| if is_name(part) { id == part } else { id.contains(part) })
+    };
+    rows.iter().filter(|row| filter.is_empty() || is_selected(row)).collect()
 }

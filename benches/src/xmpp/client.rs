@@ -22,6 +22,8 @@ pub struct Wishes {
     /// XEP-0280.
     pub carbons: bool,
     pub presence: bool,
+    /// `urn:whimbrel:groups:0`, by Bind 2.
+    pub groups: bool,
     /// XEP-0388 and Bind 2 where the server offers them.
     pub sasl2: bool,
     /// The strongest that is offered, if none is named.
@@ -55,6 +57,8 @@ pub enum Event<'a> {
     Ready,
     /// A message stanza, whole.
     Message(&'a [u8]),
+    /// An IQ or presence stanza, whole.
+    Other(&'a [u8]),
     /// The server has handled so many of our stanzas.
     Acked(u32),
     /// The session is over, as it was asked to be.
@@ -295,6 +299,7 @@ impl Client {
         match piece {
             Piece::Element(element) => match find::name(element) {
                 b"message" => on_event(Event::Message(element)),
+                b"iq" | b"presence" => on_event(Event::Other(element)),
                 b"a" => {
                     let handled = find::attribute(element, "h").and_then(parse_count);
                     on_event(Event::Acked(handled.ok_or(ClientError::Lacks("h of <a/>"))?));

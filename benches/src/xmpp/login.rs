@@ -181,6 +181,9 @@ impl Login {
         context: &mut Context<'_>,
     ) -> Result<Progress, ClientError> {
         let sasl2 = section(features, "authentication").filter(|_| self.wishes.sasl2);
+        if self.wishes.groups && !sasl2.is_some_and(|offered| find::holds(offered, BIND2)) {
+            return Err(ClientError::Lacks("Bind 2, by which groups are asked for"));
+        }
         let (mechanism, proof, first) = match self.wishes.fast {
             FastUse::UseToken => {
                 sasl2.ok_or(ClientError::Lacks("SASL2"))?;
@@ -263,6 +266,9 @@ impl Login {
             }
             if self.wishes.stream_management && find::holds(offered, SM) {
                 request += &format!("<enable xmlns='{SM}'/>");
+            }
+            if self.wishes.groups {
+                request += &format!("<enable xmlns='{GROUPS}'/>");
             }
             request += "</bind>";
         }
@@ -463,7 +469,7 @@ fn refused(what: &'static str, answer: &[u8]) -> ClientError {
 }
 
 /// A UUID that stays the same for the same client (XEP-0388 2.3.1).
-fn user_agent_id(jid: &str, resource: Option<&str>) -> String {
+pub fn user_agent_id(jid: &str, resource: Option<&str>) -> String {
     let seed = format!("{jid}/{}", resource.unwrap_or_default());
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, seed.as_bytes());
     let hex = data_encoding::HEXLOWER.encode(&hash.as_ref()[..16]);
@@ -476,5 +482,6 @@ const SASL2: &str = "urn:xmpp:sasl:2";
 const BIND2: &str = "urn:xmpp:bind:0";
 const FAST: &str = "urn:xmpp:fast:0";
 const SM: &str = "urn:xmpp:sm:3";
+const GROUPS: &str = "urn:whimbrel:groups:0";
 const CARBONS: &str = "urn:xmpp:carbons:2";
 const ANSWER_SHOWN_BYTES: usize = 300;

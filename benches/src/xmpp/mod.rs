@@ -10,6 +10,7 @@ pub mod find;
 mod framing;
 mod login;
 pub mod pool;
+pub mod questions;
 pub mod register;
 mod scan;
 mod scram;
@@ -26,6 +27,7 @@ use crate::tls::{self, Alpn, Offer};
 pub use account::Account;
 pub use client::{Event, Wishes};
 pub use fast::FastUse;
+pub use login::user_agent_id;
 pub use pool::Pool;
 pub use scram::Mechanism;
 

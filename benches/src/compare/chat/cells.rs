@@ -13,6 +13,7 @@ use crate::load::{Interrupt, Moment};
 use crate::xmpp::Transport;
 
 use super::super::outcome::Sample;
+use super::groups::{self, Found};
 use super::peers::{ChatServer, Home};
 use super::rows::{ChatRow, Kind, Talk, Until};
 
@@ -23,6 +24,8 @@ pub struct Setup<'a> {
     pub warm_up: Duration,
     /// Idle sessions, at the most.
     pub sessions: usize,
+    /// What was measured on the way to another row's figure.
+    pub found: Found,
     pub interrupt: &'a Interrupt,
 }
 
@@ -71,6 +74,12 @@ pub fn measure(
             })
         }
         Kind::Idle(transport) => measure_idle(setup, home, transport),
+        Kind::Rooms { size, .. } => setup.found.take_or(home.program.server, row.kind, || {
+            groups::measure_rooms(setup, home, server, size)
+        }),
+        Kind::Encrypted(_) => setup.found.take_or(home.program.server, row.kind, || {
+            groups::measure_encrypted(setup, home, server)
+        }),
     }
 }
 
@@ -130,7 +139,11 @@ fn have_logins(
     Ok((used(readings, report.elapsed)?, report))
 }
 
-fn used(
+/// What the server used between two readings.
+///
+/// # Errors
+/// One of them failed, or is not there.
+pub fn used(
     readings: Vec<Result<CpuTime, BenchError>>,
     elapsed: Duration,
 ) -> Result<CpuTime, BenchError> {

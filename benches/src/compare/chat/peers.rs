@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -13,6 +13,7 @@ use crate::load::Interrupt;
 use crate::xmpp::{Account, Endpoint, Transport, register};
 
 use super::super::server::{self, Program, Running, Server};
+use super::admin;
 
 /// All, Whimbrel first.
 pub const SERVERS: [Server; 3] = [Server::Whimbrel, Server::Ejabberd, Server::Prosody];
@@ -143,16 +144,11 @@ impl<'a> Home<'a> {
         let mut home = Self { program, accounts: Vec::new(), place, folder };
         let folder = &home.folder;
         fs::create_dir(folder.join("data")).map_err(BenchError::file(folder))?;
-        if home.program.server == Server::Whimbrel {
-            home.accounts = home.add_accounts(accounts, interrupt)?;
-            return Ok(home);
-        }
         let registrar = home.start(core, interrupt)?;
-        let wanted: Vec<Account> = (0..accounts)
-            .map(|number| Account::new(format!("user{number}@{DOMAIN}"), PASSWORD))
-            .collect();
-        register::all(loopback(registrar.ports.plain), DOMAIN, &wanted, interrupt)?;
-        home.accounts = wanted;
+        home.accounts = match home.program.server {
+            Server::Whimbrel => add_accounts(&registrar, accounts, interrupt)?,
+            _ => register_accounts(&registrar, accounts, interrupt)?,
+        };
         // A server that ends in order has written everything.
         let left = registrar.running.stop();
         let _ = fs::remove_dir_all(&home.folder);
@@ -174,7 +170,10 @@ impl<'a> Home<'a> {
         let mut running = Running::spawn(self.program.server, command, folder, core)?;
         let all = [ports.plain, ports.tls, ports.http, ports.https];
         let is_ready = || all.iter().all(|port| TcpStream::connect(loopback(*port)).is_ok());
-        running.wait_until(&is_ready, interrupt)?;
+        // Whimbrel's admin socket may be there only after its listeners.
+        let door = (self.program.server == Server::Whimbrel).then(|| admin_socket(&running));
+        let has_door = || door.as_ref().is_none_or(|door| door.exists());
+        running.wait_until(&|| is_ready() && has_door(), interrupt)?;
         Ok(ChatServer { running, ports })
     }
 
@@ -232,34 +231,36 @@ impl<'a> Home<'a> {
         }
         Ok(command)
     }
+}
 
-    /// Whimbrel's accounts belong to phone numbers; their JIDs are its own choice.
-    fn add_accounts(
-        &self,
-        count: usize,
-        interrupt: &Interrupt,
-    ) -> Result<Vec<Account>, BenchError> {
-        let config = self.write_config(&self.folder, Ports::free()?)?;
-        let mut accounts = Vec::with_capacity(count);
-        for number in 0..count {
-            interrupt.check()?;
-            let output = Command::new(&self.program.path)
-                .args(["account", "add", &format!("+1201{:07}", FIRST_NUMBER + number)])
-                .args(["--password", PASSWORD, "-c"])
-                .arg(&config)
-                .stdin(Stdio::null())
-                .output()
-                .map_err(BenchError::io("adding an account"))?;
-            let said = String::from_utf8_lossy(&output.stdout);
-            let jid = said.split_whitespace().find(|word| word.contains('@'));
-            let Some(jid) = jid.filter(|_| output.status.success()) else {
-                let said = format!("{said} {}", String::from_utf8_lossy(&output.stderr));
-                return Err(BenchError::Registration { detail: said.trim().to_owned() });
-            };
-            accounts.push(Account::new(jid, PASSWORD));
-        }
-        Ok(accounts)
-    }
+/// Whimbrel's accounts belong to phone numbers; their JIDs are its own choice.
+fn add_accounts(
+    server: &ChatServer,
+    count: usize,
+    interrupt: &Interrupt,
+) -> Result<Vec<Account>, BenchError> {
+    let socket = admin_socket(&server.running);
+    let add = |number| {
+        interrupt.check()?;
+        let number = format!("+1201{:07}", FIRST_NUMBER + number);
+        Ok(Account::new(admin::add_account(&socket, &number, PASSWORD)?, PASSWORD))
+    };
+    (0..count).map(add).collect()
+}
+
+fn admin_socket(running: &Running) -> PathBuf {
+    running.folder.join("data/admin.sock")
+}
+
+fn register_accounts(
+    server: &ChatServer,
+    count: usize,
+    interrupt: &Interrupt,
+) -> Result<Vec<Account>, BenchError> {
+    let account = |number| Account::new(format!("user{number}@{DOMAIN}"), PASSWORD);
+    let wanted: Vec<Account> = (0..count).map(account).collect();
+    register::all(loopback(server.ports.plain), DOMAIN, &wanted, interrupt)?;
+    Ok(wanted)
 }
 
 impl Ports {

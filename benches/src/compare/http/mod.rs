@@ -15,9 +15,9 @@ use clap::Args;
 use crate::error::BenchError;
 use crate::load::Interrupt;
 
+use super::CommonArgs;
 use super::outcome::{Comparison, Subject};
 use super::server::Program;
-use super::{CommonArgs, Skipped};
 use peers::WebServer;
 use rows::HttpRow;
 
@@ -57,12 +57,10 @@ impl Setup<'_> {
 /// No server can be started, the reports cannot be written, or the run was interrupted.
 pub fn run(args: &CompareHttpArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
     let common = &args.common;
-    if common.list {
-        super::list(rows::ROWS.iter().map(|row| &row.row));
+    let rows = common.choose(rows::ROWS, |row| &row.row)?;
+    if rows.is_empty() {
         return Ok(());
     }
-    let rows = rows::select(&common.rows);
-    common.check_selection(rows.len())?;
     let comparison = compare(args, &rows, interrupt)?;
     common.report(&comparison, &args.html)
 }
@@ -89,13 +87,11 @@ fn compare(
     let heads = rows.iter().map(|row| &row.row);
     let mut comparison = Comparison::new(SUBJECT, heads, common.rounds, common.seconds.0);
     comparison.remarks = remarks(setup.h2load.is_some());
-    let mut servers = Vec::new();
-    for server in peers::SERVERS {
-        let started = Skipped::unless(peers::find(server, &whimbrel)).and_then(|program| {
-            Ok((program.clone(), setup.start(&program).map_err(Skipped::from)?))
-        });
-        servers.extend(comparison.join(server, started, |(program, _)| program)?);
-    }
+    let find = |server| peers::find(server, &whimbrel);
+    let servers = comparison.start_all(&peers::SERVERS, find, |program| {
+        let running = setup.start(&program)?;
+        Ok((program, running))
+    })?;
     super::take_turns(&mut comparison, servers.len(), |row, server| {
         let (program, running) = &servers[server];
         cells::measure(&setup, rows[row], program, running)

@@ -1,6 +1,6 @@
 //! The rows of `compare http`: what is measured, in which unit, and what it must reach.
 
-use super::super::rows::{self, Goal, Group, Row, Unit};
+use super::super::rows::{Goal, Group, Row, Unit};
 use super::super::server::Server;
 
 /// A row, and how its cells are measured.
@@ -23,11 +23,6 @@ pub enum Kind {
     Idle { tls: bool },
     /// Busy connections with and without idle ones beside them.
     Beside { idle: usize },
-}
-
-/// The rows that `filter` selects.
-pub fn select(filter: &[String]) -> Vec<&'static HttpRow> {
-    ROWS.iter().filter(|row| rows::is_selected(&row.row, filter)).collect()
 }
 
 const fn plain(
@@ -136,6 +131,7 @@ const LARGE_CONNECTIONS: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::rows::select;
     use super::*;
     use std::collections::HashSet;
 
@@ -145,7 +141,7 @@ mod tests {
         assert_eq!(names.len(), ROWS.len());
         let ids = |filter: &[&str]| {
             let filter: Vec<String> = filter.iter().map(|part| (*part).to_owned()).collect();
-            select(&filter).iter().map(|row| row.row.id).collect::<Vec<_>>()
+            select(ROWS, |row| &row.row, &filter).iter().map(|row| row.row.id).collect::<Vec<_>>()
         };
         assert_eq!(ids(&[]).len(), ROWS.len());
         assert_eq!(ids(&["idle-", "h2-1k"]), ["h2-1k", "idle-plain", "idle-tls"]);
