@@ -62,8 +62,7 @@ export class Connection implements Xmpp {
       this.#isOnline = false;
       await this.#client.disconnect().catch(() => undefined);
       this.#surroundings.state("offline");
-      // What arrived is handled before the server is told how much that was.
-      await this.#handled.idle();
+      await this.#settle();
       if (this.#isWanted && !this.#isRefused) await this.#backoff.wait(began);
     }
     this.#failRequests();
@@ -129,6 +128,13 @@ export class Connection implements Xmpp {
     return made;
   }
 
+  // What arrived is handled before the server is told how much that was. What is not (there may be no
+  // room for it) the server sends again, to a new session.
+  async #settle(): Promise<void> {
+    const isSettled = await Promise.race([this.#handled.idle().then(() => true), after(SETTLE_MS_MAX).then(() => false)]);
+    if (!isSettled) this.#client.streamManagement.id = "";
+  }
+
   // The library counts what arrives; what we tell the server is what we have kept.
   #countWhatIsHandled({ streamManagement }: Client): void {
     streamManagement.requestAckInterval = ASK_EVERY_MS;
@@ -180,7 +186,7 @@ export class Connection implements Xmpp {
     while (this.#isOnline && this.#handled === handled) {
       if (handled.isIdle && handled.count === count) return this.#surroundings.state("online");
       count = handled.count;
-      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+      await after(QUIET_MS);
     }
   }
 
@@ -239,6 +245,10 @@ function hideStreamManagement(element: Element): void {
   if (offered) element.children.splice(element.children.indexOf(offered), 1);
 }
 
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 function offline(): Refusal {
   return new Refusal("offline", "there is no stream to the server");
 }
@@ -253,6 +263,7 @@ async function within<T>(limitMs: number, task: Promise<T>): Promise<T> {
 
 // Asked for by the library where FAST did not do: there is none.
 const NO_OTHER_MECHANISM = "none";
+const SETTLE_MS_MAX = 2_000;
 const LOGIN_MS_MAX = 15_000;
 const ANSWER_MS_MAX = 30_000;
 /** The server is asked whether it is still there. */

@@ -59,7 +59,8 @@ declare module "@xmpp/client" {
       /** How many stanzas of the server are counted as handled. */
       inbound: number;
       readonly enabled: boolean;
-      readonly id: string;
+      /** Of the session that can be resumed; empty: none. */
+      id: string;
       preferredMaximum: number | null;
       timeout: number;
       requestAckInterval: number;

@@ -16,13 +16,13 @@ export interface Parts {
 
 /** Takes entries, and keeps what came of them. Those that the chat has already are passed over.
  *  @returns what is to be said
- *  @throws {StoreFull}: then nothing was taken. */
+ *  @throws {StoreFull}, {Refusal} `offline`: then nothing was taken, and it can be tried again. */
 export async function takeEntries(parts: Parts, chat: ChatId, entries: LogEntry[]): Promise<EngineEvent[]> {
   try {
     return await takeAll(parts, chat, entries);
   } catch (error) {
     parts.sealed.drop(chat);
-    if (entries.length === 1 || isFull(error)) throw error;
+    if (mustWait(error)) throw error;
   }
   // One of them is such that we make a mistake: the others are not to suffer.
   const events: EngineEvent[] = [];
@@ -40,7 +40,7 @@ async function takeOrPass(parts: Parts, chat: ChatId, entry: LogEntry): Promise<
     return await takeAll(parts, chat, [entry]);
   } catch (error) {
     parts.sealed.drop(chat);
-    if (isFull(error)) throw error;
+    if (mustWait(error)) throw error;
     const batch = parts.store.batch();
     const arrival: Arrival = { ...arrivalOf(entry), what: { kind: "unreadable" } };
     const events = entry.what.kind === "sealed" ? await parts.contents.apply(arrival, batch).catch(() => []) : [];
@@ -136,6 +136,7 @@ function placeKey(chat: ChatId): [string, string] {
   return ["place", chat];
 }
 
-function isFull(error: unknown): boolean {
-  return error instanceof Error && error.name === "StoreFull";
+/** It is no fault of what arrived: there is no room, or the server must be asked and is not there. */
+function mustWait(error: unknown): boolean {
+  return error instanceof Error && (error.name === "StoreFull" || error.name === "offline");
 }

@@ -155,10 +155,10 @@ export class Rooms implements Conversations {
       events.forEach(this.#around.say);
       for (const { done } of some) done();
       if (arrived.length > 0) void serial.run(() => this.#takeArrived(id));
-    } catch {
-      // There is no room, or the disk fails: the server keeps what we have not acknowledged.
-      this.#around.full(true);
-      setTimeout(() => void serial.run(() => this.#takeArrived(id)), STORE_AGAIN_MS);
+    } catch (error) {
+      // No room, a disk that fails, or no answer of the server: it keeps what we have not acknowledged.
+      if (error instanceof Error && error.name === "StoreFull") this.#around.full(true);
+      setTimeout(() => void serial.run(() => this.#takeArrived(id)), TAKE_AGAIN_MS);
     }
   }
 
@@ -306,6 +306,6 @@ function peerKey(chat: ChatId): [string, string] {
 
 const OWN_KEY = "own-group";
 const TAKEN_AT_ONCE_MAX = 64;
-const STORE_AGAIN_MS = 5_000;
+const TAKE_AGAIN_MS = 2_000;
 const SEND_AGAIN_MS = 3_000;
 const TRIES_MAX = 8;
