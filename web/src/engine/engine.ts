@@ -1,0 +1,242 @@
+// The engine: builds the parts and joins them; the only place that sees all of them.
+
+import type { Element } from "@xmpp/client";
+import { OwnDevice, type Place } from "./account/own-device";
+import { Connection } from "./connection/connection";
+import { Rooms } from "./conversations/conversations";
+import type { Context, Xmpp } from "./parts";
+import type { EngineEvent, EngineState } from "./protocol";
+import { Refusal } from "./refusal";
+import type { Callee, CommandName } from "./rpc";
+import { makeParts, type Parts } from "./session";
+import { Store } from "./store/store";
+
+export interface Options extends Place {
+  /** Of the database. */
+  storeName?: string;
+  /** For tests: milliseconds since 1970. */
+  now?: () => number;
+}
+
+export class Engine implements Callee {
+  readonly #options: Options;
+  readonly #listeners: ((event: EngineEvent) => void)[] = [];
+  #store!: Store;
+  #device!: OwnDevice;
+  #session: Session | undefined;
+  #state: EngineState = { account: null, connection: "offline", tab: "writer", full: false };
+
+  /** Opens what is kept, and goes online if this device is registered. */
+  static async start(options: Options): Promise<Engine> {
+    const engine = new Engine(options);
+    await engine.#open();
+    return engine;
+  }
+
+  private constructor(options: Options) {
+    this.#options = options;
+  }
+
+  async call(name: CommandName, args: unknown[]): Promise<unknown> {
+    const handlers = { ...this.#device.commands, ...this.#session?.commands } as Partial<Record<CommandName, AnyHandler>>;
+    const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
+    if (handler) return handler(...args);
+    throw this.#session
+      ? new Refusal("internal", `no part takes ${name}`)
+      : new Refusal("not-allowed", "this device is not registered");
+  }
+
+  listen(listener: (event: EngineEvent) => void): void {
+    this.#listeners.push(listener);
+    listener({ type: "state", state: this.#state });
+  }
+
+  /** The network may be back. */
+  wake(): void {
+    this.#session?.connection.wake();
+  }
+
+  /** Ends all that runs; what is kept stays. */
+  async stop(): Promise<void> {
+    await this.#endSession();
+    this.#store.close();
+  }
+
+  async #open(): Promise<void> {
+    const { storeName } = this.#options;
+    this.#store = await Store.open(storeName);
+    this.#device = await OwnDevice.load(this.#store, this.#options, {
+      registered: () => this.#beginSession(),
+      changed: () => this.#showAccount(),
+      ended: () => this.#forget(),
+      certifiedDevices: async () => (await this.#session?.parts.sealed.certifiedDevices()) ?? new Set(),
+    });
+    if (this.#device.registration) await this.#beginSession();
+    else this.#showAccount();
+  }
+
+  async #beginSession(): Promise<void> {
+    const session = await Session.begin({
+      store: this.#store,
+      device: this.#device,
+      origin: this.#options.origin,
+      now: this.#options.now ?? Date.now,
+      say: (event) => this.#say(event),
+      show: (change) => this.#show(change),
+      refused: () => void this.#refused(),
+    });
+    this.#session = session;
+    this.#showAccount();
+    session.start();
+    void this.#device.refresh().catch(() => undefined);
+  }
+
+  async #endSession(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.stop();
+  }
+
+  // Revoked by another device, or not used for too long. What is kept waits for a new registration.
+  async #refused(): Promise<void> {
+    await this.#endSession();
+    this.#device.refused();
+    this.#show({ account: null, connection: "offline" });
+  }
+
+  /** Removes all that is kept, and begins anew. */
+  async #forget(): Promise<void> {
+    await this.#endSession();
+    await this.#store.destroy();
+    await this.#open();
+    this.#show({ account: null, connection: "offline" });
+  }
+
+  #showAccount(): void {
+    const account = this.#device.state;
+    const profile = this.#session?.parts.profile();
+    this.#show({ account: account && { ...account, ...profile } });
+  }
+
+  #show(change: Partial<EngineState>): void {
+    const names = Object.keys(change) as (keyof EngineState)[];
+    if (names.every((name) => name !== "account" && this.#state[name] === change[name])) return;
+    this.#state = { ...this.#state, ...change };
+    this.#say({ type: "state", state: this.#state });
+  }
+
+  #say(event: EngineEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+interface Around {
+  store: Store;
+  device: OwnDevice;
+  origin: string;
+  now: () => number;
+  say(event: EngineEvent): void;
+  show(change: Partial<EngineState>): void;
+  refused(): void;
+}
+
+/** What there is from registration to sign-out. */
+class Session {
+  readonly connection: Connection;
+  readonly parts: Parts;
+  readonly commands: Record<string, AnyHandler>;
+  readonly #rooms: Rooms;
+  readonly #around: Around;
+  #isResumed = false;
+  #running: Promise<void> | undefined;
+
+  static async begin(around: Around): Promise<Session> {
+    const { self } = around.device;
+    // What the parts and the rooms need of one another is there once all are made.
+    const made: { rooms?: Rooms; connection?: Connection } = {};
+    const xmpp: Xmpp = {
+      iq: (type, to, payload) => there(made.connection).iq(type, to, payload),
+      send: (stanza) => there(made.connection).send(stanza),
+    };
+    const { store, say, now } = around;
+    const base = { store, self, xmpp, say, now };
+    const context: Context = {
+      ...base,
+      get conversations() {
+        return there(made.rooms);
+      },
+    };
+    const parts = await makeParts(context);
+    const full = (isFull: boolean) => around.show({ full: isFull });
+    made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
+    const session = new Session(around, parts, made.rooms);
+    made.connection = session.connection;
+    return session;
+  }
+
+  private constructor(around: Around, parts: Parts, rooms: Rooms) {
+    this.#around = around;
+    this.parts = parts;
+    this.#rooms = rooms;
+    this.commands = Object.assign({}, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
+    const { device, origin } = around;
+    this.connection = new Connection(
+      {
+        ...device.self,
+        url: `${origin.replace(/^http/, "ws")}/xmpp-websocket`,
+        mechanism: device.registration?.mechanism ?? "",
+        token: () => device.registration?.token ?? "",
+        keepToken: (token) => device.keepToken(token),
+      },
+      {
+        receive: (stanza) => this.#receive(stanza),
+        online: (isResumed) => this.#online(isResumed),
+        state: (state) => this.#stand(state),
+        refused: () => around.refused(),
+      },
+    );
+  }
+
+  start(): void {
+    this.#running = this.connection.run();
+  }
+
+  async stop(): Promise<void> {
+    await this.connection.stop();
+    await this.#running;
+    await this.#rooms.idle();
+    this.parts.close();
+  }
+
+  async #receive(stanza: Element): Promise<void> {
+    if (await this.#rooms.receive(stanza)) return;
+    if (await this.parts.sealed.receive(stanza)) return;
+    for (const part of this.parts.all) {
+      if (await part.receive?.(stanza)) return;
+    }
+  }
+
+  #online(isResumed: boolean): void {
+    this.#isResumed = isResumed;
+    const tell = async () => {
+      await this.parts.sealed.online();
+      for (const part of this.parts.all) await part.online?.(isResumed);
+    };
+    // Where the stream ends meanwhile the next one does it again.
+    tell().catch(() => undefined);
+  }
+
+  #stand(state: EngineState["connection"]): void {
+    if (state === "online") void this.#rooms.online(this.#isResumed);
+    if (state === "offline") this.#rooms.offline();
+    this.#around.show({ connection: state });
+  }
+}
+
+function there<T>(part: T | undefined): T {
+  if (!part) throw new Error("the session is not begun");
+  return part;
+}
+
+// Which arguments a command takes is checked where it is called: rpc.ts.
+type AnyHandler = (...args: unknown[]) => unknown;

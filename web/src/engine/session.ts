@@ -1,0 +1,15 @@
+// What a session consists of: all parts, made by their makers.
+
+import { contentParts, type ContentParts } from "./chats/join";
+import type { Context, Sealed } from "./parts";
+import { SealedRooms } from "./sealed/sealed-rooms";
+
+export interface Parts extends ContentParts {
+  sealed: Sealed;
+}
+
+/** @param context is whole once the parts are made. */
+export async function makeParts(context: Context): Promise<Parts> {
+  const [content, sealed] = await Promise.all([contentParts(context), SealedRooms.load(context)]);
+  return { ...content, sealed };
+}

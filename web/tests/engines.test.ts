@@ -1,0 +1,126 @@
+// People with an engine each, against a real server.
+
+import "fake-indexeddb/auto";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Message } from "../src/engine/protocol";
+import { Person } from "./person";
+import { LEFT_OUT, Server, WHIMBREL } from "./server";
+
+describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
+  let server: Server;
+  let ada: Person;
+  let bob: Person;
+  let cleo: Person;
+  beforeAll(async () => {
+    server = await Server.start();
+    [ada, bob, cleo] = await Promise.all([
+      Person.register(server, "+493023125011"),
+      Person.register(server, "+493023125012"),
+      Person.register(server, "+493023125013"),
+    ]);
+  }, 60_000);
+  afterAll(async () => {
+    await Promise.all([ada, bob, cleo].map((person) => person?.stop()));
+    await server.stop();
+  });
+
+  test("two find one another by number, and write both ways", async () => {
+    const [found] = await ada.call("lookUp", [bob.number]);
+    expect(found?.account).toBe(bob.account);
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    await ada.say(chat, "plain as day 1");
+    await bob.sees(chat, ["plain as day 1"]);
+    expect((await bob.call("openDirect", ada.account)).id).toBe(chat);
+    await bob.say(chat, "plain as day 2");
+    await ada.sees(chat, ["plain as day 1", "plain as day 2"]);
+
+    const texts = Array.from({ length: 10 }, (_, n) => n);
+    await Promise.all(texts.flatMap((n) => [ada.say(chat, `ada ${n}`), bob.say(chat, `bob ${n}`)]));
+    await expect.poll(async () => (await ada.texts(chat)).length, { timeout: 20_000 }).toBe(22);
+    await same(chat, ada, bob);
+    // Each one's own are in the order in which they were sent.
+    expect((await ada.texts(chat)).filter((text) => text.startsWith("bob"))).toEqual(texts.map((n) => `bob ${n}`));
+  }, 60_000);
+
+  test("two who write first at once end in one conversation", async () => {
+    const chats = await Promise.all([bob.call("openDirect", cleo.account), cleo.call("openDirect", bob.account)]);
+    const chat = chats[0].id;
+    expect(chats[1].id).toBe(chat);
+    await Promise.all([bob.say(chat, "from bob"), cleo.say(chat, "from cleo")]);
+    for (const person of [bob, cleo]) {
+      await expect.poll(async () => (await person.texts(chat)).toSorted(), { timeout: 20_000 }).toEqual(["from bob", "from cleo"]);
+    }
+    await same(chat, bob, cleo);
+  }, 60_000);
+
+  test("a group; who was away catches up in order", async () => {
+    const members = [bob, cleo].map(({ account }) => ({ account }));
+    const { chat } = await ada.call("createGroup", { name: "Harbour", description: "", members });
+    await ada.say(chat.id, "welcome");
+    for (const person of [ada, bob, cleo]) await person.sees(chat.id, ["welcome"]);
+    await expect.poll(async () => (await cleo.call("chats")).find(({ id }) => id === chat.id)?.name, { timeout: 10_000 }).toBe("Harbour");
+
+    await cleo.stop();
+    await bob.say(chat.id, "where is cleo?");
+    await ada.say(chat.id, "away");
+    await bob.sees(chat.id, ["welcome", "where is cleo?", "away"]);
+    await cleo.start();
+    await cleo.sees(chat.id, ["welcome", "where is cleo?", "away"]);
+    await cleo.say(chat.id, "back");
+    for (const person of [ada, bob]) await person.sees(chat.id, ["welcome", "where is cleo?", "away", "back"]);
+    await same(chat.id, ada, bob, cleo);
+  }, 60_000);
+
+  test("nothing is lost or doubled when the server is killed", async () => {
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    const before = await ada.texts(chat);
+    const texts = Array.from({ length: 12 }, (_, n) => `through the crash ${n}`);
+    for (const [n, text] of texts.entries()) {
+      await ada.say(chat, text);
+      if (n === 5) await server.kill();
+    }
+    await expect.poll(() => ada.state.connection, { timeout: 20_000 }).not.toBe("online");
+    await server.start();
+    for (const person of [ada, bob, cleo]) person.engine.wake();
+    for (const person of [ada, bob]) await person.sees(chat, [...before, ...texts]);
+    await same(chat, ada, bob);
+  }, 60_000);
+
+  test("send to the other's event, in milliseconds", async ({ annotate }) => {
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    const times: number[] = [];
+    for (let n = 0; n < 60; n++) {
+      const heard = bob.hears(`timed ${n}`);
+      const began = performance.now();
+      await ada.say(chat, `timed ${n}`);
+      times.push((await heard) - began);
+    }
+    times.sort((one, other) => one - other);
+    const at = (part: number) => (times[Math.floor(times.length * part)] ?? 0).toFixed(1);
+    await annotate(`p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, most ${at(0.99)} ms`);
+  }, 60_000);
+
+  test("the server's disk holds nothing of it", () => {
+    const files = readdirSync(server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+    const decoder = new TextDecoder("latin1");
+    for (const { name, parentPath } of files) {
+      const content = decoder.decode(readFileSync(join(parentPath, name)));
+      for (const said of ["plain as day", "through the crash", "where is cleo", "Harbour"]) {
+        expect(content.includes(said), `${said} in ${name}`).toBe(false);
+      }
+    }
+    expect(files.length).toBeGreaterThan(1);
+  });
+});
+
+/** All come to have the same messages in the same order. */
+async function same(chat: string, ...people: Person[]): Promise<void> {
+  const told = ({ id, order, author, at, content }: Message) => ({ id, order, author, at, content });
+  const [first, ...others] = people;
+  const history = async (person?: Person) => ((await person?.messages(chat)) ?? []).map(told);
+  // What waits has another order than it will have.
+  await expect.poll(async () => (await history(first)).some(({ order }) => order.startsWith("~")), { timeout: 10_000 }).toBe(false);
+  for (const other of others) await expect.poll(() => history(other), { timeout: 10_000 }).toEqual(await history(first));
+}

@@ -1,0 +1,87 @@
+// Somebody with an engine of their own, as a page uses it.
+
+import { expect, vi } from "vitest";
+import { Engine } from "../src/engine/engine";
+import type { AccountId, ChatId, Commands, EngineEvent, EngineState, Message } from "../src/engine/protocol";
+import type { Answer, CommandName } from "../src/engine/rpc";
+import type { Server } from "./server";
+
+export class Person {
+  engine!: Engine;
+  state!: EngineState;
+  readonly events: EngineEvent[] = [];
+  #said: (event: EngineEvent) => void = () => undefined;
+
+  static async register(server: Server, number: string): Promise<Person> {
+    const person = new Person(server, number);
+    await person.start();
+    await person.call("requestCode", number);
+    await person.call("register", number, await server.code(number));
+    await person.online();
+    return person;
+  }
+
+  private constructor(
+    readonly server: Server,
+    readonly number: string,
+    readonly store = crypto.randomUUID(),
+  ) {}
+
+  get account(): AccountId {
+    if (!this.state.account) throw new Error(`${this.number} is not registered`);
+    return this.state.account.id;
+  }
+
+  async start(): Promise<void> {
+    this.engine = await Engine.start({ origin: this.server.url, deviceName: "Test", storeName: this.store });
+    this.engine.listen((event) => {
+      if (event.type === "state") this.state = event.state;
+      this.events.push(event);
+      this.#said(event);
+    });
+  }
+
+  async online(): Promise<void> {
+    await vi.waitUntil(() => this.state.connection === "online", { timeout: WAIT_MS });
+  }
+
+  call<N extends CommandName>(name: N, ...args: Parameters<Commands[N]>): Promise<Answer<N>> {
+    return this.engine.call(name, args) as Promise<Answer<N>>;
+  }
+
+  say(chat: ChatId, text: string): Promise<string> {
+    return this.call("send", chat, { content: { kind: "text", text } });
+  }
+
+  async messages(chat: ChatId): Promise<Message[]> {
+    const { messages } = await this.call("messages", chat, undefined, 1_000);
+    return messages.filter(({ content }) => content.kind !== "system");
+  }
+
+  /** What stands in the chat, as text, oldest first. */
+  async texts(chat: ChatId): Promise<string[]> {
+    return (await this.messages(chat)).map(({ content }) => (content.kind === "text" ? content.text : content.kind));
+  }
+
+  /** Waits until the chat says this. */
+  async sees(chat: ChatId, texts: string[]): Promise<void> {
+    await expect.poll(() => this.texts(chat), { timeout: WAIT_MS, interval: 50 }).toEqual(texts);
+  }
+
+  /** @returns when a message with this text is said by an event. */
+  hears(text: string): Promise<number> {
+    return new Promise((resolve) => {
+      this.#said = (event) => {
+        if (event.type !== "messages") return;
+        const isIt = ({ content }: Message) => content.kind === "text" && content.text === text;
+        if (event.messages.some(isIt)) resolve(performance.now());
+      };
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.engine.stop();
+  }
+}
+
+const WAIT_MS = 20_000;
