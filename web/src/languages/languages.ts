@@ -23,5 +23,16 @@ export function direction(language: Language): "ltr" | "rtl" {
 
 /** English is always there; the others are fetched when they are chosen. */
 export async function loadDictionary(language: Language): Promise<Dictionary> {
-  return { en }[language as "en"] ?? en;
+  switch (language) {
+    case "en":
+      return en;
+    case "de":
+      return (await import("./de")).de;
+    case "es":
+      return (await import("./es")).es;
+    case "hi":
+      return (await import("./hi")).hi;
+    case "ar":
+      return (await import("./ar")).ar;
+  }
 }
