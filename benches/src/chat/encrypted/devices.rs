@@ -105,7 +105,7 @@ impl<'a> Party<'a> {
         Ok(())
     }
 
-    /// One of each of these accounts' devices' key packages.
+    /// One of each of these accounts' devices' key packages, and the time to the answer.
     ///
     /// # Errors
     /// The server refuses.
@@ -113,10 +113,13 @@ impl<'a> Party<'a> {
         &mut self,
         slot: usize,
         accounts: &[usize],
-    ) -> Result<Vec<wire::Claimed>, BenchError> {
+    ) -> Result<(Vec<wire::Claimed>, Duration), BenchError> {
         let jids: Vec<String> = accounts.iter().map(|account| self.jid(*account)).collect();
         let domain = self.spec.endpoint.domain.clone();
-        wire::claimed(&self.ask(slot, Some(&domain), wire::claim(&jids), "a claim")?)
+        let began = Instant::now();
+        let answer = self.ask(slot, Some(&domain), wire::claim(&jids), "a claim")?;
+        let answered = began.elapsed();
+        Ok((wire::claimed(&answer)?, answered))
     }
 
     /// Asks, and gives the answer.

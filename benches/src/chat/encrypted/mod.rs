@@ -117,9 +117,7 @@ fn measure_claims(
     for claimant in 1..=CLAIMS {
         let slot = party.slot_of(claimant);
         let before = CpuTime::of_tree(spec.server)?;
-        let began = Instant::now();
-        let claimed = party.claim(slot, &targets)?;
-        let answered = began.elapsed();
+        let (claimed, answered) = party.claim(slot, &targets)?;
         party.settle(SETTLE)?;
         cost.add(CpuTime::of_tree(spec.server)?.since(before), answered);
         least = least.min(claimed.len());
@@ -151,7 +149,7 @@ impl<'a, 'b> Group<'a, 'b> {
     fn grow(&mut self) -> Result<(Cost, u64), BenchError> {
         let slot = self.party.slot_of(FOUNDER);
         let others: Vec<usize> = (1..ACCOUNTS).collect();
-        let claimed = self.party.claim(slot, &others)?;
+        let (claimed, _) = self.party.claim(slot, &others)?;
         let (mut cost, mut rest, mut messages) = (Cost::new(), Cost::new(), 0);
         for coming in others.chunks(ADDED_AT_ONCE) {
             let of_coming = |package: &&wire::Claimed| {
