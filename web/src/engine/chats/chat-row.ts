@@ -28,6 +28,8 @@ export interface ChatRow {
   mentions: number;
   /** What has reached all others, and what all of them have seen. */
   ticks: { delivered: Order; read: Order };
+  /** Behind it there is nothing. */
+  newest: Order;
   /** The newest message of somebody else, and what others were told of how far we are. */
   newestForeign: Order;
   told: { delivered: Order; read: Order };
@@ -39,7 +41,7 @@ export function newChat(id: ChatId, atMs: number): ChatRow {
   return {
     id, kind: "group", look: {}, createdAtMs: atMs, members: {}, permissions: OPEN, hasLeft: false,
     marks: {}, readUpTo: "", clearedUpTo: "", unread: 0, mentions: 0, ticks: { delivered: "", read: "" },
-    newestForeign: "", told: { delivered: "", read: "" }, profileTold: "",
+    newest: "", newestForeign: "", told: { delivered: "", read: "" }, profileTold: "",
   };
 }
 

@@ -3,7 +3,7 @@
 
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId } from "../protocol";
-import { blockedKey, Profiles, takePerson } from "../contacts/people";
+import { Profiles, takePerson, type Known } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
 } from "../content/envelope";
@@ -24,6 +24,7 @@ export interface ContentsContext extends LedgerContext {
   now(): number;
   settings: SettingsBook;
   profiles: Profiles;
+  person(account: AccountId, batch: Batch): Promise<Known>;
   contactEvent(account: AccountId, batch: Batch): Promise<EngineEvent>;
   /** Something came that others are to be told of, that ends, or that own devices have agreed on. */
   noticed(what: "receipt" | "expiry" | "task" | "newcomer", chat: ChatId): void;
@@ -130,7 +131,7 @@ export class Log implements Contents {
 
   /** XEP-0191 knows no rooms: in a conversation of two this device sees to it. */
   async #isBlocked({ chat, batch }: Ledger, author: AccountId): Promise<boolean> {
-    return chat.kind === "direct" && chat.peer === author && (await batch.get("contacts", blockedKey(author))) === true;
+    return chat.kind === "direct" && chat.peer === author && (await this.#context.person(author, batch)).isBlocked;
   }
 
   async #annotate(ledger: Ledger, arrival: Arrival, envelope: Envelope, body: Annotation, author: AccountId): Promise<void> {

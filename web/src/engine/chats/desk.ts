@@ -4,7 +4,7 @@
 import type { Context } from "../parts";
 import type { AccountId, Chat, ChatId, EngineEvent, MessageId, Order } from "../protocol";
 import { Refusal } from "../refusal";
-import { contactView, known, profileKey, Profiles, personKey, type Person } from "../contacts/people";
+import { contactView, known, profileKey, Profiles, personKey, type Known, type Person } from "../contacts/people";
 import { encodeEnvelope, isQuiet, newMessageId, type Body, type Envelope, type Profile } from "../content/envelope";
 import { FieldError } from "../content/fields";
 import { LIFE_S_MIN } from "../content/limits";
@@ -38,6 +38,7 @@ export class Desk implements ContentsContext {
   onNotice: (...notice: Notice) => void = () => undefined;
   /** The own one, as it was last told of. */
   profile: Profile = { name: "", about: "", avatar: null };
+  readonly #people = new Map<AccountId, Known>();
   #pending = 0;
 
   constructor(context: Context, index: Index, settings: SettingsBook) {
@@ -83,7 +84,7 @@ export class Desk implements ContentsContext {
   async chatView(chat: ChatRow, reader: Reader): Promise<Chat> {
     const around = { own: this.own, showsReads: this.showsReads() };
     if (chat.peer === undefined) return chatView(chat, around);
-    const other = await known(reader, chat.peer);
+    const other = await this.person(chat.peer, reader);
     const { name, avatar } = contactView(chat.peer, other);
     return chatView(chat, { ...around, peer: { name, blocked: other.isBlocked, ...(avatar && { avatar }) } });
   }
@@ -92,9 +93,21 @@ export class Desk implements ContentsContext {
     return { type: "chat", chat: await this.chatView(chat, reader) };
   }
 
+  /** All that is known of an account. Each message of a chat asks it. */
+  async person(account: AccountId, reader: Reader): Promise<Known> {
+    const cached = this.#people.get(account);
+    if (cached) return cached;
+    const person = await known(reader, account);
+    if (this.#people.size >= PEOPLE_CACHED_MAX) this.#people.clear();
+    this.#people.set(account, person);
+    return person;
+  }
+
+  /** What is known of an account has changed, or will have. */
   async contactEvent(account: AccountId, reader: Reader): Promise<EngineEvent> {
+    this.#people.delete(account);
     if (account === this.own) await this.loadProfile(reader);
-    return { type: "contact", contact: contactView(account, await known(reader, account)) };
+    return { type: "contact", contact: contactView(account, await this.person(account, reader)) };
   }
 
   /** Changes what is kept of a chat, in one batch. */
@@ -196,3 +209,5 @@ function encoded(envelope: Envelope): Uint8Array {
     throw error;
   }
 }
+
+const PEOPLE_CACHED_MAX = 2_000;

@@ -2,7 +2,7 @@
 // them: counters, the last line, what is found by kind, by end and by words. Nothing is read whole.
 
 import type { ChatId, EngineEvent, MessageId, Order } from "../protocol";
-import { isVisible, newRow, textOf, type Row } from "../content/row";
+import { isPending, isVisible, newRow, textOf, type Row } from "../content/row";
 import { contentOf, viewOf } from "../content/view";
 import type { Index } from "../search/index";
 import type { Batch, Reader } from "../store/store";
@@ -54,6 +54,7 @@ export class Ledger {
 
   /** The message that stands there in the log. */
   async at(order: Order): Promise<Row | undefined> {
+    if (order > this.chat.newest) return undefined;
     const row = await this.batch.get<Row>("messages", [this.chat.id, order]);
     if (!row) return undefined;
     if (!this.#rows.has(row.id)) this.#rows.set(row.id, { before: row, after: row });
@@ -140,6 +141,7 @@ export class Ledger {
   }
 
   #store(before: Row | undefined, after: Row | undefined): void {
+    if (after && !isPending(after.order) && after.order > this.chat.newest) this.chat.newest = after.order;
     const { batch } = this;
     const { id } = this.chat;
     const old = before && messageKey(id, before.order, before.id);

@@ -57,6 +57,7 @@ export class Contacts implements Part<Names> {
           // Of the least weight: what own devices agree on counts more.
           await takePerson(batch, account, { number }, { order: "", id: "" });
         });
+        this.#context.say(await this.#desk.contactEvent(account, this.#context.store));
         found.push(await this.#contact(account));
       }
     }
@@ -96,6 +97,7 @@ export class Contacts implements Part<Names> {
     try {
       await this.#context.xmpp.iq("get", this.#jidOf(account), xml("device-list", { xmlns: MLS }));
       await this.#keep(async (batch) => void batch.put("contacts", encryptedKey(account), true));
+      await this.#desk.contactEvent(account, this.#context.store);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
     }

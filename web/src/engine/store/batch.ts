@@ -8,7 +8,11 @@ export type Step =
   | { kind: "delete"; table: Table; key: Key | IDBKeyRange };
 
 export class OpenBatch implements Batch {
-  readonly #steps: Step[] = [];
+  /** The newest of each key. What a range deletes goes before them: a key that it covers is forgotten here. */
+  readonly #steps = new Map<string, Step & { key: Key }>();
+  readonly #ranges: { table: Table; key: IDBKeyRange }[] = [];
+  /** Of the messages that are put: where they lie by their ids. */
+  readonly #messages = new Map<string, Step & { kind: "put"; key: Key }>();
   readonly #kept: Reader;
   readonly #commit: (steps: Step[]) => Promise<void>;
 
@@ -19,72 +23,86 @@ export class OpenBatch implements Batch {
   }
 
   put(table: Table, key: Key, value: unknown): Batch {
-    this.#steps.push({ kind: "put", table, key, value });
+    const step = { kind: "put", table, key, value } as const;
+    this.#steps.set(nameOf(table, key), step);
+    if (table === "messages") this.#messages.set(messageName(key, (value as { id: string }).id), step);
     return this;
   }
 
   delete(table: Table, key: Key): Batch {
-    this.#steps.push({ kind: "delete", table, key });
+    this.#steps.set(nameOf(table, key), { kind: "delete", table, key });
     return this;
   }
 
   deleteRange(table: Table, range: Omit<Range, "reverse" | "count">): Batch {
     const bounds = bounded(range);
     if (bounds === "empty") return this;
-    this.#steps.push({ kind: "delete", table, key: bounds ?? IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY) });
+    const key = bounds ?? IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY);
+    this.#ranges.push({ table, key });
+    for (const [name, step] of this.#steps) if (step.table === table && key.includes(step.key)) this.#steps.delete(name);
     return this;
   }
 
   commit(): Promise<void> {
-    return this.#commit(this.#steps);
+    const ranges = this.#ranges.map((range): Step => ({ kind: "delete", ...range }));
+    return this.#commit([...ranges, ...this.#steps.values()]);
   }
 
   async get<T>(table: Table, key: Key): Promise<T | undefined> {
-    const step = this.#newest(table, key);
-    if (!step) return this.#kept.get<T>(table, key);
-    return step.kind === "put" ? (step.value as T) : undefined;
+    const step = this.#steps.get(nameOf(table, key));
+    if (step) return step.kind === "put" ? (step.value as T) : undefined;
+    return this.#isCut(table, key) ? undefined : this.#kept.get<T>(table, key);
   }
 
   async message<T extends { id: string }>(chat: string, id: string): Promise<Row<T> | undefined> {
-    for (const row of this.#changed<T>("messages", { prefix: [chat] })) {
-      if (row.value.id === id) return row;
-    }
+    const put = this.#messages.get(messageName([chat], id));
+    if (put && this.#steps.get(nameOf("messages", put.key)) === put) return { key: put.key, value: put.value as T };
     const kept = await this.#kept.message<T>(chat, id);
-    return kept && this.#newest("messages", kept.key) ? undefined : kept;
+    return kept && this.#isTouched("messages", kept.key) ? undefined : kept;
   }
 
   async range<T>(table: Table, range: Range = {}): Promise<Row<T>[]> {
-    const touched = this.#steps.filter((step) => step.table === table).length;
+    const changed = this.#changed<T>(table, range);
     // A whole range may be gone: then the count says nothing of how many must be read.
-    const isCut = this.#steps.some((step) => step.table === table && step.key instanceof IDBKeyRange);
+    const isCut = this.#ranges.some((cut) => cut.table === table);
     const { count, ...unbounded } = range;
-    const asked = count === undefined || isCut ? unbounded : { ...unbounded, count: count + touched };
+    const asked = count === undefined || isCut ? unbounded : { ...unbounded, count: count + changed.touched };
     const kept = await this.#kept.range<T>(table, asked);
-    const rows = kept.filter((row) => !this.#newest(table, row.key)).concat(this.#changed<T>(table, range));
+    const rows = kept.filter((row) => !this.#isTouched(table, row.key)).concat(changed.rows);
     const direction = range.reverse ? -1 : 1;
     rows.sort((one, other) => direction * indexedDB.cmp(one.key, other.key));
     return count === undefined ? rows : rows.slice(0, count);
   }
 
-  /** The rows of a range that this batch puts, and that stay. */
-  #changed<T>(table: Table, range: Range): Row<T>[] {
+  /** The rows of a range that this batch puts, and how many it changes. */
+  #changed<T>(table: Table, range: Range): { rows: Row<T>[]; touched: number } {
     const bounds = bounded(range);
-    if (bounds === "empty") return [];
     const rows: Row<T>[] = [];
-    for (const step of this.#steps) {
-      if (step.kind !== "put" || step.table !== table || this.#newest(table, step.key) !== step) continue;
-      if (!bounds || bounds.includes(step.key)) rows.push({ key: step.key, value: step.value as T });
+    let touched = 0;
+    if (bounds === "empty") return { rows, touched };
+    for (const step of this.#steps.values()) {
+      if (step.table !== table || (bounds && !bounds.includes(step.key))) continue;
+      touched++;
+      if (step.kind === "put") rows.push({ key: step.key, value: step.value as T });
     }
-    return rows;
+    return { rows, touched };
   }
 
-  #newest(table: Table, key: Key): Step | undefined {
-    return this.#steps.findLast((step) => step.table === table && concerns(step, key));
+  #isTouched(table: Table, key: Key): boolean {
+    return this.#steps.has(nameOf(table, key)) || this.#isCut(table, key);
+  }
+
+  #isCut(table: Table, key: Key): boolean {
+    return this.#ranges.some((cut) => cut.table === table && cut.key.includes(key));
   }
 }
 
-function concerns(step: Step, key: Key): boolean {
-  return step.key instanceof IDBKeyRange ? step.key.includes(key) : indexedDB.cmp(step.key, key) === 0;
+function nameOf(table: Table, key: Key): string {
+  return JSON.stringify([table, key]);
+}
+
+function messageName(key: Key, id: string): string {
+  return `${String((key as string[])[0])} ${id}`;
 }
 
 /** @returns null for the whole table. */
