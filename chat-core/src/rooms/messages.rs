@@ -9,6 +9,7 @@ use crate::context::Route;
 use crate::features::{archive, ephemeral, messages};
 use crate::id::MessageId;
 use crate::jid::{AccountId, Jid};
+use crate::mls;
 use crate::ns;
 use crate::stanza::{
     Child, ErrorType, MessageType, Rewrite, Stanza, StanzaError, append_to_rendered,
@@ -107,6 +108,8 @@ pub(super) fn render(
         child.is("occupant-id", ns::OCCUPANT_ID)
             || child.is("x", ns::MUC_USER)
             || child.is("change", super::NS)
+            || child.is("commit", mls::NS)
+            || child.is("founded", mls::NS)
             || (child.is("stanza-id", ns::STANZA_ID) && is_ours(child, "by"))
             || (child.is("delay", ns::DELAY) && is_ours(child, "from"))
     };

@@ -160,6 +160,24 @@ fn nothing_open_is_taken_and_nothing_of_another_epoch_or_group() {
 }
 
 #[test]
+fn what_the_room_says_of_its_group_is_said_by_nobody_else() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    let commit = talk.clients[1].device.commit(room.as_bytes(), &Changes::default()).unwrap();
+    let handshake = BASE64.encode(&commit.message);
+    talk.world.send(
+        "bob/phone",
+        &format!(
+            "<message type='groupchat' to='{room}' id='m'><commit xmlns='{NS}' epoch='2'>\
+             <handshake>{handshake}</handshake></commit><founded xmlns='{NS}' by='x'/>\
+             <store xmlns='urn:xmpp:hints'/></message>"
+        ),
+    );
+    let got = talk.world.expect("alice/phone", "<message id='m'/>");
+    assert!(got.children().all(|child| child.ns() != NS), "{got:?}");
+}
+
+#[test]
 fn the_second_founder_learns_the_epoch() {
     let mut talk = Conversation::of(&["alice", "bob"]);
     let room = talk.room.clone();
