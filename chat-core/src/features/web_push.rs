@@ -13,6 +13,7 @@ use super::{Action, At, Feature, Flow, Iq, MessageIn, Reply, Row, State};
 use crate::chat::Outward;
 use crate::context::Context;
 use crate::jid::{AccountId, Jid};
+use crate::mls;
 use crate::ns;
 use crate::rooms;
 use crate::stanza::{MessageType, Stanza, StanzaError};
@@ -153,6 +154,7 @@ fn kind_of(stanza: &Stanza) -> Option<PushKind> {
     let is_call =
         stanza.has("propose", ns::JINGLE_MESSAGE) || stanza.has("invite", ns::CALL_INVITES);
     let is_message = stanza.has("body", ns::CLIENT)
+        || stanza.has("message", mls::NS)
         || stanza.children().any(|child| child.name() == "encrypted");
     match (is_call, is_message) {
         (true, _) => Some(PushKind::Call),
@@ -287,7 +289,9 @@ const SECRET_BYTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::{is_endpoint, is_public};
+    use super::{is_endpoint, is_public, is_worth_a_push};
+    use crate::stanza::Stanza;
+    use crate::xml::Limits;
 
     fn check(text: &str, expected: bool) {
         assert_eq!(is_endpoint(text) && is_public(text), expected, "{text}");
@@ -297,6 +301,20 @@ mod tests {
     fn inside_of_a_network_names_are_short() {
         assert!(is_endpoint("https://localhost:8443/x") && is_endpoint("https://10.0.0.1/x"));
         assert!(!is_endpoint("https:///x") && !is_endpoint("https://user@localhost/x"));
+    }
+
+    #[test]
+    fn what_is_sealed_may_be_worth_a_push() {
+        for (content, expected) in [
+            ("<body>x</body>", true),
+            ("<message xmlns='urn:whimbrel:mls:0'>x</message>", true),
+            ("<encrypted xmlns='urn:xmpp:omemo:2'/>", true),
+            ("<received xmlns='urn:xmpp:receipts' id='x'/>", false),
+        ] {
+            let message = format!("<message>{content}</message>").into();
+            let stanza = Stanza::parse(message, &Limits::default()).unwrap();
+            assert_eq!(is_worth_a_push(&stanza), expected, "{content}");
+        }
     }
 
     #[test]
