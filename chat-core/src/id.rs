@@ -23,9 +23,10 @@ impl MessageId {
     /// Before every message.
     pub const FIRST: MessageId = MessageId(0);
 
-    /// The first id of a moment, in milliseconds since 1970.
+    /// The first id of a moment, in milliseconds since 1970. Moments behind the year 2527 have the
+    /// last one.
     pub const fn at(unix_ms: u64) -> MessageId {
-        MessageId(unix_ms << COUNTER_BITS)
+        MessageId(unix_ms.saturating_mul(1 << COUNTER_BITS))
     }
 
     /// The id for a message that is accepted now, given the newest one so far.
@@ -89,6 +90,12 @@ mod tests {
         let second = MessageId::next(first, 500);
         assert!(second > first);
         assert_eq!(second.unix_ms(), 1_000);
+    }
+
+    #[test]
+    fn the_far_future_is_behind_the_near_one() {
+        let year_9999 = 253_402_300_799_000;
+        assert!(MessageId::at(year_9999) > MessageId::at(1_790_000_000_000));
     }
 
     #[test]

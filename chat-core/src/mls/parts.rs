@@ -28,13 +28,13 @@ type Digest = [u8; 32];
 impl Parts {
     /// Notes that the value is this now, and says what that changes.
     pub fn change(&mut self, value: &[u8]) -> PartsChange {
-        let known: BTreeMap<Digest, u64> =
+        let mut known: BTreeMap<Digest, u64> =
             self.order.iter().map(|(number, digest)| (*digest, *number)).collect();
         let mut change = PartsChange::default();
         let mut order = Vec::with_capacity(self.order.len() + 2);
         for part in cut(value) {
             let digest = digest_of(part);
-            let number = known.get(&digest).copied().unwrap_or_else(|| {
+            let number = *known.entry(digest).or_insert_with(|| {
                 self.next += 1;
                 change.put.push((self.next, Bytes::copy_from_slice(part)));
                 self.next
@@ -146,6 +146,16 @@ mod tests {
         let mut parts = Parts::default();
         let change = parts.change(&[7; 100_000]);
         assert!(change.put.iter().all(|(_, part)| part.len() <= super::PART_BYTES_MAX));
+    }
+
+    #[test]
+    fn parts_that_are_alike_are_stored_once_and_go_together() {
+        let (mut parts, mut stored) = (Parts::default(), BTreeMap::new());
+        carry_out(&mut stored, parts.change(&[7; 100_000]));
+        let (_, read) = Parts::join(stored.clone().into_iter().collect()).unwrap();
+        assert_eq!(read, [7; 100_000]);
+        carry_out(&mut stored, parts.change(&[8; 300]));
+        assert_eq!(stored.len(), 2, "the order and one part");
     }
 
     #[test]
