@@ -237,6 +237,68 @@ fn who_is_taken_out_is_out_at_once() {
 }
 
 #[test]
+fn nobody_is_named_twice_in_one_change_and_an_owner_stays() {
+    let mut world = room_of_two();
+    let twice = |first: &str, second: &str| {
+        format!(
+            "<iq type='set' id='a' to='{ROOM}'><query \
+             xmlns='http://jabber.org/protocol/muc#admin'>{first}{second}</query></iq>"
+        )
+    };
+    let item = |name: &str, affiliation: &str| {
+        format!("<item affiliation='{affiliation}' jid='{{{name}}}'/>")
+    };
+    let refused = "<iq type='error' id='a'><error type='modify'><bad-request \
+                   xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+    let step_down = item("alice", "member");
+    world.ask("alice/phone", &twice(&step_down, &step_down), refused);
+    let (up, out) = (item("bob", "owner"), item("bob", "none"));
+    world.ask("alice/phone", &twice(&up, &out), refused);
+    affiliate(&mut world, "alice", "bob", "admin");
+    world.skip_messages("alice/phone");
+    world.skip_presence("alice/phone");
+    world.expect("alice/phone", "<iq type='result' id='a'/>");
+}
+
+#[test]
+fn an_address_that_the_server_gives_is_not_taken_by_joining_it() {
+    let mut world = World::with(&["alice", "bob", "carol"]);
+    let (bob, carol) = (world.id("bob"), world.id("carol"));
+    let theirs = chat_core::rooms::direct_address(&world::config(), bob, carol).unwrap();
+    world.send(
+        "alice/phone",
+        &format!(
+            "<presence to='{theirs}/Alice'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        ),
+    );
+    world.expect(
+        "alice/phone",
+        "<presence type='error'><error><item-not-found \
+         xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+    );
+}
+
+#[test]
+fn a_link_that_admins_approve_is_used_once_by_who_joins_again_and_again() {
+    let mut world = room();
+    let invite = format!(
+        "<iq type='set' id='i' to='{ROOM}'>\
+         <invite xmlns='urn:whimbrel:groups:0' uses='2' approve='true'/></iq>"
+    );
+    let answer = world.ask("alice/phone", &invite, "<iq type='result' id='i'/>");
+    let token = answer.children().next().unwrap().attr("token").unwrap().to_owned();
+    let join = format!(
+        "<iq type='set' id='j' to='{ROOM}'>\
+         <join xmlns='urn:whimbrel:groups:0' token='{token}'/></iq>"
+    );
+    let waits = "<iq type='result' id='j'><waiting xmlns='urn:whimbrel:groups:0'/></iq>";
+    for _ in 0..3 {
+        world.ask("bob/phone", &join, waits);
+    }
+    world.ask("carol/phone", &join, waits);
+}
+
+#[test]
 fn the_configuration_is_a_form() {
     let mut world = room_of_two();
     let owner = "http://jabber.org/protocol/muc#owner";

@@ -1,6 +1,8 @@
 //! Who is in a room, and as what. Each change of members is one message in the log, and goes with
 //! the members' own records in one transaction.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::changes::{self, Change};
@@ -168,7 +170,7 @@ pub(super) fn change(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, St
 ///
 /// # Errors
 /// XEP-0045 9 and 10: `forbidden` and `not-allowed` where the one who asks may not, `conflict`
-/// where no owner would be left, `item-not-found` where somebody who is none would be taken out.
+/// where no owner would be left, `bad-request` where somebody is named twice.
 pub(crate) fn affiliate(
     ctx: &mut RoomContext<'_>,
     by: AccountId,
@@ -226,6 +228,10 @@ pub(crate) fn check_wishes(
 ) -> Result<(), StanzaError> {
     let own = ctx.room.members.get(&by).map(|member| member.affiliation);
     let is_owner = own == Some(Affiliation::Owner);
+    let named: BTreeSet<AccountId> = wishes.iter().map(|(account, _)| *account).collect();
+    if named.len() < wishes.len() {
+        return Err(StanzaError::bad_request());
+    }
     let mut owners = ctx.room.owners();
     let mut newcomers = 0;
     for (account, wish) in wishes {

@@ -52,7 +52,7 @@ pub(super) fn create(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaErro
     Ok(Reply::Later)
 }
 
-/// A client joins a room that is not there.
+/// A client joins a room that is not there, by a name that it has chosen.
 pub(super) fn create_by_join(
     ctx: &mut Context<'_>,
     to: &Jid,
@@ -61,8 +61,13 @@ pub(super) fn create_by_join(
     if !stanza.has("x", ns::MUC) {
         return Err(StanzaError::item_not_found());
     }
-    check_may_create(ctx)?;
     let room = RoomId::of(to).ok_or_else(StanzaError::item_not_found)?;
+    if to.local() == Some(&room.to_string()) {
+        // Addresses of this form are the server's to give: another's conversation of two may be
+        // there one day, and anybody can tell where.
+        return Err(StanzaError::item_not_found());
+    }
+    check_may_create(ctx)?;
     let founder = ctx.account.id;
     let mut settings = Settings::new(Kind::Open);
     settings.name = to.local().unwrap_or_default().chars().take(NAME_CHARACTERS_MAX).collect();

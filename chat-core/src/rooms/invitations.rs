@@ -207,9 +207,12 @@ pub(crate) fn come_in(
     let invitation = ctx.room.invitations.get(token).cloned();
     let invitation = invitation.filter(|invitation| !invitation.is_over(ctx.now.unix_ms));
     let mut invitation = invitation.ok_or_else(StanzaError::not_authorized)?;
-    if !invitation.is_request {
-        check_place(ctx, 1)?;
+    if invitation.is_request && ctx.room.requests.contains_key(&account) {
+        // Clients join again and again; that uses a link once.
+        return Ok(Entry::Waits);
     }
+    check_place(ctx, 1)?;
+    check_requests(ctx, invitation.is_request)?;
     if let Some(uses_left) = &mut invitation.uses_left {
         *uses_left -= 1;
         if *uses_left == 0 {
@@ -232,15 +235,20 @@ fn ask_admins(ctx: &mut RoomContext<'_>, account: AccountId) -> Result<Entry, St
     if ctx.room.requests.contains_key(&account) {
         return Ok(Entry::Waits);
     }
-    if ctx.room.requests.len() >= REQUESTS_MAX {
-        return Err(StanzaError::resource_constraint());
-    }
+    check_requests(ctx, true)?;
     let since_unix_ms = ctx.now.unix_ms;
     ctx.room.requests.insert(account, since_unix_ms);
     let record = Element::new("request", NS).with_attr("since", since_unix_ms.to_string());
     ctx.put(REQUEST, &account.to_string(), &record);
     tell_admins(ctx, account);
     Ok(Entry::Waits)
+}
+
+fn check_requests(ctx: &RoomContext<'_>, is_request: bool) -> Result<(), StanzaError> {
+    match is_request && ctx.room.requests.len() >= REQUESTS_MAX {
+        true => Err(StanzaError::resource_constraint()),
+        false => Ok(()),
+    }
 }
 
 /// Admins who are there hear of a request at once; the others ask for the list.

@@ -151,15 +151,21 @@ pub(crate) fn send(
         StanzaKind::Message => absent.map_or(Ok(()), |error| Err(error.clone()))?,
         StanzaKind::Presence => {
             let kind = stanza.presence_type();
-            if absent.is_some() && kind == Some(PresenceType::Available) {
-                creation::create_by_join(ctx, to, stanza)?;
-            } else if absent.is_some() {
-                return Ok(());
+            match absent {
+                Some(error) if kind == Some(PresenceType::Available) => {
+                    check_is_none(error)?;
+                    creation::create_by_join(ctx, to, stanza)?;
+                }
+                Some(_) => return Ok(()),
+                None => {}
             }
-            presence::note_directed(ctx, from, to, kind);
+            // Under whatever nick: it is one room.
+            presence::note_directed(ctx, from, &to.bare(), kind);
         }
         _ => {
-            if absent.is_some() && sealed::take_direct(ctx, from, to, stanza)? {
+            if absent.is_some_and(|error| check_is_none(error).is_ok())
+                && sealed::take_direct(ctx, from, to, stanza)?
+            {
                 return Ok(());
             }
             if let (Some(error), Some(_)) = (absent, check_iq(stanza)?) {
@@ -172,6 +178,14 @@ pub(crate) fn send(
     }
     ctx.forward(Route::new(from.clone(), to.clone(), stanza.clone()));
     Ok(())
+}
+
+/// The room is not there because there is none, and not because it could not be read.
+fn check_is_none(absent: &StanzaError) -> Result<(), StanzaError> {
+    match *absent == StanzaError::item_not_found() {
+        true => Ok(()),
+        false => Err(absent.clone()),
+    }
 }
 
 /// A stanza arrives at a room.

@@ -136,8 +136,8 @@ impl Who {
     }
 }
 
-/// A text without control characters.
-fn text(text: &str, bytes_max: usize) -> Result<Box<str>, StanzaError> {
+/// A text without space around it.
+pub(crate) fn text(text: &str, bytes_max: usize) -> Result<Box<str>, StanzaError> {
     let text = text.trim();
     if text.len() > bytes_max {
         return Err(StanzaError::not_acceptable()

@@ -77,7 +77,13 @@ pub(crate) fn change_affiliations(
             _ => return Err(StanzaError::bad_request()),
         }
     }
-    kick(ctx, iq.account, &kicked)?;
+    if !kicked.is_empty() {
+        // XEP-0045 has no request that does both, and it could be done by half only.
+        return match wishes.is_empty() {
+            true => kick(ctx, iq.account, &kicked).map(|()| Reply::Result(None)),
+            false => Err(StanzaError::bad_request()),
+        };
+    }
     if wishes.is_empty() {
         return Ok(Reply::Result(None));
     }

@@ -1,5 +1,6 @@
 //! XEP-0045 7.6: names in a room. All sessions of a member have one, and the member keeps it.
 
+use super::occupants::sessions_of;
 use super::presence::{self, Shown};
 use crate::features::Reply;
 use crate::jid::{AccountId, Jid};
@@ -16,7 +17,7 @@ pub(crate) fn set_nick(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, 
     let wished = iq.payload.text().into_owned();
     check(ctx, iq.account, &wished)?;
     take(ctx, iq.account, &wished)?;
-    for jid in joined_of(ctx, iq.account) {
+    for jid in sessions_of(ctx, iq.account) {
         presence::show(ctx, iq.account, &jid, &Shown::default());
     }
     Ok(Reply::Result(None))
@@ -57,7 +58,7 @@ pub(super) fn take(
     if *member.nick == *wished {
         return Ok(());
     }
-    let jids = joined_of(ctx, account);
+    let jids = sessions_of(ctx, account);
     if let Some(known) = ctx.room.members.get_mut(&account) {
         known.nick = wished.into();
     }
@@ -68,7 +69,7 @@ pub(super) fn take(
     };
     let new_nick = Some(wished.into());
     let shown = Shown { statuses: vec![RENAMED], new_nick, ..Shown::gone() };
-    let gone = presence::unavailable(ctx, &member, &Stanza::from_element(&available()));
+    let gone = presence::unavailable(ctx, &member, None);
     let told = presence::render(ctx, account, &member, jid, &gone, &shown);
     to_joined(ctx, |_| told.clone());
     for jid in &jids {
@@ -91,21 +92,11 @@ fn rename(ctx: &mut RoomContext<'_>, account: AccountId, jid: &Jid) {
     }
 }
 
-fn joined_of(ctx: &RoomContext<'_>, account: AccountId) -> Vec<Jid> {
-    let sessions = ctx.accounts.get(&account).into_iter().flat_map(|it| &it.sessions);
-    let joined = sessions.filter(|session| session.has_joined(ctx.room.id));
-    joined.map(|session| session.jid.clone()).collect()
-}
-
 fn was_shown(ctx: &RoomContext<'_>, jid: &Jid, nick: &str) -> bool {
     let joined = ctx.session(jid).and_then(|session| session.joined(ctx.room.id));
     let stanza = joined.map(|joined| Stanza::parse(joined.presence.clone(), &Limits::STORED));
     let Some(Ok(stanza)) = stanza else { return false };
     stanza.from().is_some_and(|from| from.resource() == Some(nick))
-}
-
-fn available() -> crate::xml::Element {
-    crate::xml::Element::new("presence", crate::ns::CLIENT)
 }
 
 /// 303: it goes on by another nick.

@@ -4,15 +4,15 @@ use bytes::Bytes;
 
 use super::join::status;
 use super::joined_accounts;
+use super::occupants::sessions_of;
 use super::presence::{self, Shown};
 use super::versioning::{item, mav};
 use crate::id::MessageId;
-use crate::jid::{AccountId, Jid};
+use crate::jid::AccountId;
 use crate::ns;
 use crate::rooms::RoomContext;
 use crate::rooms::changes::Change;
 use crate::rooms::delivery::to_joined;
-use crate::stanza::Stanza;
 use crate::xml::Element;
 
 /// Members came, went or are something else. Those who go are still among the members.
@@ -83,7 +83,7 @@ pub(super) fn put_out(ctx: &mut RoomContext<'_>, account: AccountId, shown: &Sho
 /// Tells a member's sessions that they are out, and gives what others are to be told.
 fn tell_out(ctx: &mut RoomContext<'_>, account: AccountId, shown: &Shown) -> Option<Bytes> {
     let member = ctx.room.members.get(&account).cloned()?;
-    let gone = presence::unavailable(ctx, &member, &Stanza::from_element(&available()));
+    let gone = presence::unavailable(ctx, &member, None);
     let jids = sessions_of(ctx, account);
     let told = presence::render(ctx, account, &member, jids.first()?, &gone, shown);
     for jid in &jids {
@@ -108,20 +108,10 @@ fn show_again(ctx: &mut RoomContext<'_>, account: AccountId, shown: &Shown) {
     }
 }
 
-fn sessions_of(ctx: &RoomContext<'_>, account: AccountId) -> Vec<Jid> {
-    let sessions = ctx.accounts.get(&account).into_iter().flat_map(|it| &it.sessions);
-    let joined = sessions.filter(|session| session.has_joined(ctx.room.id));
-    joined.map(|session| session.jid.clone()).collect()
-}
-
 fn tell(ctx: &mut RoomContext<'_>, message: &Element) {
     let message = message.clone().with_attr("from", ctx.room.jid.as_str());
     let bytes = message.to_bytes(ns::CLIENT);
     to_joined(ctx, |_| bytes.clone());
-}
-
-fn available() -> Element {
-    Element::new("presence", ns::CLIENT)
 }
 
 /// 321: an admin has taken the membership.

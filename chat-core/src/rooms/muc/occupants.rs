@@ -1,7 +1,7 @@
 //! Who has joined.
 
 use crate::context::Request;
-use crate::jid::AccountId;
+use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::rooms::RoomContext;
 use crate::rooms::affiliations::check_member;
@@ -25,6 +25,13 @@ pub(crate) fn joined_accounts(ctx: &RoomContext<'_>) -> Vec<AccountId> {
     let mut accounts: Vec<AccountId> = joined(ctx).into_iter().map(|(id, _)| id).collect();
     accounts.dedup();
     accounts
+}
+
+/// The sessions of an account that have joined.
+pub(super) fn sessions_of(ctx: &RoomContext<'_>, account: AccountId) -> Vec<Jid> {
+    let sessions = ctx.accounts.get(&account).into_iter().flat_map(|it| &it.sessions);
+    let joined = sessions.filter(|session| session.has_joined(ctx.room.id));
+    joined.map(|session| session.jid.clone()).collect()
 }
 
 /// An IQ to an occupant. XEP-0410: who asks for itself learns whether it is still there.

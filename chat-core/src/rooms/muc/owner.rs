@@ -5,7 +5,7 @@ use crate::features::data_form::{self, Form, text_field};
 use crate::ns;
 use crate::rooms::affiliations::{check_owner, end};
 use crate::rooms::requests::{RoomIq, reconfigure};
-use crate::rooms::settings::{Settings, Who, boolean};
+use crate::rooms::settings::{Settings, Who, boolean, text};
 use crate::rooms::{DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, RoomContext};
 use crate::stanza::StanzaError;
 use crate::xml::Element;
@@ -62,12 +62,9 @@ pub(crate) fn configure(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply,
 /// back the whole form.
 fn changed(before: &Settings, form: &Form) -> Result<Settings, StanzaError> {
     let mut settings = before.clone();
-    let text = |name, before: &str, bytes_max: usize| {
-        let text = form.value(name).unwrap_or(before).trim();
-        if text.len() > bytes_max { Err(StanzaError::not_acceptable()) } else { Ok(text.into()) }
-    };
-    settings.name = text(NAME, &before.name, NAME_BYTES_MAX)?;
-    settings.description = text(DESCRIPTION, &before.description, DESCRIPTION_BYTES_MAX)?;
+    settings.name = text(form.value(NAME).unwrap_or(&before.name), NAME_BYTES_MAX)?;
+    let description = form.value(DESCRIPTION).unwrap_or(&before.description);
+    settings.description = text(description, DESCRIPTION_BYTES_MAX)?;
     let is = |name, before| form.value(name).map_or(Ok(before), boolean);
     let who = |is_everyone| if is_everyone { Who::Everyone } else { Who::Admins };
     settings.edit = who(is(SUBJECT, before.edit == Who::Everyone)?);

@@ -18,6 +18,10 @@ pub(crate) fn receive_presence(ctx: &mut RoomContext<'_>, route: &Route) {
     let Some(account) = AccountId::of(&route.from) else { return };
     let has_joined = ctx.session(&route.from).is_some_and(|it| it.has_joined(ctx.room.id));
     let done = match route.stanza.presence_type() {
+        Some(PresenceType::Available) if route.stanza.inner().len() > PRESENCE_BYTES_MAX => {
+            Err(StanzaError::policy_violation()
+                .with_text(format!("it has more than {PRESENCE_BYTES_MAX} bytes")))
+        }
         Some(PresenceType::Available) if has_joined => change(ctx, account, route),
         Some(PresenceType::Available) => join::join(ctx, account, route),
         Some(PresenceType::Unavailable | PresenceType::Error) => {
@@ -56,7 +60,7 @@ fn leave(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) {
         extra.joined.retain(|joined| joined.room != room);
     }
     let Some(member) = ctx.room.members.get(&account).cloned() else { return };
-    let gone = unavailable(ctx, &member, &route.stanza);
+    let gone = unavailable(ctx, &member, Some(&route.stanza));
     let told = render(ctx, account, &member, &route.from, &gone, &Shown::gone());
     if !joined_accounts(ctx).contains(&account) {
         to_joined(ctx, |_| told.clone());
@@ -134,21 +138,21 @@ pub(super) fn renamed(ctx: &RoomContext<'_>, member: &Member, presence: &Bytes) 
     parsed.map_or_else(|_| presence.clone(), |stanza| stanza.render(&rewrite))
 }
 
-/// The unavailable presence of a member, with what it says at leaving.
-pub(super) fn unavailable(ctx: &RoomContext<'_>, member: &Member, stanza: &Stanza) -> Bytes {
+/// The unavailable presence of a member, with what it said at leaving, if it said something.
+pub(super) fn unavailable(ctx: &RoomContext<'_>, member: &Member, said: Option<&Stanza>) -> Bytes {
     let from = ctx.room.occupant_jid(&member.nick);
-    let is_left_out = |child: &Child<'_>| is_forged(child);
-    match stanza.presence_type() {
-        Some(PresenceType::Unavailable) => stanza.render(&Rewrite {
-            from: Some(from.as_str()),
-            omits_to: true,
-            drop: Some(&is_left_out),
-            ..Rewrite::default()
-        }),
-        _ => Stanza::from_element(
-            &Element::new("presence", ns::CLIENT).with_attr("type", "unavailable"),
-        )
-        .render(&Rewrite { from: Some(from.as_str()), ..Rewrite::default() }),
+    let rewrite = Rewrite {
+        from: Some(from.as_str()),
+        omits_to: true,
+        drop: Some(&is_forged),
+        ..Rewrite::default()
+    };
+    match said.filter(|said| said.presence_type() == Some(PresenceType::Unavailable)) {
+        Some(said) => said.render(&rewrite),
+        None => {
+            let gone = Element::new("presence", ns::CLIENT).with_attr("type", "unavailable");
+            Stanza::from_element(&gone).render(&rewrite)
+        }
     }
 }
 
@@ -190,5 +194,7 @@ pub(super) fn is_forged(child: &Child<'_>) -> bool {
         || child.is("occupant-id", ns::OCCUPANT_ID)
 }
 
+/// Bytes inside a presence to a room, which keeps it for as long as its session stays.
+const PRESENCE_BYTES_MAX: usize = 8 << 10;
 /// 110: this is yourself. 100: everybody sees your address.
 const OWN_STATUSES: [u16; 2] = [110, 100];
