@@ -7,7 +7,7 @@ use super::{Chat, Closing, login, management};
 use crate::config::Config;
 use crate::context::{Context, Entity, Request, Route};
 use crate::features::{
-    self, Action, At, Iq, Reply, blocking, capabilities, contact_lookup, messages, presence,
+    self, Action, At, Iq, Reply, capabilities, contact_lookup, messages, presence,
 };
 use crate::id::StreamId;
 use crate::jid::{AccountId, Jid, RoomId};
@@ -114,7 +114,7 @@ fn take_stanza(
         return Err(error.clone());
     }
     if let Some(to) = &to {
-        blocking::check_leaving(ctx, to)?;
+        ctx.account.state.blocked.check_leaving(to)?;
     }
     if let Some(to) = to.as_ref().filter(|to| is_number_of(ctx, to)) {
         return contact_lookup::redirect(ctx, from, to, stanza);

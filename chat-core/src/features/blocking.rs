@@ -7,6 +7,7 @@ use super::{Action, At, Feature, Flow, Iq, MessageIn, Reply, Row, State, presenc
 use crate::context::{Context, Route};
 use crate::jid::Jid;
 use crate::ns;
+use crate::rooms;
 use crate::stanza::{Condition, ErrorType, MessageType, StanzaError};
 use crate::transaction::Record;
 use crate::xml::Element;
@@ -39,6 +40,19 @@ impl Blocked {
                 || self.jids.contains(&jid.bare())
                 || self.jids.contains(&jid.domain_jid()))
     }
+
+    /// A client of the account addresses somebody.
+    ///
+    /// # Errors
+    /// What it is told where the account blocks that one (XEP-0191 3.7).
+    pub(crate) fn check_leaving(&self, to: &Jid) -> Result<(), StanzaError> {
+        match self.has(to) {
+            true => Err(StanzaError::new(Condition::NotAcceptable)
+                .with_type(ErrorType::Cancel)
+                .with_app(Element::new("blocked", ns::BLOCKING_ERRORS))),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Something other than a message arrives. A blocked sender is told what an account that is not
@@ -46,16 +60,6 @@ impl Blocked {
 pub(crate) fn check_arriving(ctx: &Context<'_>, route: &Route) -> Result<(), StanzaError> {
     match ctx.account.state.blocked.has(&route.from) {
         true => Err(StanzaError::service_unavailable()),
-        false => Ok(()),
-    }
-}
-
-/// A client of the account addresses somebody whom the account blocks.
-pub(crate) fn check_leaving(ctx: &Context<'_>, to: &Jid) -> Result<(), StanzaError> {
-    match ctx.account.state.blocked.has(to) {
-        true => Err(StanzaError::new(Condition::NotAcceptable)
-            .with_type(ErrorType::Cancel)
-            .with_app(Element::new("blocked", ns::BLOCKING_ERRORS))),
         false => Ok(()),
     }
 }
@@ -103,6 +107,7 @@ fn block(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         }
         ctx.put(NAME, jid.as_str(), &item(jid));
         ctx.account.state.blocked.jids.insert(jid.clone());
+        rooms::note_block(ctx, jid, true);
     }
     push(ctx, "block", &jids);
     let items = iq.payload.children_named("item", ns::BLOCKING).zip(&jids);
@@ -120,6 +125,7 @@ fn unblock(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     for jid in &going {
         if ctx.account.state.blocked.jids.remove(jid) {
             ctx.remove(NAME, jid.as_str());
+            rooms::note_block(ctx, jid, false);
             if ctx.account.state.roster.is_seen_by(jid) {
                 presence::show_to(ctx, &jid.bare());
             }

@@ -47,6 +47,7 @@ pub(crate) fn add(
     invitees: Invitees,
 ) -> Result<Element, StanzaError> {
     check_may(ctx, by, |ctx| ctx.room.settings.add)?;
+    sealed::check_not_direct(ctx)?;
     let new: Vec<AccountId> = invitees
         .accounts
         .into_iter()
@@ -226,6 +227,7 @@ pub(crate) fn check_wishes(
     by: AccountId,
     wishes: &[(AccountId, Wish)],
 ) -> Result<(), StanzaError> {
+    sealed::check_not_direct(ctx)?;
     let own = ctx.room.members.get(&by).map(|member| member.affiliation);
     let is_owner = own == Some(Affiliation::Owner);
     let named: BTreeSet<AccountId> = wishes.iter().map(|(account, _)| *account).collect();
@@ -267,6 +269,7 @@ pub(crate) fn check_wishes(
 /// the last member ends the room.
 pub(super) fn leave(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, StanzaError> {
     check_member(ctx, iq.account)?;
+    sealed::check_not_direct(ctx)?;
     depart(ctx, iq.account);
     Ok(Reply::Result(None))
 }
@@ -304,18 +307,25 @@ fn heir(ctx: &RoomContext<'_>, going: AccountId) -> Option<AccountId> {
 
 /// `<destroy/>`.
 pub(super) fn destroy(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, StanzaError> {
-    check_owner(ctx, iq.account)?;
-    end(ctx, iq.account);
+    end_by_owner(ctx, iq.account)?;
     Ok(Reply::Result(None))
 }
 
+/// Ends a room for an owner of it.
+pub(crate) fn end_by_owner(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<(), StanzaError> {
+    check_owner(ctx, by)?;
+    sealed::check_not_direct(ctx)?;
+    end(ctx, by);
+    Ok(())
+}
+
 /// Ends a room: of all that it had, the message stays by which devices that are away learn of it.
-pub(crate) fn end(ctx: &mut RoomContext<'_>, by: AccountId) {
+fn end(ctx: &mut RoomContext<'_>, by: AccountId) {
     let id = ctx.next_message_id();
     let account = ctx.room.id.owner();
     let peer = ctx.room.jid.as_str().into();
     ctx.write(Write::RemoveConversation { account, peer, until: id.previous() });
-    super::sealed::end(ctx);
+    sealed::end(ctx);
     changes::announce(ctx, id, Some(by), &[Change::Destroyed]);
     super::muc::show_destroyed(ctx);
     let members: Vec<AccountId> = ctx.room.members.keys().copied().collect();
@@ -347,9 +357,11 @@ pub(crate) fn account_of(ctx: &RoomContext<'_>, jid: &str) -> Result<AccountId, 
 }
 
 pub(crate) fn check_place(ctx: &RoomContext<'_>, more: usize) -> Result<(), StanzaError> {
+    if more > 0 {
+        sealed::check_not_direct(ctx)?;
+    }
     let members_max = match ctx.room.settings.kind {
         Kind::Open => OPEN_MEMBERS_MAX,
-        Kind::Encrypted if ctx.room.sealed.is_direct => sealed::direct_members_max(ctx),
         Kind::Encrypted => ENCRYPTED_MEMBERS_MAX,
     };
     if ctx.room.members.len() + more > members_max {

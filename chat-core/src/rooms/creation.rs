@@ -77,16 +77,22 @@ pub(super) fn create_by_join(
     Ok(())
 }
 
-fn check_may_create(ctx: &Context<'_>) -> Result<(), StanzaError> {
-    let rooms = &ctx.account.state.rooms;
+/// Whether the account may begin a room, which it is taken to do then.
+///
+/// # Errors
+/// `resource-constraint` where it is in too many, or began too many lately.
+pub(super) fn check_may_create(ctx: &mut Context<'_>) -> Result<(), StanzaError> {
     let since_ms = ctx.now.unix_ms.saturating_sub(CREATED_WITHIN_MS);
-    // Who creates a room comes into it at that moment.
-    let lately = rooms.present().filter(|stay| stay.since.unix_ms() > since_ms).count();
+    let rooms = &mut ctx.account.state.rooms;
+    // Who creates a room comes into it at that moment, but may leave it as soon.
+    let entered = rooms.present().filter(|stay| stay.since.unix_ms() > since_ms).count();
+    let lately = rooms.founded_since(since_ms).max(entered);
     if rooms.present().count() >= ROOMS_MAX || lately >= LATELY_MAX {
         return Err(StanzaError::resource_constraint()
             .with_type(ErrorType::Wait)
             .with_text("the account has too many groups, or too many new ones"));
     }
+    rooms.note_founding(ctx.now.unix_ms);
     Ok(())
 }
 

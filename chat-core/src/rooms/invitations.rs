@@ -8,7 +8,7 @@ use super::changes::Change;
 use super::member::{Affiliation, jid_of};
 use super::requests::RoomIq;
 use super::{
-    INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, ROOMS_MAX, RoomContext, SUBJECT,
+    INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, ROOMS_MAX, RoomContext, SUBJECT, sealed,
 };
 use crate::date_time;
 use crate::features::Reply;
@@ -106,6 +106,7 @@ pub(crate) fn for_number(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<Ele
 }
 
 fn make(ctx: &mut RoomContext<'_>, invitation: Invitation) -> Result<Element, StanzaError> {
+    sealed::check_not_direct(ctx)?;
     forget_over(ctx);
     if ctx.room.invitations.len() >= INVITATIONS_MAX {
         return Err(StanzaError::resource_constraint().with_text("the group has too many links"));

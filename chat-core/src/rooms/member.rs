@@ -30,6 +30,8 @@ pub(crate) struct Member {
     pub(crate) changed: MessageId,
     /// No browser is told of messages.
     pub(crate) is_muted: bool,
+    /// Of a conversation of two: it blocks the other one (XEP-0191).
+    pub(crate) has_blocked: bool,
     /// Messages that it may send at once, and when that was so.
     pub(crate) pace: Pace,
 }
@@ -95,6 +97,7 @@ impl Member {
             since,
             changed: since,
             is_muted: false,
+            has_blocked: false,
             pace: Pace::default(),
         }
     }
@@ -105,16 +108,22 @@ impl Member {
         let mut member = Member::new(affiliation, value.attr("nick")?, id("since")?);
         member.changed = id("changed").unwrap_or(member.since);
         member.is_muted = value.attr("muted").is_some();
+        member.has_blocked = value.attr("blocks").is_some();
         Some(member)
     }
 
     pub(crate) fn to_element(&self) -> Element {
-        let member = Element::new("member", NS)
+        let mut member = Element::new("member", NS)
             .with_attr("affiliation", self.affiliation.as_str())
             .with_attr("nick", &*self.nick)
             .with_attr("since", self.since.to_string())
             .with_attr("changed", self.changed.to_string());
-        if self.is_muted { member.with_attr("muted", "true") } else { member }
+        for (name, is_so) in [("muted", self.is_muted), ("blocks", self.has_blocked)] {
+            if is_so {
+                member.set_attr(name, "true");
+            }
+        }
+        member
     }
 }
 

@@ -14,6 +14,8 @@ use crate::xml::Element;
 #[derive(Debug, Default)]
 pub struct Memberships {
     all: Vec<Membership>,
+    /// When the account began rooms lately, in milliseconds since 1970.
+    founded: Vec<u64>,
 }
 
 /// One stay in a room.
@@ -56,6 +58,17 @@ impl Memberships {
                 && stay.until.is_none_or(|until| message <= until)
         };
         self.all.iter().find(was_there).map(|stay| &stay.jid)
+    }
+
+    /// How many rooms it began since then, while it was in memory. Forgets those before.
+    pub(super) fn founded_since(&mut self, since_unix_ms: u64) -> usize {
+        self.founded.retain(|at_unix_ms| *at_unix_ms > since_unix_ms);
+        self.founded.len()
+    }
+
+    /// The account begins a room.
+    pub(super) fn note_founding(&mut self, now_unix_ms: u64) {
+        self.founded.push(now_unix_ms);
     }
 
     /// The account has come into a room.

@@ -40,6 +40,7 @@ pub(super) fn receive(ctx: &mut RoomContext<'_>, route: &Route) -> Result<(), St
 
 fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<(), StanzaError> {
     check_member(ctx, account)?;
+    sealed::check_blocking(ctx, account)?;
     let stanza = &route.stanza;
     sealed::admit(ctx, stanza)?;
     let is_subject = stanza.has("subject", ns::CLIENT) && !stanza.has("body", ns::CLIENT);

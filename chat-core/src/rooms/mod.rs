@@ -51,6 +51,7 @@ pub use settings::Kind;
 pub(crate) use memberships::{leave_all, prune};
 pub(crate) use messages::delayed;
 pub(crate) use push::note as note_pushes;
+pub(crate) use sealed::note_block;
 
 use creation::Founding;
 use invitees::Invitees;
@@ -88,6 +89,8 @@ pub(crate) enum What {
     Leave(AccountId),
     /// To remember that an account's browsers want to be told.
     Push(AccountId),
+    /// To remember that an account blocks the other one of a conversation of two, or does not.
+    Block { account: AccountId, is_blocked: bool },
 }
 
 impl What {
@@ -131,6 +134,13 @@ pub(crate) fn carry_out(ctx: &mut RoomContext<'_>, order: Order) {
             if let Some(pushed) = &mut ctx.room.pushed {
                 pushed.insert(account);
             }
+            Ok(None)
+        }
+        What::Block { account, is_blocked } => {
+            if let Some(member) = ctx.room.members.get_mut(&account) {
+                member.has_blocked = is_blocked;
+            }
+            ctx.put_member(account);
             Ok(None)
         }
     };

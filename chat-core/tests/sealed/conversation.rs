@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_core::mls::NS;
+use data_encoding::BASE64;
 use mls_client::Changes;
 
 use crate::client::{Client, is_result};
@@ -212,6 +213,71 @@ fn two_found_their_conversation_at_once_and_meet_in_it() {
     let _carol = Client::new(&mut talk.world, "carol/phone");
     assert!(!talk.add(0, &["carol"]));
     talk.agree();
+}
+
+/// The address of the conversation of two accounts, and a conversation that is not founded yet.
+fn two() -> (Conversation, String) {
+    let mut talk = Conversation::without_group(&["alice", "bob"]);
+    let (alice, bob) = (talk.world.id("alice"), talk.world.id("bob"));
+    let room = chat_core::rooms::direct_address(&crate::world::config(), alice, bob);
+    let room = room.expect("groups are there").to_string();
+    talk.room.clone_from(&room);
+    (talk, room)
+}
+
+#[test]
+fn a_conversation_of_two_stays_and_blocking_is_heeded_in_it() {
+    let (mut talk, room) = two();
+    assert!(talk.clients[0].found_direct(&mut talk.world, &room, "bob").is_some());
+    assert!(talk.clients[1].join(&mut talk.world, &room).is_some_and(|answer| is_result(&answer)));
+    talk.follow();
+    for request in [
+        format!("<leave xmlns='{GROUPS}'/>"),
+        format!("<destroy xmlns='{GROUPS}'/>"),
+        format!("<invite xmlns='{GROUPS}'/>"),
+        format!("<remove xmlns='{GROUPS}'><member jid='{{alice}}'/></remove>"),
+        "<query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query>".to_owned(),
+    ] {
+        let iq = format!("<iq type='set' id='q' to='{room}'>{request}</iq>");
+        let answer = talk.clients[1].ask(&mut talk.world, Some(&room), &iq, "q").unwrap();
+        let error = answer.child("error", "jabber:client").expect("an error");
+        assert!(error.child("conversation-of-two", NS).is_some(), "{request}: {answer:?}");
+    }
+    let block = |name: &str| {
+        format!(
+            "<iq type='set' id='b'><{name} xmlns='urn:xmpp:blocking'>\
+             <item jid='{{bob}}'/></{name}></iq>"
+        )
+    };
+    talk.clients[0].ask(&mut talk.world, None, &block("block"), "b");
+    // Neither the room nor Alice need be in memory.
+    talk.world.crash();
+    talk.clients[1].come(&mut talk.world);
+    talk.follow();
+    let sealed = BASE64.encode(&talk.clients[1].device.send(room.as_bytes(), b"x").unwrap());
+    let message = |id: &str| {
+        format!(
+            "<message type='groupchat' to='{room}' id='{id}'><message xmlns='{NS}'>{sealed}\
+             </message><store xmlns='urn:xmpp:hints'/></message>"
+        )
+    };
+    talk.world.send("bob/phone", &message("blocked"));
+    talk.world.expect(
+        "bob/phone",
+        "<message type='error' id='blocked'><error><service-unavailable \
+         xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+    );
+    talk.clients[0].come(&mut talk.world);
+    talk.world.clear("alice/phone");
+    talk.world.send("alice/phone", &message("blocking"));
+    talk.world.expect(
+        "alice/phone",
+        "<message type='error' id='blocking'><error>\
+         <blocked xmlns='urn:xmpp:blocking:errors'/></error></message>",
+    );
+    talk.clients[0].ask(&mut talk.world, None, &block("unblock"), "b");
+    talk.world.send("bob/phone", &message("heard"));
+    talk.world.expect("alice/phone", "<message id='heard'/>");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::features::Reply;
 use crate::features::data_form::{self, Form, text_field};
 use crate::ns;
-use crate::rooms::affiliations::{check_owner, end};
+use crate::rooms::affiliations::{check_owner, end_by_owner};
 use crate::rooms::requests::{RoomIq, reconfigure};
 use crate::rooms::settings::{Settings, Who, boolean, text};
 use crate::rooms::{DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX, RoomContext};
@@ -42,7 +42,7 @@ pub(crate) fn show_configuration(
 pub(crate) fn configure(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, StanzaError> {
     check_owner(ctx, iq.account)?;
     if iq.payload.child("destroy", ns::MUC_OWNER).is_some() {
-        end(ctx, iq.account);
+        end_by_owner(ctx, iq.account)?;
         return Ok(Reply::Result(None));
     }
     let form = iq.payload.child("x", ns::DATA_FORMS).ok_or_else(StanzaError::bad_request)?;

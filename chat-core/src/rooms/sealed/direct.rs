@@ -6,9 +6,9 @@ use aws_lc_rs::digest;
 
 use super::super::affiliations::{self, Newcomer};
 use super::super::changes::{self, Change};
-use super::super::creation::Founding;
+use super::super::creation::{Founding, check_may_create};
 use super::super::invitees::{Invitees, keep_reachable};
-use super::super::member::Affiliation;
+use super::super::member::{Affiliation, jid_of};
 use super::super::settings::Settings;
 use super::super::{Kind, Order, RoomContext, What};
 use super::{Sealed, decoded, log, store};
@@ -41,14 +41,6 @@ pub(crate) fn address(config: &Config, one: AccountId, other: AccountId) -> Opti
     Some((room, Jid::from_parts(Some(&room.to_string()), groups, None).ok()?))
 }
 
-/// How many accounts the conversation has: one where it is an account's with itself.
-pub(in super::super) fn members_max(ctx: &RoomContext<'_>) -> usize {
-    let is_own = |account: &AccountId| {
-        address(ctx.config, *account, *account).is_some_and(|(room, _)| room == ctx.room.id)
-    };
-    if ctx.room.members.keys().any(is_own) { 1 } else { 2 }
-}
-
 /// Takes `<direct/>` to a room that is not there. Says whether it was one.
 pub(in super::super) fn take(
     ctx: &mut Context<'_>,
@@ -69,6 +61,8 @@ pub(in super::super) fn take(
     if jid != *to {
         return Err(Refusal::OtherGroup.into());
     }
+    ctx.account.state.blocked.check_leaving(&with)?;
+    check_may_create(ctx)?;
     let founder = key_packages::leaf_name(ctx, from.resource().unwrap_or_default())?;
     let group = FollowedGroup::found(jid.as_str().as_bytes(), decoded(&direct)?, &founder)?;
     let direct = Direct { other, founder, group: Box::new(group) };
@@ -114,4 +108,45 @@ pub(in super::super) fn begin(ctx: &mut RoomContext<'_>, direct: Direct) -> Elem
     log(ctx, vec![Element::new("founded", NS).with_attr("by", founder.to_string())]);
     store(ctx);
     Element::new("founded", NS).with_attr("epoch", "0")
+}
+
+/// Nobody else comes into a conversation of two, and nobody leaves or ends it: it could not be
+/// founded again.
+pub(in super::super) fn check_not_direct(ctx: &RoomContext<'_>) -> Result<(), StanzaError> {
+    match ctx.room.sealed.is_direct {
+        true => Err(StanzaError::not_allowed().with_app(Element::new("conversation-of-two", NS))),
+        false => Ok(()),
+    }
+}
+
+/// XEP-0191 in a conversation of two: each side is told what it would be told outside of it.
+pub(in super::super) fn check_blocking(
+    ctx: &RoomContext<'_>,
+    account: AccountId,
+) -> Result<(), StanzaError> {
+    let others = ctx.room.members.iter().filter(|_| ctx.room.sealed.is_direct);
+    let Some((id, other)) = others.into_iter().find(|(id, _)| **id != account) else {
+        return Ok(());
+    };
+    if let Some(own) = ctx.accounts.get(&account) {
+        own.state.blocked.check_leaving(&jid_of(ctx.config, *id))?;
+    }
+    match other.has_blocked {
+        true => Err(StanzaError::service_unavailable()),
+        false => Ok(()),
+    }
+}
+
+/// The account blocks somebody, or does so no longer. A conversation with that one must know, for
+/// the account may be away when the next message comes.
+pub(crate) fn note_block(ctx: &mut Context<'_>, jid: &Jid, is_blocked: bool) {
+    let is_account = jid.is_bare() && jid.domain() == ctx.config.domain.domain();
+    let other = AccountId::of(jid).filter(|_| is_account);
+    let Some((room, _)) = other.and_then(|other| address(ctx.config, ctx.account.id, other)) else {
+        return;
+    };
+    if ctx.account.state.rooms.present().any(|stay| stay.room == room) {
+        let what = What::Block { account: ctx.account.id, is_blocked };
+        ctx.order(Order { room, request: None, what });
+    }
 }

@@ -26,9 +26,9 @@ use crate::transaction::{Answer, Query, Write};
 use crate::xml::Element;
 
 pub(super) use commits::commit;
-pub(crate) use direct::{Direct, address};
+pub(crate) use direct::{Direct, address, note_block};
 pub(super) use direct::{
-    begin as begin_direct, members_max as direct_members_max, take as take_direct,
+    begin as begin_direct, check_blocking, check_not_direct, take as take_direct,
 };
 pub(super) use messages::{admit, is_sealed, with_fallback};
 
