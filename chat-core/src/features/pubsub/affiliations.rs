@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Configuration, create, may_read, node_named, unsupported};
+use super::{Configuration, create, list_answer, may_read, node_named, nodes_asked, unsupported};
 use crate::context::Context;
 use crate::features::{Iq, Reply};
 use crate::jid::Jid;
@@ -127,18 +127,12 @@ pub(super) fn list_of(
         _ if is_owner => Some("owner"),
         affiliation => affiliation.map(Affiliation::name),
     };
-    let only = asked.attr("node");
-    let nodes = ctx.account.state.nodes.iter().filter(|(node, _)| only.is_none_or(|o| o == *node));
     let affiliation = |(node, configuration): (&str, &Configuration)| {
         let affiliation = Element::new("affiliation", ns::PUBSUB).with_attr("node", node);
         Some(affiliation.with_attr("affiliation", name(configuration)?))
     };
-    let mut list = Element::new("affiliations", ns::PUBSUB);
-    if let Some(only) = only {
-        list.set_attr("node", only);
-    }
-    let list = list.with_children(nodes.filter_map(affiliation));
-    Ok(Reply::Result(Some(Element::new("pubsub", ns::PUBSUB).with_child(list))))
+    let own = nodes_asked(ctx, asked).filter_map(affiliation);
+    Ok(list_answer("affiliations", asked, own))
 }
 
 /// What the owner wants to be changed. Who is named without an affiliation keeps the one he has.

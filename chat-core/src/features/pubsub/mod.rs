@@ -95,6 +95,26 @@ fn get(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     }
 }
 
+/// The account's nodes, or the one that is named (XEP-0060 5.6, 5.7).
+fn nodes_asked<'a>(
+    ctx: &'a Context<'_>,
+    asked: &'a Element,
+) -> impl Iterator<Item = (&'a str, &'a Configuration)> {
+    let only = asked.attr("node");
+    let nodes = ctx.account.state.nodes.iter();
+    nodes.filter(move |(node, _)| only.is_none_or(|only| only == *node))
+}
+
+/// What somebody has to do with them.
+fn list_answer(name: &'static str, asked: &Element, own: impl Iterator<Item = Element>) -> Reply {
+    let mut list = Element::new(name, ns::PUBSUB);
+    if let Some(only) = asked.attr("node") {
+        list.set_attr("node", only);
+    }
+    let list = list.with_children(own);
+    Reply::Result(Some(Element::new("pubsub", ns::PUBSUB).with_child(list)))
+}
+
 fn set(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     let asked = verb(iq)?;
     match asked.name() {

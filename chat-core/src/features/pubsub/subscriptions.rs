@@ -2,7 +2,8 @@
 //! seeing the account's presence, as long as the node may be read.
 
 use super::{
-    Configuration, LastItem, create, events, may_read, node_named, unsupported, with_reason,
+    Configuration, LastItem, create, events, list_answer, may_read, node_named, nodes_asked,
+    unsupported, with_reason,
 };
 use crate::context::Context;
 use crate::features::{Iq, Reply};
@@ -60,19 +61,12 @@ pub(super) fn list_of(
     iq: &Iq,
     asked: &Element,
 ) -> Result<Reply, StanzaError> {
-    let only = asked.attr("node");
-    let nodes = ctx.account.state.nodes.iter().filter(|(node, _)| only.is_none_or(|o| o == *node));
     let from = iq.request.from.bare();
-    let own = nodes.flat_map(|(node, configuration)| {
+    let own = nodes_asked(ctx, asked).flat_map(|(node, configuration)| {
         let of_asker = configuration.subscribers.iter().filter(|jid| from.is_bare_of(jid));
         of_asker.map(move |jid| subscription(jid).with_attr("node", node))
     });
-    let mut list = Element::new("subscriptions", ns::PUBSUB);
-    if let Some(only) = only {
-        list.set_attr("node", only);
-    }
-    let list = list.with_children(own);
-    Ok(Reply::Result(Some(Element::new("pubsub", ns::PUBSUB).with_child(list))))
+    Ok(list_answer("subscriptions", asked, own))
 }
 
 /// Subscribers as elements of the node's record.
