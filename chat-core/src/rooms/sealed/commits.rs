@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::super::RoomContext;
 use super::super::affiliations::{self, Wish, account_of, check_admin, check_member, check_wishes};
 use super::super::invitees::Invitees;
+use super::super::member::jid_of;
 use super::super::requests::RoomIq;
 use super::silent::gone;
 use super::{check_kind, current, decoded, leaf_of, log, store, with_group};
 use crate::context::Request;
-use crate::features::Reply;
+use crate::features::{Reply, blocking};
 use crate::jid::AccountId;
 use crate::mls::{Changed, CommitIn, KeyPackageRef, LeafName, NS, Refusal, Staged};
 use crate::stanza::StanzaError;
@@ -77,19 +78,40 @@ fn check_given_out(
     let references: Vec<KeyPackageRef> =
         changed.added.iter().map(|(_, reference)| *reference).collect();
     if references.is_empty() {
-        let answer = finish(ctx, &carried);
-        return ctx.answer(&request, answer.map(Some));
+        return conclude(ctx, &request, &carried);
     }
     let claimant = carried.sender.account;
     let query = Query::GivenOut { claimant, references: references.clone() };
-    ctx.ask(query, move |ctx, answer| {
-        let answer = match answer {
-            Ok(Answer::GivenOut(given)) if given.len() == references.len() => finish(ctx, &carried),
-            Ok(Answer::GivenOut(_)) => Err(Refusal::KeyPackageNotClaimed.into()),
-            _ => Err(StanzaError::internal_server_error()),
-        };
-        ctx.answer(&request, answer.map(Some));
+    ctx.ask(query, move |ctx, answer| match answer {
+        Ok(Answer::GivenOut(given)) if given.len() == references.len() => {
+            check_reachable(ctx, request, carried);
+        }
+        Ok(Answer::GivenOut(_)) => {
+            ctx.answer(&request, Err(Refusal::KeyPackageNotClaimed.into()));
+        }
+        _ => ctx.answer(&request, Err(StanzaError::internal_server_error())),
     });
+}
+
+/// Who becomes a member by it is there, and does not block who brings it.
+fn check_reachable(ctx: &mut RoomContext<'_>, request: Request, carried: Carried) {
+    if carried.coming.is_empty() {
+        return conclude(ctx, &request, &carried);
+    }
+    let (feature, keys) = blocking::keys_of(&jid_of(ctx.config, carried.sender.account));
+    let accounts = carried.coming.clone();
+    ctx.ask(Query::Without { accounts, feature, keys }, move |ctx, answer| match answer {
+        Ok(Answer::Accounts(there)) if there.len() == carried.coming.len() => {
+            conclude(ctx, &request, &carried);
+        }
+        Ok(_) => ctx.answer(&request, Err(StanzaError::item_not_found())),
+        Err(_) => ctx.answer(&request, Err(StanzaError::internal_server_error())),
+    });
+}
+
+fn conclude(ctx: &mut RoomContext<'_>, request: &Request, carried: &Carried) {
+    let answer = finish(ctx, carried);
+    ctx.answer(request, answer.map(Some));
 }
 
 /// Carries a commit out, all of it or nothing. While it waited another may have been first.
