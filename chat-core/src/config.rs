@@ -23,6 +23,8 @@ pub struct Config {
     pub upload_bytes_max: Option<u64>,
     /// Bytes of the stanzas in one account's archive; no limit without it.
     pub archive_bytes_max: Option<u64>,
+    /// Bytes of the stanzas in one room's log; no limit without it.
+    pub group_archive_bytes_max: Option<u64>,
     /// The public key of RFC 8292, a point of P-256, uncompressed; without it nobody subscribes to
     /// pushes.
     pub web_push_key: Option<Box<[u8]>>,
@@ -46,6 +48,7 @@ impl Config {
             abuse_contacts: Vec::new(),
             upload_bytes_max: None,
             archive_bytes_max: None,
+            group_archive_bytes_max: None,
             web_push_key: None,
             private_push_services: false,
             external_services: Vec::new(),

@@ -417,6 +417,30 @@ pub struct ArchiveQuery {
     pub now_unix_ms: u64,
 }
 
+impl ArchiveQuery {
+    /// The first messages of an archive.
+    pub fn first(account: AccountId, messages_max: u32, now_unix_ms: u64) -> ArchiveQuery {
+        ArchiveQuery {
+            account,
+            peer: None,
+            incoming_only: false,
+            with_hidden: false,
+            after: None,
+            before: None,
+            ids: None,
+            from_end: false,
+            messages_max,
+            count: false,
+            now_unix_ms,
+        }
+    }
+
+    /// One message of an archive.
+    pub fn of_one(account: AccountId, id: MessageId, now_unix_ms: u64) -> ArchiveQuery {
+        ArchiveQuery { ids: Some(vec![id]), ..ArchiveQuery::first(account, 1, now_unix_ms) }
+    }
+}
+
 /// The storage's answer.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
@@ -485,6 +509,8 @@ pub struct StoredRoom {
     pub recent_origins: Vec<u64>,
     /// The newest message in its log.
     pub newest: MessageId,
+    /// As in [`StoredAccount::archived_bytes`], of its log.
+    pub archived_bytes: u64,
 }
 
 /// Messages of an account and of rooms, oldest first.

@@ -3,7 +3,7 @@
 mod world;
 
 use chat_core::chat::{Command, Input};
-use chat_core::stream::{Bind2, Enable, Inline};
+use chat_core::stream::{Bind2, Enable, Inline, Resume};
 use chat_core::transaction::Write;
 use world::World;
 
@@ -367,6 +367,109 @@ fn what_is_taken_back_leaves_the_log() {
     assert!(!told.contains("<body>one") && !told.contains("<body>two"), "{told}");
     assert_eq!(told.matches("<retracted ").count(), 2, "{told}");
     assert!(told.contains("<moderated "), "{told}");
+}
+
+#[test]
+fn a_retraction_is_finished_after_a_crash() {
+    let mut world = world(&["alice", "bob"]);
+    let group = create(&mut world, "alice", &["bob"]);
+    world.clear("bob/phone");
+    world.send(
+        "bob/phone",
+        &format!("<message type='groupchat' to='{group}'><body>secret</body></message>"),
+    );
+    let got = world.expect("bob/phone", "<message/>");
+    let id = got.child("stanza-id", "urn:xmpp:sid:0").unwrap().attr("id").unwrap().to_owned();
+    world.commits_at_once = false;
+    world.send(
+        "bob/phone",
+        &format!(
+            "<message type='groupchat' to='{group}'>\
+             <retract xmlns='urn:xmpp:message-retract:1' id='{id}'/></message>"
+        ),
+    );
+    world.commit_without_telling();
+    world.crash();
+    world.commits_at_once = true;
+    let log = |world: &World| {
+        let room = chat_core::jid::RoomId::of(&chat_core::jid::Jid::parse(&group).unwrap());
+        format!("{:?}", world.disk.archive(room.unwrap().owner()))
+    };
+    assert!(log(&world).contains("secret"));
+    // The room becomes active.
+    come(&mut world, "alice/phone");
+    world.send("alice/phone", &format!("<presence type='unavailable' to='{group}'/>"));
+    assert!(!log(&world).contains("secret") && log(&world).contains("<retracted "));
+}
+
+#[test]
+fn a_full_log_takes_what_the_room_says_and_nothing_of_members() {
+    let config =
+        chat_core::config::Config { group_archive_bytes_max: Some(2_000), ..world::config() };
+    let mut world = World::configured(config);
+    for name in ["alice", "bob"] {
+        world.account(name);
+        come(&mut world, &format!("{name}/phone"));
+    }
+    let group = create(&mut world, "alice", &["bob"]);
+    world.clear("bob/phone");
+    let text = "x".repeat(2_000);
+    let say = |id: &str, extra: &str| {
+        format!(
+            "<message type='groupchat' to='{group}' id='{id}'><body>{text}</body>{extra}</message>"
+        )
+    };
+    world.send("alice/phone", &say("m1", "<ephemeral xmlns='urn:xmpp:ephemeral:0' timer='5'/>"));
+    world.expect("bob/phone", "<message id='m1'/>");
+    world.send("bob/phone", &say("m2", ""));
+    world.expect(
+        "bob/phone",
+        "<message type='error' id='m2'><error type='wait'>\
+         <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>",
+    );
+    world.send("bob/phone", &say("typing", "<no-store xmlns='urn:xmpp:hints'/>"));
+    world.expect("bob/phone", "<message id='typing'/>");
+    world.send(
+        "alice/phone",
+        &format!(
+            "<iq type='set' id='e' to='{group}'><edit xmlns='urn:whimbrel:groups:0'>\
+             <name>Full</name></edit></iq>"
+        ),
+    );
+    world.expect("bob/phone", "<message><change xmlns='urn:whimbrel:groups:0'/></message>");
+    // What has disappeared makes room, once it was asked for.
+    for _ in 0..12 {
+        world.pass(10);
+        world.send("bob/phone", &say("typing", "<no-store xmlns='urn:xmpp:hints'/>"));
+    }
+    world.clear("bob/phone");
+    world.send("bob/phone", &say("m3", ""));
+    world.expect("bob/phone", "<message type='error' id='m3'/>");
+    world.send("bob/phone", &say("m4", ""));
+    world.expect("bob/phone", "<message type='groupchat' id='m4'/>");
+}
+
+#[test]
+fn a_message_without_origin_id_is_not_repeated_after_a_crash() {
+    let mut world = world(&["alice"]);
+    let group = create(&mut world, "alice", &[]);
+    world.clear("alice/phone");
+    world.connect("alice/app");
+    world.send("alice/app", "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    let enabled = world.expect("alice/app", "<enabled xmlns='urn:xmpp:sm:3'/>");
+    let previous = enabled.attr("id").unwrap().to_owned();
+    world.commits_at_once = false;
+    world.send(
+        "alice/app",
+        &format!("<message type='groupchat' to='{group}' id='m'><body>x</body></message>"),
+    );
+    world.commit_without_telling();
+    world.crash();
+    world.commits_at_once = true;
+    let resume = Some(Resume { previous, handled: 0 });
+    let stream = world.connect_inline("alice/app", Inline { resume, ..Inline::default() });
+    let failed = &world.ready[&stream].children[0];
+    assert_eq!((failed.name(), failed.attr("h")), ("failed", Some("1")), "{failed:?}");
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct XmppConfig {
     /// Bytes of messages in one account's archive; above it they are refused until some are
     /// deleted. 0: no limit.
     pub archive_bytes_max: u64,
+    /// Bytes of messages in one group's archive; above it members' messages are refused. 0: no
+    /// limit.
+    pub group_archive_bytes_max: u64,
     /// Bytes that may wait for a client which does not read; then it is cut, and may resume.
     pub outgoing_bytes_max: usize,
     /// A login must be done after this time, in seconds.
@@ -87,6 +90,7 @@ impl Default for XmppConfig {
             bytes_per_s_max: 64 << 10,
             bytes_burst_max: 1 << 20,
             archive_bytes_max: 1 << 30,
+            group_archive_bytes_max: 4 << 30,
             outgoing_bytes_max: 1 << 20,
             login_timeout_s: 30,
             idle_ping_s: 300,

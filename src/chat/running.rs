@@ -336,6 +336,7 @@ fn core_config(
     config.server_secret = Some(secret);
     config.upload_bytes_max = Some(setup.upload_bytes_max);
     config.archive_bytes_max = Some(xmpp.archive_bytes_max).filter(|max| *max > 0);
+    config.group_archive_bytes_max = Some(xmpp.group_archive_bytes_max).filter(|max| *max > 0);
     config.web_push_key = setup.push_key.clone();
     config.private_push_services = setup.push.private_endpoints;
     config.external_services = xmpp.external_services()?;

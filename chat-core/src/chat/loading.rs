@@ -10,7 +10,7 @@ use crate::context::{Entity, Route};
 use crate::features;
 use crate::id::{QueryId, StreamId, Ticket};
 use crate::jid::AccountId;
-use crate::rooms::{Order, Room};
+use crate::rooms::{self, Order, Room};
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Login, StreamErrorCondition};
 use crate::time::Now;
@@ -137,9 +137,10 @@ impl Chat {
         let absent = self.take_state(now, id, answer).err();
         let absent = absent.map(|error| Absent { entity: id, error });
         if absent.is_none() {
-            if let Entity::Account(id) = id {
-                self.in_account(now, id, features::activate);
-            }
+            match id {
+                Entity::Account(id) => self.in_account(now, id, features::activate),
+                Entity::Room(id) => self.in_room(now, id, rooms::activate),
+            };
             self.effects.routes.extend(waiting.routes);
             self.effects.orders.extend(waiting.orders);
         } else {
@@ -203,8 +204,8 @@ impl Chat {
         }
     }
 
-    /// Lets those go on who waited for an account or a room. A panic of one leaves the others waiting here
-    /// for the next input.
+    /// Lets those go on who waited for an account or a room. A panic of one leaves the others
+    /// waiting here for the next input.
     pub(super) fn let_arrive(&mut self, now: Now) {
         while let Some(arrived) = self.arrived.front_mut() {
             if let Some((stream, login)) = arrived.logins.pop_front() {

@@ -370,19 +370,7 @@ pub(crate) fn metadata(first: Answered, last: Answered) -> Result<Element, Stanz
 
 /// The question for the first or the last message of an archive.
 pub(crate) fn end_of(account: AccountId, now: Now, from_end: bool) -> ArchiveQuery {
-    ArchiveQuery {
-        account,
-        peer: None,
-        incoming_only: false,
-        with_hidden: false,
-        after: None,
-        before: None,
-        ids: None,
-        from_end,
-        messages_max: 1,
-        count: false,
-        now_unix_ms: now.unix_ms,
-    }
+    ArchiveQuery { from_end, ..ArchiveQuery::first(account, 1, now.unix_ms) }
 }
 
 fn end(name: &'static str, id: MessageId) -> Element {

@@ -9,8 +9,10 @@
 //! rest by the next tick: an `<a/>` may come unasked.
 
 use super::{Feature, State};
+use crate::account::Account;
 use crate::context::Context;
 use crate::id::StreamId;
+use crate::transaction::Write;
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature { load: Some(load), ..Feature::named(NAME) };
@@ -68,20 +70,27 @@ pub(crate) fn answer_late(ctx: &mut Context<'_>) {
 
 /// Has all that a stream's session has handled outlast a crash, if anything does not yet.
 pub(crate) fn store(ctx: &mut Context<'_>, stream: StreamId) {
-    let now_ms = ctx.now.elapsed_ms;
-    let Some(session) = ctx.account.session_of_mut(stream) else { return };
+    let write = outlast(ctx.account, stream, ctx.now.elapsed_ms);
+    ctx.effects.writes.extend(write);
+}
+
+/// The write by which that outlasts a crash.
+pub(crate) fn outlast(account: &mut Account, stream: StreamId, now_ms: u64) -> Option<Write> {
+    let session = account.session_of_mut(stream)?;
     let device: Box<str> = session.resource().into();
-    let Some(management) = &mut session.management else { return };
+    let management = session.management.as_mut()?;
     if management.is_handled_stored() {
-        return;
+        return None;
     }
     management.note_handled_stored(now_ms);
     let told = Told { device, stream: management.key(), handled: management.handled() };
     let record = Element::new("handled", NS)
         .with_attr("stream", told.stream.to_string())
         .with_attr("h", told.handled.to_string());
-    ctx.put(NAME, &told.device, &record);
-    ctx.account.state.handled.set(told);
+    let (account_id, key) = (account.id, told.device.clone());
+    account.state.handled.set(told);
+    let value = record.to_bytes("");
+    Some(Write::Put { account: account_id, feature: NAME, key, value })
 }
 
 /// A device is forgotten.

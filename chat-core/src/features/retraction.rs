@@ -137,17 +137,8 @@ impl Retraction {
     fn look_by_stanza_id(self, ctx: &mut Context<'_>) {
         let Some(id) = MessageId::parse(&self.named) else { return self.is_done(ctx) };
         let query = ArchiveQuery {
-            account: ctx.account.id,
             peer: Some(self.peer.clone()),
-            incoming_only: false,
-            with_hidden: false,
-            after: None,
-            before: None,
-            ids: Some(vec![id]),
-            from_end: false,
-            messages_max: 1,
-            count: false,
-            now_unix_ms: ctx.now.unix_ms,
+            ..ArchiveQuery::of_one(ctx.account.id, id, ctx.now.unix_ms)
         };
         ctx.ask(Query::Archive(query), move |ctx, answer| match found(answer) {
             Ok(Some(message)) => self.apply(ctx, &message),
@@ -163,10 +154,13 @@ impl Retraction {
         let is_author = stanza.from().is_some_and(|from| ctx.account.jid.is_bare_of(from));
         let age_ms = self.at_unix_ms.saturating_sub(message.id.unix_ms());
         let is_late = ctx.config.retraction_within_ms.is_some_and(|within_ms| age_ms > within_ms);
-        let is_tombstone = stanza.has("retracted", ns::MESSAGE_RETRACT);
-        let is_retraction = stanza.has("retract", ns::MESSAGE_RETRACT);
-        if is_author && !is_late && !is_tombstone && !is_retraction {
-            let stanza = self.tombstone(&stanza).to_bytes(ns::CLIENT);
+        if is_author && !is_late && is_retractable(&stanza) {
+            let mut retracted = retracted_at(self.at_unix_ms);
+            if let Some(id) = &self.own_id {
+                retracted.set_attr("id", &**id);
+            }
+            let stanza = tombstone(&stanza, retracted, &[("origin-id", ns::STANZA_ID)]);
+            let stanza = stanza.to_bytes(ns::CLIENT);
             ctx.write(Write::ReplaceMessage { id: message.id, stanza });
         }
     }
@@ -175,29 +169,35 @@ impl Retraction {
     fn is_done(&self, ctx: &mut Context<'_>) {
         ctx.remove(NAME, &self.key);
     }
-
-    /// What stands in the message's place: who wrote to whom, by which name, and when it went.
-    fn tombstone(&self, stanza: &Stanza) -> Element {
-        let mut tombstone = Element::new("message", ns::CLIENT);
-        for name in ["type", "id", "from", "to"] {
-            if let Some(value) = stanza.attr(name) {
-                tombstone.set_attr(name, value);
-            }
-        }
-        let mut retracted = Element::new("retracted", ns::MESSAGE_RETRACT)
-            .with_attr("stamp", date_time::format(self.at_unix_ms));
-        if let Some(id) = &self.own_id {
-            retracted.set_attr("id", &**id);
-        }
-        tombstone.push(retracted);
-        if let Some(origin_id) = stanza.child("origin-id", ns::STANZA_ID) {
-            tombstone.push(origin_id);
-        }
-        tombstone
-    }
 }
 
-fn found(answer: Result<Answer, StorageError>) -> Result<Option<StoredMessage>, StorageError> {
+/// It is neither a retraction nor what one has left.
+pub(crate) fn is_retractable(stanza: &Stanza) -> bool {
+    !stanza.has("retract", ns::MESSAGE_RETRACT) && !stanza.has("retracted", ns::MESSAGE_RETRACT)
+}
+
+/// XEP-0424's `<retracted/>`.
+pub(crate) fn retracted_at(unix_ms: u64) -> Element {
+    Element::new("retracted", ns::MESSAGE_RETRACT).with_attr("stamp", date_time::format(unix_ms))
+}
+
+/// What stands in a message's place: who wrote it to whom, that it went, and those of its children
+/// that are named.
+pub(crate) fn tombstone(of: &Stanza, retracted: Element, kept: &[(&str, &str)]) -> Element {
+    let mut tombstone = Element::new("message", ns::CLIENT);
+    for name in ["type", "id", "from", "to"] {
+        if let Some(value) = of.attr(name) {
+            tombstone.set_attr(name, value);
+        }
+    }
+    let kept = kept.iter().filter_map(|(name, ns)| of.child(name, ns));
+    tombstone.with_child(retracted).with_children(kept)
+}
+
+/// The message that was asked for, if it is there.
+pub(crate) fn found(
+    answer: Result<Answer, StorageError>,
+) -> Result<Option<StoredMessage>, StorageError> {
     Ok(match answer? {
         Answer::Archive(page) => page.messages.into_iter().next(),
         _ => None,

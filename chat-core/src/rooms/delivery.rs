@@ -27,6 +27,7 @@ pub(crate) struct NewEntry {
 pub(crate) fn log(ctx: &mut RoomContext<'_>, entry: NewEntry) {
     let NewEntry { id, stanza, origin, expires_unix_ms } = entry;
     ctx.room.newest = id;
+    ctx.room.logged_bytes += stanza.len() as u64;
     let peer = ctx.room.jid.as_str().into();
     let own = ArchiveEntry { account: ctx.room.id.owner(), peer, is_outgoing: false };
     let entries = smallvec![own];

@@ -4,9 +4,9 @@ use super::affiliations::{check_may, check_member};
 use super::delivery::{self, NewEntry};
 use super::member::{Member, jid_of, occupant_id};
 use super::room::Subject;
-use super::{RoomContext, SUBJECT, muc, retraction, sealed};
+use super::{RoomContext, SUBJECT, log_quota, muc, retraction, sealed};
 use crate::context::Route;
-use crate::features::{archive, ephemeral, messages};
+use crate::features::{archive, ephemeral, handled, messages};
 use crate::id::MessageId;
 use crate::jid::{AccountId, Jid};
 use crate::mls;
@@ -72,9 +72,16 @@ fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<
     // first.
     let name = |text: &str| messages::origin_digest(&format!("{account} {text}"));
     let origin = messages::origin(ctx.session(&route.from), stanza, name);
-    if origin.is_unique && ctx.room.note_origin(origin.digest) {
+    if origin.is_unique && ctx.room.knows_origin(origin.digest) {
         // The client did not hear that we have it, and sent it again.
         return Ok(());
+    }
+    log_quota::check(ctx)?;
+    if origin.is_unique {
+        ctx.room.note_origin(origin.digest);
+    }
+    if !origin.is_unique {
+        outlast_crash(ctx, account, &route.from);
     }
     let id = ctx.next_message_id();
     if is_subject {
@@ -89,6 +96,19 @@ fn send(ctx: &mut RoomContext<'_>, account: AccountId, route: &Route) -> Result<
         retraction.carry_out(ctx);
     }
     Ok(())
+}
+
+/// XEP-0198 5: the log is not looked through for what a stream had handled before a crash, as an
+/// account's archive is. So its client would repeat the message, and nothing tells it from a new
+/// one.
+fn outlast_crash(ctx: &mut RoomContext<'_>, account: AccountId, from: &Jid) {
+    let now_ms = ctx.now.elapsed_ms;
+    let stream = ctx.session(from).and_then(|session| session.stream);
+    let write = stream.zip(ctx.account_mut(account));
+    let write = write.and_then(|(stream, account)| handled::outlast(account, stream, now_ms));
+    if let Some(write) = write {
+        ctx.write(write);
+    }
 }
 
 /// The message as all members get it: from its sender's place in the room, without `to`.

@@ -16,6 +16,7 @@ mod discovery;
 mod icon;
 mod invitations;
 mod invitees;
+mod log_quota;
 mod member;
 mod memberships;
 mod messages;
@@ -106,6 +107,11 @@ pub(crate) fn found(config: &Config, now: Now, order: &Order) -> Option<Room> {
     debug_assert!(config.is_of_groups(&founding.jid), "a room is one of our service");
     let settings = founding.settings.clone();
     Some(Room::new(order.room, founding.jid.clone(), settings, now.unix_ms))
+}
+
+/// Goes on, once the room's state is read, with what was under way when it was last left.
+pub(crate) fn activate(ctx: &mut RoomContext<'_>) {
+    retraction::finish_all(ctx);
 }
 
 /// Others have founded the room since the order was given.
@@ -259,3 +265,4 @@ const REQUEST: &str = "group-request";
 const INVITATION: &str = "group-invitation";
 const SUBJECT: &str = "group-subject";
 const SEALED: &str = "group-sealed";
+const RETRACTION: &str = "group-retraction";

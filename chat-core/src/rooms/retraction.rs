@@ -1,39 +1,44 @@
 //! XEP-0424 and XEP-0425 in rooms: what an author or an admin takes back leaves the log; a
 //! tombstone stays in its place.
+//!
+//! An author's retraction is written with a record that says that it is due, as in accounts
+//! (`features/retraction.rs`). An admin's goes with the tombstone.
 
 use super::affiliations::check_admin;
 use super::delivery::{self, NewEntry};
 use super::member::occupant_id;
 use super::requests::RoomIq;
-use super::{NS, RoomContext};
-use crate::date_time;
+use super::sealed::is_of_group;
+use super::{NS, RETRACTION, RoomContext};
 use crate::features::Reply;
+use crate::features::retraction::{found, is_retractable, retracted_at, tombstone};
 use crate::id::MessageId;
 use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::stanza::{Stanza, StanzaError, append_to_rendered};
-use crate::transaction::{Answer, ArchiveQuery, Query, StorageError, StoredMessage, Write};
+use crate::transaction::{ArchiveQuery, Query, StoredMessage, Write};
 use crate::xml::{Element, Limits};
 
-/// A retraction that is on its way to the message that it names.
-pub(super) struct Retraction {
+/// An author's retraction on its way to the message that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retraction {
     target: MessageId,
-    /// Only what this account wrote; an admin takes back what anybody wrote.
-    author: Option<AccountId>,
-    /// What stands in the tombstone beside the moment.
-    moderated: Option<Element>,
+    /// Only what this account wrote.
+    author: AccountId,
+    /// When it was sent, in milliseconds since 1970.
+    at_unix_ms: u64,
 }
 
 /// The retraction in a member's message, if it is one. It names the room's stanza-id.
 pub(super) fn find(
-    _: &RoomContext<'_>,
+    ctx: &RoomContext<'_>,
     account: AccountId,
     stanza: &Stanza,
 ) -> Result<Option<Retraction>, StanzaError> {
     let Some(retract) = stanza.find("retract", ns::MESSAGE_RETRACT) else { return Ok(None) };
     let target = retract.attr("id").and_then(|id| MessageId::parse(&id));
     let target = target.ok_or_else(StanzaError::item_not_found)?;
-    Ok(Some(Retraction { target, author: Some(account), moderated: None }))
+    Ok(Some(Retraction { target, author: account, at_unix_ms: ctx.now.unix_ms }))
 }
 
 /// XEP-0425 4: an admin takes a message back.
@@ -50,7 +55,8 @@ pub(super) fn moderate(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, 
     ctx.ask(query(ctx, target), move |ctx, answer| {
         // Much may have happened since it asked.
         let done = check_admin(ctx, account).and_then(|()| {
-            let message = found(answer).ok_or_else(StanzaError::item_not_found)?;
+            let message = found(answer).map_err(|_| StanzaError::internal_server_error())?;
+            let message = message.ok_or_else(StanzaError::item_not_found)?;
             announce(ctx, account, &message, reason);
             Ok(None)
         });
@@ -92,15 +98,43 @@ fn announce(
         NewEntry { id, stanza: stanza.clone(), origin: None, expires_unix_ms: None },
     );
     delivery::fan_out(ctx, &stanza, Some(id));
-    let retraction = Retraction { target: message.id, author: None, moderated: Some(moderated) };
-    retraction.apply(ctx, message);
+    let Ok(stanza) = Stanza::parse(message.stanza.clone(), &Limits::STORED) else { return };
+    if may_go(&stanza) {
+        bury(ctx, message.id, &stanza, ctx.now.unix_ms, Some(moderated));
+    }
+}
+
+/// Goes on with what was under way when the room last left memory.
+pub(super) fn finish_all(ctx: &mut RoomContext<'_>) {
+    for retraction in std::mem::take(&mut ctx.room.unfinished) {
+        retraction.finish(ctx);
+    }
 }
 
 impl Retraction {
-    /// Looks for the message, and puts a tombstone in its place.
+    pub(crate) fn read(key: &str, value: &Element) -> Option<Retraction> {
+        Some(Retraction {
+            target: MessageId::parse(key)?,
+            author: AccountId::parse(value.attr("author")?).ok()?,
+            at_unix_ms: value.attr("at")?.parse().ok()?,
+        })
+    }
+
+    /// Has a tombstone put in the message's place, whatever happens meanwhile.
     pub(super) fn carry_out(self, ctx: &mut RoomContext<'_>) {
+        let record = Element::new("retraction", NS)
+            .with_attr("author", self.author.to_string())
+            .with_attr("at", self.at_unix_ms.to_string());
+        ctx.put(RETRACTION, &self.target.to_string(), &record);
+        self.finish(ctx);
+    }
+
+    fn finish(self, ctx: &mut RoomContext<'_>) {
         ctx.ask(query(ctx, self.target), move |ctx, answer| {
-            if let Some(message) = found(answer) {
+            // Where storage failed it is still due, and tried again when the room is next loaded.
+            let Ok(message) = found(answer) else { return };
+            ctx.remove(RETRACTION, &self.target.to_string());
+            if let Some(message) = message {
                 self.apply(ctx, &message);
             }
         });
@@ -108,41 +142,30 @@ impl Retraction {
 
     fn apply(&self, ctx: &mut RoomContext<'_>, message: &StoredMessage) {
         let Ok(stanza) = Stanza::parse(message.stanza.clone(), &Limits::STORED) else { return };
-        let age_ms = ctx.now.unix_ms.saturating_sub(message.id.unix_ms());
+        let age_ms = self.at_unix_ms.saturating_sub(message.id.unix_ms());
         let is_late = ctx.config.retraction_within_ms.is_some_and(|within_ms| age_ms > within_ms);
-        let is_barred = self.author.is_some_and(|author| !is_by(ctx, &stanza, author) || is_late);
-        let is_kept = KEPT.iter().any(|(name, ns)| stanza.has(name, ns));
-        if !is_barred && !is_kept {
-            let tombstone = self.tombstone(ctx, &stanza, message.id).to_bytes(ns::CLIENT);
-            ctx.write(Write::ReplaceMessage { id: message.id, stanza: tombstone });
+        if is_by(ctx, &stanza, self.author) && !is_late && may_go(&stanza) {
+            bury(ctx, message.id, &stanza, self.at_unix_ms, None);
         }
     }
+}
 
-    /// What stands in the message's place: who wrote it, by which name, and when it went.
-    fn tombstone(&self, ctx: &RoomContext<'_>, stanza: &Stanza, id: MessageId) -> Element {
-        let mut tombstone = Element::new("message", ns::CLIENT);
-        for name in ["type", "id", "from"] {
-            if let Some(value) = stanza.attr(name) {
-                tombstone.set_attr(name, value);
-            }
-        }
-        let mut retracted = Element::new("retracted", ns::MESSAGE_RETRACT)
-            .with_attr("stamp", date_time::format(ctx.now.unix_ms));
-        retracted.set_attr("id", id.to_string());
-        if let Some(moderated) = &self.moderated {
-            retracted.push(moderated.clone());
-        }
-        tombstone.push(retracted);
-        for (name, ns) in [
-            ("origin-id", ns::STANZA_ID),
-            ("occupant-id", ns::OCCUPANT_ID),
-            ("x", ns::MUC_USER),
-            ("stanza-id", ns::STANZA_ID),
-        ] {
-            tombstone = tombstone.with_children(stanza.child(name, ns));
-        }
-        tombstone
-    }
+/// What tells of members and settings, and of retractions, is not taken back.
+fn may_go(stanza: &Stanza) -> bool {
+    is_retractable(stanza) && !stanza.has("change", NS) && !is_of_group(stanza)
+}
+
+/// Puts a tombstone in a message's place: who wrote it, by which name, and when it went.
+fn bury(
+    ctx: &mut RoomContext<'_>,
+    id: MessageId,
+    stanza: &Stanza,
+    at_unix_ms: u64,
+    moderated: Option<Element>,
+) {
+    let retracted = retracted_at(at_unix_ms).with_attr("id", id.to_string());
+    let stanza = tombstone(stanza, retracted.with_children(moderated), STAYING);
+    ctx.write(Write::ReplaceMessage { id, stanza: stanza.to_bytes(ns::CLIENT) });
 }
 
 /// The room has noted who wrote it.
@@ -156,28 +179,15 @@ fn is_by(ctx: &RoomContext<'_>, stanza: &Stanza, author: AccountId) -> bool {
 }
 
 fn query(ctx: &RoomContext<'_>, id: MessageId) -> Query {
-    Query::Archive(ArchiveQuery {
-        account: ctx.room.id.owner(),
-        peer: None,
-        incoming_only: false,
-        with_hidden: false,
-        after: None,
-        before: None,
-        ids: Some(vec![id]),
-        from_end: false,
-        messages_max: 1,
-        count: false,
-        now_unix_ms: ctx.now.unix_ms,
-    })
+    Query::Archive(ArchiveQuery::of_one(ctx.room.id.owner(), id, ctx.now.unix_ms))
 }
 
-fn found(answer: Result<Answer, StorageError>) -> Option<StoredMessage> {
-    let Ok(Answer::Archive(page)) = answer else { return None };
-    page.messages.into_iter().next()
-}
-
-/// What is not taken back: what tells of members and settings, retractions, tombstones.
-const KEPT: &[(&str, &str)] =
-    &[("change", NS), ("retract", ns::MESSAGE_RETRACT), ("retracted", ns::MESSAGE_RETRACT)];
+/// What of a message stands in its tombstone.
+const STAYING: &[(&str, &str)] = &[
+    ("origin-id", ns::STANZA_ID),
+    ("occupant-id", ns::OCCUPANT_ID),
+    ("x", ns::MUC_USER),
+    ("stanza-id", ns::STANZA_ID),
+];
 /// Characters of an admin's reason.
 const REASON_CHARACTERS_MAX: usize = 512;

@@ -6,9 +6,10 @@ use hashbrown::HashSet;
 
 use super::invitations::Invitation;
 use super::member::{Affiliation, Member};
+use super::retraction::Retraction;
 use super::sealed::Sealed;
 use super::settings::Settings;
-use super::{INVITATION, MEMBER, NAME, OUTCAST, REQUEST, SEALED, SETTINGS, SUBJECT};
+use super::{INVITATION, MEMBER, NAME, OUTCAST, REQUEST, RETRACTION, SEALED, SETTINGS, SUBJECT};
 use crate::config::Config;
 use crate::id::{MessageId, Ticket};
 use crate::jid::{AccountId, Jid, RoomId};
@@ -41,8 +42,12 @@ pub struct Room {
     /// Members whose browsers want to be told of messages, once it was asked.
     pub(crate) pushed: Option<HashSet<AccountId>>,
     recent_origins: VecDeque<u64>,
+    /// Retractions whose tombstone is not known to be stored, as the room was loaded.
+    pub(crate) unfinished: Vec<Retraction>,
     /// The newest message in its log.
     pub(crate) newest: MessageId,
+    /// Bytes of the stanzas in its log, or more where some were removed.
+    pub(crate) logged_bytes: u64,
     /// The last transaction that carries a change of this room.
     pub(crate) last_ticket: Ticket,
     /// When something last happened, by [`crate::time::Now::elapsed_ms`].
@@ -75,7 +80,9 @@ impl Room {
             changes: VecDeque::new(),
             pushed: None,
             recent_origins: VecDeque::new(),
+            unfinished: Vec::new(),
             newest: MessageId::FIRST,
+            logged_bytes: 0,
             last_ticket: Ticket::default(),
             used_ms: 0,
         }
@@ -91,6 +98,7 @@ impl Room {
         let settings = Settings::read(&settings)?;
         let mut room = Room::new(id, jid, settings, stored.created_unix_ms);
         room.newest = stored.newest;
+        room.logged_bytes = stored.archived_bytes;
         room.recent_origins = stored.recent_origins.into();
         for record in &stored.records {
             room.take(record);
@@ -119,6 +127,7 @@ impl Room {
                     self.invitations.insert(record.key.clone(), invitation);
                 }
             }
+            (RETRACTION, _) => self.unfinished.extend(Retraction::read(&record.key, &value)),
             (SEALED, _) => self.sealed = Sealed::read(&value),
             (SUBJECT, _) => self.subject = Subject::read(&value),
             (NAME, _) => {
@@ -150,17 +159,17 @@ impl Room {
         self.jid.with_resource(nick).unwrap_or_else(|_| self.jid.clone())
     }
 
-    /// Notes the digest of a message's origin. Says whether it was there already: the message is a
-    /// repetition.
-    pub(crate) fn note_origin(&mut self, digest: u64) -> bool {
-        if self.recent_origins.contains(&digest) {
-            return true;
-        }
+    /// Whether a message with this digest of its origin was noted: it is a repetition.
+    pub(crate) fn knows_origin(&self, digest: u64) -> bool {
+        self.recent_origins.contains(&digest)
+    }
+
+    /// Notes the digest of a message's origin.
+    pub(crate) fn note_origin(&mut self, digest: u64) {
         if self.recent_origins.len() == RECENT_ORIGINS_MAX {
             self.recent_origins.pop_front();
         }
         self.recent_origins.push_back(digest);
-        false
     }
 }
 

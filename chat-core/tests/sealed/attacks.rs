@@ -104,6 +104,67 @@ fn remove_of(talk: &Conversation, account: &str) -> Changes {
 }
 
 #[test]
+fn who_blocks_the_one_who_adds_is_not_added() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    talk.world.account("carol");
+    let mut carol = crate::client::Client::new(&mut talk.world, "carol/phone");
+    let block = "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>\
+                 <item jid='{alice}'/></block></iq>";
+    carol.ask(&mut talk.world, None, block, "b");
+    carol.go(&mut talk.world);
+    assert!(!talk.add(0, &["carol"]));
+    talk.agree();
+}
+
+#[test]
+fn nobody_takes_back_a_commit() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    let taken = talk.clients[0].commit(&mut talk.world, &room, &Changes::default(), "");
+    let committed = taken.expect("an answer");
+    let id = committed.child("committed", NS).and_then(|committed| committed.attr("id")).unwrap();
+    let moderate = format!(
+        "<iq type='set' id='m' to='{room}'><moderate xmlns='urn:xmpp:message-moderate:1' \
+         id='{id}'><retract xmlns='urn:xmpp:message-retract:1'/></moderate></iq>"
+    );
+    talk.clients[0].ask(&mut talk.world, Some(&room), &moderate, "m");
+    let log = log(&talk);
+    assert!(
+        log.iter().any(|(stored, xml)| stored.to_string() == id && xml.contains("<handshake>"))
+    );
+}
+
+#[test]
+fn commits_stay_when_messages_disappear() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    let sealed = BASE64.encode(&talk.clients[1].device.send(room.as_bytes(), b"x").unwrap());
+    let message = format!(
+        "<message type='groupchat' to='{room}' id='m'><message xmlns='{NS}'>{sealed}</message>\
+         <ephemeral xmlns='urn:xmpp:ephemeral:0' timer='60'/>\
+         <store xmlns='urn:xmpp:hints'/></message>"
+    );
+    talk.world.send("bob/phone", &message);
+    // One that asks for an end of itself gets none.
+    let commit = talk.clients[0].device.commit(room.as_bytes(), &Changes::default()).unwrap();
+    let also = "<ephemeral xmlns='urn:xmpp:ephemeral:0' timer='60'/>";
+    let iq = commit_iq(&room, &commit, also);
+    talk.clients[0].ask(&mut talk.world, Some(&room), &iq, "commit");
+    let before = log(&talk).len();
+    talk.world.now.unix_ms += 400 * 24 * 3600 * 1000;
+    talk.world.pass(120);
+    let after = log(&talk);
+    assert_eq!(after.len(), before - 1, "the message alone is over");
+    assert_eq!(after.iter().filter(|(_, xml)| xml.contains("<handshake>")).count(), 2);
+}
+
+/// What the room's log holds.
+fn log(talk: &Conversation) -> Vec<(chat_core::id::MessageId, String)> {
+    let room = chat_core::jid::Jid::parse(&talk.room).unwrap();
+    talk.world.disk.archive(chat_core::jid::RoomId::of(&room).unwrap().owner())
+}
+
+#[test]
 fn a_stranger_gets_nothing() {
     let mut talk = Conversation::of(&["alice", "bob"]);
     let room = talk.room.clone();

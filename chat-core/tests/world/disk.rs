@@ -314,6 +314,7 @@ impl Disk {
             records: records_of(stored),
             recent_origins: self.recent_origins(owner),
             newest: self.newest_of(owner),
+            archived_bytes: self.archived_bytes(owner),
         })
     }
 

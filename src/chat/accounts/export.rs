@@ -142,19 +142,9 @@ impl Export {
 }
 
 fn page(account: AccountId, after: Option<MessageId>) -> ArchiveQuery {
-    ArchiveQuery {
-        account,
-        peer: None,
-        incoming_only: false,
-        with_hidden: true,
-        after,
-        before: None,
-        ids: None,
-        from_end: false,
-        messages_max: PAGE_ENTRIES,
-        count: false,
-        now_unix_ms: Clock::start().now().unix_ms,
-    }
+    let now_unix_ms = Clock::start().now().unix_ms;
+    let first = ArchiveQuery::first(account, PAGE_ENTRIES, now_unix_ms);
+    ArchiveQuery { with_hidden: true, after, ..first }
 }
 
 fn json(view: &impl Serialize) -> String {

@@ -287,6 +287,7 @@ fn stored_room(
         records: all_records_of(connection, owner)?,
         recent_origins: recent_origins(connection, tail, owner)?,
         newest: newest(connection, tail, owner)?,
+        archived_bytes: archived_bytes(connection, tail, owner)?,
     }))
 }
 

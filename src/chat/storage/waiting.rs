@@ -33,18 +33,14 @@ pub(super) fn page(
 
 /// What is looked through: the account's archive, and each part of a room's log.
 fn searches(query: &WaitingQuery) -> impl Iterator<Item = (Option<RoomId>, ArchiveQuery)> {
+    let messages_max = query.messages_max.saturating_add(1);
     let own = ArchiveQuery {
-        account: query.account,
         peer: query.peer.clone(),
         incoming_only: true,
         with_hidden: true,
         after: Some(query.after),
         before: query.before,
-        ids: None,
-        from_end: false,
-        messages_max: query.messages_max.saturating_add(1),
-        count: false,
-        now_unix_ms: query.now_unix_ms,
+        ..ArchiveQuery::first(query.account, messages_max, query.now_unix_ms)
     };
     let rooms = query.spans.iter().map({
         let own = own.clone();

@@ -32,18 +32,11 @@ pub(super) fn send(
     {
         joined.waiting = Some(Vec::new());
     }
+    let owner = ctx.room.id.owner();
     let query = ArchiveQuery {
-        account: ctx.room.id.owner(),
-        peer: None,
-        incoming_only: false,
-        with_hidden: false,
         after: Some(first.max(wanted.after)),
-        before: None,
-        ids: None,
         from_end: true,
-        messages_max: wanted.messages_max,
-        count: false,
-        now_unix_ms: ctx.now.unix_ms,
+        ..ArchiveQuery::first(owner, wanted.messages_max, ctx.now.unix_ms)
     };
     let to = to.clone();
     ctx.ask(Query::Archive(query), move |ctx, answer| {

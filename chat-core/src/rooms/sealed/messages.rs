@@ -32,6 +32,11 @@ pub(in super::super) fn is_sealed(stanza: &Stanza) -> bool {
     stanza.has(SEALED, NS)
 }
 
+/// The room tells of its group's founding or of a commit, without which nobody can follow.
+pub(in super::super) fn is_of_group(stanza: &Stanza) -> bool {
+    stanza.has("commit", NS) || stanza.has("founded", NS)
+}
+
 /// Adds what people read whose client knows nothing of MLS (XEP-0380, XEP-0428).
 pub(in super::super) fn with_fallback(rendered: &Bytes) -> Bytes {
     let encryption = Element::new("encryption", "urn:xmpp:eme:0")

@@ -30,7 +30,7 @@ pub(crate) use direct::{Direct, address, note_block};
 pub(super) use direct::{
     begin as begin_direct, check_blocking, check_not_direct, take as take_direct,
 };
-pub(super) use messages::{admit, is_sealed, with_fallback};
+pub(super) use messages::{admit, is_of_group, is_sealed, with_fallback};
 
 /// What a room knows of its group.
 #[derive(Debug, Default)]
