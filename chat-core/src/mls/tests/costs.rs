@@ -26,6 +26,12 @@ fn a_commit_among_500_leaves() {
         let add = members.iter().map(|member| member.key_package(false).unwrap()).collect();
         // Only founder and first member are needed: others need not follow.
         let commit = house.commit(0, &Changes { add, remove: Vec::new() }).unwrap();
+        let welcome = commit.welcome.as_ref().unwrap();
+        println!(
+            "100 devices come: {} bytes of commit, {} of Welcome",
+            commit.message.len(),
+            welcome.len()
+        );
         if batch == 0 {
             let tree = house.group.tree();
             let mut first = members.into_iter().next().unwrap();
