@@ -301,6 +301,7 @@ impl Chat {
                 routes: VecDeque::new(),
                 orders: VecDeque::new(),
                 changed_unseen: Vec::new(),
+                bookmarking: Vec::new(),
                 questions: Vec::new(),
                 next_query: QueryId(1),
                 capabilities: Default::default(),

@@ -41,6 +41,8 @@ pub(crate) struct Effects {
     pub(crate) orders: std::collections::VecDeque<Order>,
     /// Accounts that are not in memory, whose records this input changes all the same.
     pub(crate) changed_unseen: Vec<AccountId>,
+    /// Accounts in memory that have come into a room, or gone.
+    pub(crate) bookmarking: Vec<AccountId>,
     pub(crate) questions: Vec<Question>,
     pub(crate) next_query: QueryId,
     pub(crate) capabilities: crate::features::capabilities::Known,
@@ -60,6 +62,7 @@ impl Effects {
         self.routes.clear();
         self.orders.clear();
         self.changed_unseen.clear();
+        self.bookmarking.clear();
         self.questions.clear();
     }
 }

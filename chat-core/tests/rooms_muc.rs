@@ -443,6 +443,63 @@ fn an_invitation_makes_a_member_and_a_link_is_a_password() {
 }
 
 #[test]
+fn an_invitation_waits_for_who_is_away() {
+    let mut world = room();
+    world.disconnect("bob/phone", true);
+    world.crash();
+    world.come("alice/phone");
+    world.send(
+        "alice/phone",
+        &format!("<message to='{ROOM}'>{}</message>", user("<invite to='{bob}'/>")),
+    );
+    world.crash();
+    world.connect("bob/phone");
+    world.send("bob/phone", "<presence/>");
+    world.skip_presence("bob/phone");
+    let invited = user("<invite from='{alice}'/>");
+    world.expect(
+        "bob/phone",
+        &format!("<message from='{ROOM}'>{invited}<delay xmlns='urn:xmpp:delay'/></message>"),
+    );
+    join(&mut world, "bob", "Bob");
+    world.expect("bob/phone", &format!("<presence from='{ROOM}/Bob'/>"));
+}
+
+#[test]
+fn a_bookmark_comes_and_goes_with_the_membership() {
+    let mut world = room();
+    world.disconnect("bob/phone", true);
+    world.pass(60);
+    let bookmarks = |world: &mut World, name: &str| {
+        world.clear(name);
+        let get = "<iq type='get' id='b'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+                   <items node='urn:xmpp:bookmarks:1'/></pubsub></iq>";
+        world.send(name, get);
+        let answer = world.receive(name).unwrap();
+        String::from_utf8(answer.to_bytes("jabber:client").to_vec()).unwrap()
+    };
+    assert!(bookmarks(&mut world, "alice/phone").contains(ROOM), "who is there has it at once");
+    affiliate(&mut world, "alice", "bob", "member");
+    world.crash();
+    world.come("alice/phone");
+    world.come("bob/phone");
+    let got = bookmarks(&mut world, "bob/phone");
+    assert!(got.contains(ROOM) && got.contains("autojoin='true'"), "{got}");
+    affiliate(&mut world, "alice", "bob", "none");
+    assert!(!bookmarks(&mut world, "bob/phone").contains(ROOM));
+    // One of his own stays as it is.
+    let publish = format!(
+        "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+         <publish node='urn:xmpp:bookmarks:1'><item id='{ROOM}'>\
+         <conference xmlns='urn:xmpp:bookmarks:1' name='mine'/></item></publish></pubsub></iq>"
+    );
+    world.ask("bob/phone", &publish, "<iq type='result' id='p'/>");
+    affiliate(&mut world, "alice", "bob", "member");
+    let got = bookmarks(&mut world, "bob/phone");
+    assert!(got.contains("name='mine'") && !got.contains("autojoin"), "{got}");
+}
+
+#[test]
 fn a_destroyed_room_is_gone() {
     let mut world = room_of_two();
     world.send(

@@ -6,7 +6,7 @@ use crate::features::{At, blocking, messages, presence, web_push};
 use crate::jid::{AccountId, RoomId};
 use crate::ns;
 use crate::rooms::{self, Order, RoomContext};
-use crate::stanza::{Kind, MessageType, StanzaError};
+use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
 use crate::time::Now;
 
 impl Chat {
@@ -20,6 +20,8 @@ impl Chat {
                 if let Err(error) = delivered {
                     self.bounce(now, &route, &error);
                 }
+            } else if let Some(account) = self.effects.bookmarking.pop() {
+                self.in_account(now, account, rooms::keep_bookmarks);
             } else {
                 return;
             }
@@ -104,6 +106,11 @@ fn receive(ctx: &mut Context<'_>, route: &Route) -> Result<(), StanzaError> {
                 && route.stanza.message_type() == MessageType::GroupChat =>
         {
             web_push::tell(ctx, &route.from, &route.stanza);
+            Ok(())
+        }
+        // What else a room sends is an invitation (XEP-0045 7.8.2), which waits for who is away.
+        Kind::Message if ctx.config.is_of_groups(&route.from) && route.message.is_none() => {
+            messages::tell(ctx, route.from.clone(), Stanza::clone(&route.stanza));
             Ok(())
         }
         Kind::Message => messages::receive(ctx, route),

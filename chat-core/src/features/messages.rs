@@ -106,9 +106,12 @@ pub(crate) fn note_to_self(ctx: &mut Context<'_>, payload: Element) {
     ctx.forward(Route { message, ..Route::new(own.clone(), own, note) });
 }
 
-/// Stores a message that the server has from another account for this one, and delivers it. It is
-/// in this account's archive alone.
+/// Stores a message that the server has from another account or a room for this one, and delivers
+/// it. It is in this account's archive alone. Nothing is stored that the account would not take.
 pub(crate) fn tell(ctx: &mut Context<'_>, from: Jid, stanza: Stanza) {
+    if ctx.account.state.blocked.has(&from) || archive_quota::check(ctx).is_err() {
+        return;
+    }
     let own = ctx.account.jid.clone();
     let bytes = render(ctx, &from, &own, &stanza);
     let id = ctx.next_message_id();

@@ -59,9 +59,7 @@ pub fn told(records: &[Record], domain: &Jid) -> Vec<AccountId> {
 
 /// The account is told of a contact's new number.
 pub(crate) fn receive(ctx: &mut Context<'_>, change: &NumberChange) {
-    if !ctx.account.state.blocked.has(&change.from) {
-        messages::tell(ctx, change.from.clone(), Stanza::from_element(&change.to_element()));
-    }
+    messages::tell(ctx, change.from.clone(), Stanza::from_element(&change.to_element()));
 }
 
 const NS: &str = "urn:whimbrel:number-change:0";

@@ -111,7 +111,7 @@ pub(crate) fn enter(ctx: &mut RoomContext<'_>, newcomer: Newcomer, id: MessageId
         // It is not known yet; whoever is told in vain is left out the next time.
         pushed.insert(account);
     }
-    let stay = Membership { room: ctx.room.id, jid: ctx.room.jid.clone(), since, until: None };
+    let stay = stay(ctx, since, None);
     put_stay(ctx, account, &stay);
     if let Some(account) = ctx.account_mut(account) {
         account.state.rooms.enter(stay);
@@ -122,21 +122,27 @@ fn put_stay(ctx: &mut RoomContext<'_>, account: AccountId, stay: &Membership) {
     let value: Bytes = stay.to_element().to_bytes("");
     let key = stay.key().into();
     ctx.write(Write::PutForOther { account, feature: MEMBERSHIP, key, value });
-    if !ctx.accounts.contains_key(&account) {
-        ctx.effects.changed_unseen.push(account);
+    match ctx.accounts.contains_key(&account) {
+        true => ctx.effects.bookmarking.push(account),
+        false => ctx.effects.changed_unseen.push(account),
     }
+}
+
+fn stay(ctx: &RoomContext<'_>, since: MessageId, until: Option<MessageId>) -> Membership {
+    let is_bookmark_due = ctx.room.settings.kind == Kind::Open;
+    Membership { room: ctx.room.id, jid: ctx.room.jid.clone(), since, until, is_bookmark_due }
 }
 
 /// Takes members out, behind the message that told them.
 fn erase(ctx: &mut RoomContext<'_>, account: AccountId, until: MessageId) {
     let Some(member) = ctx.room.members.remove(&account) else { return };
     ctx.remove(MEMBER, &account.to_string());
-    let (room, jid) = (ctx.room.id, ctx.room.jid.clone());
+    let room = ctx.room.id;
     ctx.write(Write::Remove { account, feature: MEMBERSHIP, key: room.to_string().into() });
-    let stay = Membership { room, jid, since: member.since, until: Some(until) };
-    put_stay(ctx, account, &stay);
+    let past = stay(ctx, member.since, Some(until));
+    put_stay(ctx, account, &past);
     let Some(account) = ctx.account_mut(account) else { return };
-    account.state.rooms.leave(room, until);
+    account.state.rooms.leave(past);
     for session in &mut account.sessions {
         if let Some(extra) = &mut session.extra {
             extra.joined.retain(|joined| joined.room != room);

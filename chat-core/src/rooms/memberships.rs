@@ -29,6 +29,8 @@ pub struct Membership {
     pub since: MessageId,
     /// And it ends with this one, if the account is no longer in the room.
     pub until: Option<MessageId>,
+    /// The account's bookmark of the room is to be made, or, where the stay is over, to go.
+    pub is_bookmark_due: bool,
 }
 
 impl Memberships {
@@ -76,12 +78,18 @@ impl Memberships {
         self.all.push(stay);
     }
 
-    /// The account has left a room.
-    pub(crate) fn leave(&mut self, room: RoomId, until: MessageId) {
-        let open = self.all.iter_mut().find(|stay| stay.room == room && stay.until.is_none());
-        if let Some(open) = open {
-            open.until = Some(until);
+    /// The account has left a room, in which its stay was this one.
+    pub(crate) fn leave(&mut self, past: Membership) {
+        let is_open = |stay: &&mut Membership| stay.room == past.room && stay.until.is_none();
+        if let Some(open) = self.all.iter_mut().find(is_open) {
+            *open = past;
         }
+    }
+
+    /// Stays with a bookmark to be seen to; none is due any more.
+    pub(super) fn take_bookmarks_due(&mut self) -> Vec<Membership> {
+        let is_due = |stay: &mut Membership| std::mem::take(&mut stay.is_bookmark_due);
+        self.all.iter_mut().filter_map(|stay| is_due(stay).then(|| stay.clone())).collect()
     }
 }
 
@@ -98,10 +106,11 @@ impl Membership {
         let stay = Element::new("group", NS)
             .with_attr("jid", self.jid.as_str())
             .with_attr("since", self.since.to_string());
-        match self.until {
+        let stay = match self.until {
             None => stay,
             Some(until) => stay.with_attr("until", until.to_string()),
-        }
+        };
+        if self.is_bookmark_due { stay.with_attr("bookmark", "due") } else { stay }
     }
 }
 
@@ -110,7 +119,8 @@ pub(super) fn load(state: &mut State, key: &str, value: &Element) {
     let room = key.split(':').next().and_then(RoomId::parse);
     let jid = value.attr("jid").and_then(|jid| Jid::parse(jid).ok());
     if let (Some(room), Some(jid), Some(since)) = (room, jid, id("since")) {
-        state.rooms.all.push(Membership { room, jid, since, until: id("until") });
+        let (until, is_bookmark_due) = (id("until"), value.attr("bookmark").is_some());
+        state.rooms.all.push(Membership { room, jid, since, until, is_bookmark_due });
     }
 }
 

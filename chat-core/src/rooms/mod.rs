@@ -8,6 +8,7 @@
 
 mod affiliations;
 mod archive;
+mod bookmarks;
 mod changes;
 mod context;
 mod creation;
@@ -49,6 +50,7 @@ pub fn direct_address(config: &Config, one: AccountId, other: AccountId) -> Opti
 }
 pub use settings::Kind;
 
+pub(crate) use bookmarks::keep_up as keep_bookmarks;
 pub(crate) use memberships::{leave_all, prune};
 pub(crate) use messages::delayed;
 pub(crate) use push::note as note_pushes;
@@ -59,6 +61,7 @@ use invitees::Invitees;
 
 pub(crate) const FEATURE: Feature = Feature {
     load: Some(memberships::load),
+    activated: Some(bookmarks::keep_up),
     requests: &[
         row(Action::Set, "create", NS, creation::create),
         row(Action::Get, "groups", NS, memberships::list),

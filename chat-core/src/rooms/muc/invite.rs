@@ -53,5 +53,5 @@ fn pass_on(ctx: &mut RoomContext<'_>, by: &Jid, invitee: AccountId, reason: Opti
         .with_child(Element::new("x", ns::MUC_USER).with_child(invite));
     let to = jid_of(ctx.config, invitee);
     let route = Route::new(ctx.room.jid.clone(), to, Stanza::from_element(&message));
-    ctx.effects.routes.push_back(route);
+    ctx.effects.routes.push_back(Route { must_arrive: true, ..route });
 }
