@@ -52,7 +52,7 @@ export class Person {
 
   /// Opens a conversation of the list.
   async open(name) {
-    await this.page.getByRole("list", { name: "Conversations" }).getByText(name).first().click();
+    await this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name }).first().click();
     await expect(this.composer()).toBeVisible();
   }
 
