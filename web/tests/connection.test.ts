@@ -78,6 +78,7 @@ class Device {
       registered: async () => undefined,
       changed: () => undefined,
       ended: async () => undefined,
+      share: async () => "",
       certifiedDevices: async () => new Set(),
     });
     await device.commands.requestCode(number);

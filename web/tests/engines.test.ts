@@ -73,6 +73,28 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     await same(chat.id, ada, bob, cleo);
   }, 60_000);
 
+  test("a linked device takes part from then on", async () => {
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    const tablet = await Person.link(ada);
+    expect(tablet.account).toBe(ada.account);
+    await expect.poll(async () => (await ada.call("devices")).map(({ isCertified }) => isCertified), { timeout: 20_000 }).toEqual([true, true]);
+    const said = async (person: Person) => (await person.texts(chat)).filter((text) => text.startsWith("tablet:"));
+    // It has joined once it can say something.
+    await tablet.say(chat, "tablet: hello");
+    for (const person of [ada, bob, tablet]) await expect.poll(() => said(person), { timeout: 20_000 }).toEqual(["tablet: hello"]);
+    await bob.say(chat, "tablet: hello to both");
+    await ada.say(chat, "tablet: hello to myself");
+    const all = ["tablet: hello", "tablet: hello to both", "tablet: hello to myself"];
+    for (const person of [ada, bob, tablet]) await expect.poll(() => said(person), { timeout: 20_000 }).toEqual(all);
+    expect(bob.events.some(({ type }) => type === "key-changed")).toBe(false);
+    const [own, other] = await Promise.all([ada.call("safetyNumber", bob.account), bob.call("safetyNumber", ada.account)]);
+    expect(own).toEqual(other);
+    expect(own.digits.replaceAll(" ", "")).toMatch(/^\d{60}$/);
+    await tablet.call("signOut");
+    expect(tablet.state.account).toBeNull();
+    await ada.online();
+  }, 60_000);
+
   test("nothing is lost or doubled when the server is killed", async () => {
     const chat = (await ada.call("openDirect", bob.account)).id;
     const before = await ada.texts(chat);

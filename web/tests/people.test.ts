@@ -85,6 +85,7 @@ class Person {
       registered: async () => undefined,
       changed: () => undefined,
       ended: async () => undefined,
+      share: async () => "",
       certifiedDevices: async () => new Set(),
     });
     await device.commands.requestCode(number);

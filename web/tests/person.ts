@@ -21,6 +21,16 @@ export class Person {
     return person;
   }
 
+  /** Another device of somebody's, by the link that the first one shows. */
+  static async link(other: Person): Promise<Person> {
+    const { link } = await other.call("createLink");
+    const person = new Person(other.server, other.number);
+    await person.start();
+    await person.call("registerByLink", link);
+    await person.online();
+    return person;
+  }
+
   private constructor(
     readonly server: Server,
     readonly number: string,

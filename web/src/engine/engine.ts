@@ -69,6 +69,10 @@ export class Engine implements Callee {
       registered: () => this.#beginSession(),
       changed: () => this.#showAccount(),
       ended: () => this.#forget(),
+      share: async () => {
+        if (!this.#session) throw new Refusal("not-allowed", "this device is not registered");
+        return this.#session.parts.sealed.share();
+      },
       certifiedDevices: async () => (await this.#session?.parts.sealed.certifiedDevices()) ?? new Set(),
     });
     if (this.#device.registration) await this.#beginSession();
@@ -226,8 +230,14 @@ class Session {
     tell().catch(() => undefined);
   }
 
+  async #caughtUp(): Promise<void> {
+    const isResumed = this.#isResumed;
+    await this.#rooms.online(isResumed);
+    if (!isResumed) await this.parts.sealed.enterAll();
+  }
+
   #stand(state: EngineState["connection"]): void {
-    if (state === "online") void this.#rooms.online(this.#isResumed);
+    if (state === "online") void this.#caughtUp().catch(() => undefined);
     if (state === "offline") this.#rooms.offline();
     this.#around.show({ connection: state });
   }

@@ -109,6 +109,11 @@ export interface Sealed {
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
   /** A batch was not kept: what it held of this chat never was. */
   drop(chat: ChatId): void;
+  /** Joins the groups of the account that this device is not in. */
+  enterAll(): Promise<void>;
+  /** Leaves the account's key for a device that is to be linked. @returns the secret that opens it. */
+  share(): Promise<string>;
+  safetyNumber(account: AccountId): Promise<{ digits: string; qr: Uint8Array }>;
   /** Devices that the own account's key vouches for. */
   certifiedDevices(): Promise<ReadonlySet<string>>;
   /** After each log-in: key packages, the device list. */

@@ -2,6 +2,7 @@
 
 import { contentParts, type ContentParts } from "./chats/join";
 import type { Context, Sealed } from "./parts";
+import type { AccountId } from "./protocol";
 import { SealedRooms } from "./sealed/sealed-rooms";
 
 export interface Parts extends ContentParts {
@@ -11,5 +12,6 @@ export interface Parts extends ContentParts {
 /** @param context is whole once the parts are made. */
 export async function makeParts(context: Context): Promise<Parts> {
   const [content, sealed] = await Promise.all([contentParts(context), SealedRooms.load(context)]);
-  return { ...content, sealed };
+  const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
+  return { ...content, all: [...content.all, safety], sealed };
 }

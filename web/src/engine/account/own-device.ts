@@ -4,6 +4,7 @@ import type { Device, EngineState } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Handlers, Self } from "../parts";
 import type { Store } from "../store/store";
+import { LINK_SECRET } from "../sealed/identity";
 import { AccountApi, type Proof, type Registered } from "./api";
 
 /** What is kept of a registration. */
@@ -46,6 +47,8 @@ export interface Surroundings {
   changed(): void;
   /** The registration has ended: log out, and remove all that is kept. */
   ended(): Promise<void>;
+  /** Leaves the account's key for a device that is to be linked. @returns the secret that opens it. */
+  share(): Promise<string>;
   /** Devices that the account's key vouches for. */
   certifiedDevices(): Promise<ReadonlySet<string>>;
 }
@@ -120,10 +123,15 @@ export class OwnDevice {
         return { number: sent.number, digits: sent.digits, expiresInS: sent.expires_in };
       },
       register: (number, code, pin) => this.#register(pin === undefined ? { number, code } : { number, code, pin }),
-      registerByLink: (link) => this.#register({ link }),
+      registerByLink: async (shown) => {
+        const [link = "", secret] = shown.trim().split(BEFORE_SECRET);
+        if (secret !== undefined) await this.#store.batch().put("meta", LINK_SECRET, secret).commit();
+        return this.#register({ link });
+      },
       createLink: async () => {
+        const secret = await this.#surroundings.share();
         const { link, expires_in } = await api.createLink();
-        return { link, expiresInS: expires_in };
+        return { link: `${link}${BEFORE_SECRET}${secret}`, expiresInS: expires_in };
       },
       setPin: async (pin) => {
         await (pin === null ? api.removePin() : api.setPin(pin));
@@ -218,4 +226,6 @@ function checked(registered: Registered, number: string): Registration {
   return { jid, account, device, token, mechanism, number, hasPin: false };
 }
 
+// Neither the server's part of a link nor a secret has it.
+const BEFORE_SECRET = "#";
 const REGISTRATION = "registration";

@@ -12,6 +12,8 @@ export interface Parts {
   self: Self;
   sealed: Sealed;
   contents: Contents;
+  /** This device cannot follow the chat's group. */
+  outside(chat: ChatId): void;
 }
 
 /** Takes entries, and keeps what came of them. Those that the chat has already are passed over.
@@ -74,6 +76,7 @@ async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<Engine
     case "commit": {
       const taken = await sealed.take(entry, batch);
       if (taken.kind !== "followed") return [];
+      if (!taken.isIn) parts.outside(entry.chat);
       return taken.keyChanged.map((account) => ({ type: "key-changed", account }));
     }
     case "sealed": {

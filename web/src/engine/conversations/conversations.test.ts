@@ -32,6 +32,9 @@ class FakeSealed implements Sealed {
     this.isIn = true;
   }
   change = async () => ({ absent: [] });
+  enterAll = async () => undefined;
+  share = async () => "";
+  safetyNumber = async () => ({ digits: "", qr: new Uint8Array() });
   drop(): void {}
   certifiedDevices = async () => new Set<string>();
   online = async () => undefined;

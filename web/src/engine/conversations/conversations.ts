@@ -147,13 +147,19 @@ export class Rooms implements Conversations {
 
   async #takeArrived(id: ChatId): Promise<void> {
     const { arrived, serial } = this.#chat(id);
+    let isOutside = false;
+    const outside = () => {
+      isOutside = true;
+    };
     const some = arrived.slice(0, TAKEN_AT_ONCE_MAX);
     try {
-      const events = await takeEntries(this.#around, id, some.map(({ entry }) => entry));
+      const events = await takeEntries({ ...this.#around, outside }, id, some.map(({ entry }) => entry));
       this.#around.full(false);
       arrived.splice(0, some.length);
       events.forEach(this.#around.say);
       for (const { done } of some) done();
+      // While the stream catches up, what comes next may bring it in.
+      if (isOutside && this.#isOnline) this.#enterSoon(id);
       if (arrived.length > 0) void serial.run(() => this.#takeArrived(id));
     } catch (error) {
       // No room, a disk that fails, or no answer of the server: it keeps what we have not acknowledged.

@@ -7,6 +7,7 @@ import {
   type AccountKey, type Device, type DeviceList, type OwnKeyPackage,
 } from "../mls";
 import type { Context } from "../parts";
+import { takeKey } from "./linking";
 import { StanzaRefused } from "../connection/stanza-refused";
 
 export class Identity {
@@ -71,15 +72,20 @@ export class Identity {
     return readList(element, account);
   }
 
+  async #linkedKey(): Promise<AccountKey | undefined> {
+    const secret = await this.#context.store.get<string>("meta", LINK_SECRET);
+    return secret === undefined ? undefined : takeKey(this.#context.xmpp, secret);
+  }
+
   // The first device draws the account's key; a further one gets it from another when it is linked.
   async #publishDevice(): Promise<void> {
     const { self, store, xmpp, now } = this.#context;
     const list = await this.listOf(self.account);
     const leaf = { account: self.account, device: self.device, publicKey: this.device.publicKey };
     if (list && vouchesFor(list, leaf)) return;
-    const key = (await this.accountKey()) ?? (list ? undefined : newAccountKey());
+    const key = (await this.accountKey()) ?? (list ? await this.#linkedKey() : newAccountKey());
     if (!key) return;
-    await store.batch().put("meta", ACCOUNT_KEY, key).commit();
+    await store.batch().put("meta", ACCOUNT_KEY, key).delete("meta", LINK_SECRET).commit();
     const nowS = Math.floor(now() / 1000);
     const others = (list?.devices ?? []).filter(({ id }) => id !== self.device);
     const devices = [...others, certify(key, this.device, nowS)];
@@ -103,6 +109,8 @@ export function packageKey({ ref }: OwnKeyPackage): [string, string] {
   return [PACKAGE, ref];
 }
 
+/** Where a device keeps the secret of the link by which it was registered. */
+export const LINK_SECRET = "link-secret";
 const DEVICE = "device";
 const ACCOUNT_KEY = "account-key";
 const PACKAGE = "key-package";

@@ -5,8 +5,8 @@
 import { xml, type Element } from "@xmpp/client";
 import { NS, bytesOf, textOf, type LogEntry } from "../conversations/log-entry";
 import {
-  commit, commitEpoch, found, isOwn, joinByWelcome, joinExternally, members, messagesInEpoch, MlsError, open, process, seal,
-  type Commit, type GroupState,
+  commit, commitEpoch, found, isOwn, joinByWelcome, joinExternally, members, messagesInEpoch, MlsError, open, process,
+  readKeyPackage, safetyNumber, seal, type Commit, type GroupState, type Leaf,
 } from "../mls";
 import type { Context, Sealed, Taken } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
@@ -15,12 +15,15 @@ import { StanzaRefused } from "../connection/stanza-refused";
 import type { Batch } from "../store/store";
 import { Serial } from "../conversations/serial";
 import { Identity, packageKey } from "./identity";
-import { States } from "./states";
+import { leaveKey, newSecret } from "./linking";
+import { Peers } from "./peers";
+import { nameOf, States } from "./states";
 
 export class SealedRooms implements Sealed {
   readonly #context: Context;
   readonly #identity: Identity;
   readonly #states: States;
+  readonly #peers: Peers;
   /** Of each chat one step at a time is pending. */
   readonly #stepping = new Map<ChatId, Serial>();
 
@@ -32,6 +35,7 @@ export class SealedRooms implements Sealed {
     this.#context = context;
     this.#identity = identity;
     this.#states = new States(identity.device);
+    this.#peers = new Peers(context, identity);
   }
 
   async take(entry: LogEntry, batch: Batch): Promise<Taken> {
@@ -40,12 +44,14 @@ export class SealedRooms implements Sealed {
     if (what.kind === "founded") await this.#takeFounding(chat, what.by, batch);
     if (what.kind === "commit") await this.#takeCommit(entry, what, batch);
     const state = await this.#states.get(chat, batch);
-    return { kind: "followed", isIn: state !== undefined && !state.isRemoved, keyChanged: [] };
+    const isIn = state !== undefined && !state.isRemoved;
+    return { kind: "followed", isIn: isIn || what.kind === "founded", keyChanged: this.#peers.takeChanged() };
   }
 
   async seal(chat: ChatId, bytes: Uint8Array, batch: Batch): Promise<Uint8Array | undefined> {
     const state = await this.#states.get(chat, batch);
     if (!state || state.isRemoved || messagesInEpoch(state) >= MESSAGES_IN_EPOCH_MAX) return undefined;
+    if ((await this.#states.strangers(chat, batch)).length > 0) return undefined;
     const sealed = await seal(state, bytes);
     this.#states.put(chat, sealed.state, batch);
     return sealed.message;
@@ -57,6 +63,10 @@ export class SealedRooms implements Sealed {
 
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
     return this.#steps(chat).run(() => this.#change(chat, add, remove));
+  }
+
+  async #enterFounded(chat: ChatId): Promise<void> {
+    if (await this.#ask(chat, xml("group", { xmlns: NS.mls }))) await this.#enter(chat);
   }
 
   async #enter(chat: ChatId, peer?: AccountId): Promise<void> {
@@ -91,6 +101,35 @@ export class SealedRooms implements Sealed {
     this.#states.drop(chat);
   }
 
+  /** Joins the groups that this device is not in: those from before it was linked, or that it could not follow. */
+  async enterAll(): Promise<void> {
+    const { xmpp, self, store } = this.#context;
+    const listed = await xmpp.iq("get", self.groups, xml("groups", { xmlns: NS.groups }));
+    for (const group of listed?.getChildren("group") ?? []) {
+      const [chat, domain] = (group.attrs["jid"] ?? "").split("@");
+      if (!chat || domain !== self.groups || (await this.#states.get(chat, store))) continue;
+      // One that is open, or not founded yet, is none of ours.
+      await this.#steps(chat).run(() => this.#enterFounded(chat)).catch(() => undefined);
+    }
+  }
+
+  /** Leaves the account's key for the device that is to be linked. @returns what the link says beside. */
+  async share(): Promise<string> {
+    const key = await this.#identity.accountKey();
+    if (!key) throw new Refusal("not-allowed", "this device is not vouched for itself");
+    const secret = newSecret();
+    await leaveKey(this.#context.xmpp, secret, key);
+    return secret;
+  }
+
+  /** What both sides compare. */
+  async safetyNumber(account: AccountId): Promise<{ digits: string; qr: Uint8Array }> {
+    const own = await this.#identity.accountKey();
+    const list = await this.#peers.refresh(account);
+    if (!own || !list) throw new Refusal("not-found", "there is no key to compare");
+    return safetyNumber({ account: this.#context.self.account, accountKey: own.publicKey }, list);
+  }
+
   async certifiedDevices(): Promise<ReadonlySet<string>> {
     const list = await this.#identity.listOf(this.#context.self.account);
     return new Set(list?.devices.map(({ id }) => id));
@@ -116,6 +155,7 @@ export class SealedRooms implements Sealed {
     try {
       if (await isOwn(state, message)) return { kind: "own" };
       const opened = await open(state, message);
+      if ((await this.#states.strangers(chat, batch)).includes(nameOf(opened))) return { kind: "unreadable" };
       this.#states.put(chat, opened.state, batch);
       return { kind: "opened", bytes: opened.bytes, account: opened.account, device: opened.device };
     } catch (error) {
@@ -150,6 +190,8 @@ export class SealedRooms implements Sealed {
       if (commitEpoch(what.handshake) !== state.epoch) throw new MlsError("other-epoch", "commits are missing");
       const followed = await process(state, what.handshake, Math.floor(at / 1000));
       this.#states.put(chat, followed.state, batch);
+      const came = followed.isExternal ? [...followed.added, followed.committer] : followed.added;
+      await this.#states.noteStrangers(chat, await this.#peers.strangers(came), followed.removed, batch);
     } catch (error) {
       if (!(error instanceof MlsError)) throw error;
       // Comes back by an external commit.
@@ -166,11 +208,16 @@ export class SealedRooms implements Sealed {
       if (!tree) return;
       const { state, used } = await joinByWelcome(packages, welcome, tree, this.#room(chat));
       this.#states.put(chat, state, batch);
+      await this.#checkMembers(chat, state, batch);
       if (!used.isLastResort) batch.delete("meta", packageKey(used));
     } catch (error) {
       // Not for this device, or its tree is not kept any more: it comes by an external commit when it is needed.
       if (!(error instanceof MlsError) && !(error instanceof StanzaRefused)) throw error;
     }
+  }
+
+  async #checkMembers(chat: ChatId, state: GroupState, batch: Batch): Promise<void> {
+    await this.#states.noteStrangers(chat, await this.#peers.strangers(members(state)), [], batch);
   }
 
   /** Founds the group, or joins it from outside. @returns false where it is to be tried again. */
@@ -181,7 +228,9 @@ export class SealedRooms implements Sealed {
     const tree = bytesOf(shown.getChild("tree"));
     if (!info || !tree) throw new Refusal("internal", "the server shows a group without its tree");
     const step = await made(() => joinExternally(this.#identity.device, info, tree, this.#room(chat), this.#nowS()));
-    return this.#request(chat, step, [], []);
+    if (!(await this.#request(chat, step, [], []))) return false;
+    await this.#within(chat, (batch) => this.#checkMembers(chat, step.state, batch));
+    return true;
   }
 
   async #found(chat: ChatId, peer: AccountId | undefined): Promise<boolean> {
@@ -205,9 +254,23 @@ export class SealedRooms implements Sealed {
     const packages = missing.length > 0 ? await this.#claim(missing) : [];
     const absent = missing.find((account) => !packages.some((one) => one.account === account));
     if (absent !== undefined) throw new Refusal("not-encrypted", `${absent} has no device that can take sealed messages`);
-    if (packages.length === 0 && !isFull) return true;
-    const step = await made(() => commit(state, { add: packages.map(({ bytes }) => bytes) }, this.#nowS()));
-    return this.#request(chat, step, [], []);
+    const strangers = await this.#strangersIn(chat, state);
+    if (packages.length === 0 && strangers.length === 0 && !isFull) return true;
+    const step = await made(() => commit(state, { add: packages.map(({ bytes }) => bytes), remove: strangers }, this.#nowS()));
+    if (!(await this.#request(chat, step, [], []))) return false;
+    await this.#within(chat, (batch) => this.#states.noteStrangers(chat, [], strangers, batch));
+    return true;
+  }
+
+  /** Those of whom nobody vouches yet, now asked again. */
+  async #strangersIn(chat: ChatId, state: GroupState): Promise<Leaf[]> {
+    const names = await this.#states.strangers(chat, this.#context.store);
+    if (names.length === 0) return [];
+    const leaves = members(state).filter((leaf) => names.includes(nameOf(leaf)));
+    const strangers = await this.#peers.strangers(leaves);
+    const others = leaves.filter((leaf) => !strangers.includes(leaf));
+    await this.#within(chat, (batch) => this.#states.noteStrangers(chat, [], others, batch));
+    return strangers;
   }
 
   async #claim(accounts: AccountId[]): Promise<{ account: AccountId; bytes: Uint8Array }[]> {
@@ -215,11 +278,15 @@ export class SealedRooms implements Sealed {
     const { self, xmpp } = this.#context;
     const named = accounts.map((account) => xml("account", { jid: `${account}@${self.domain}` }));
     const claimed = await xmpp.iq("set", self.domain, xml("claim", { xmlns: NS.mls }, named));
-    return (claimed?.getChildren("key-package") ?? []).flatMap((element) => {
-      const [account] = (element.attrs["jid"] ?? "").split("@");
-      const bytes = bytesOf(element);
-      return account !== undefined && bytes && accounts.includes(account) ? [{ account, bytes }] : [];
-    });
+    const offered = (claimed?.getChildren("key-package") ?? []).map((element) => this.#vouchedPackage(element, accounts));
+    return (await Promise.all(offered)).filter((one) => one !== undefined);
+  }
+
+  async #vouchedPackage(element: Element, accounts: AccountId[]): Promise<{ account: AccountId; bytes: Uint8Array } | undefined> {
+    const bytes = bytesOf(element);
+    const leaf = bytes && (await readKeyPackage(bytes, this.#nowS()).then(({ leaf }) => leaf, () => undefined));
+    if (!bytes || !leaf || !accounts.includes(leaf.account)) return undefined;
+    return (await this.#peers.strangers([leaf])).length > 0 ? undefined : { account: leaf.account, bytes };
   }
 
   /** Asks the server to take a commit. @returns false where another was first. */
@@ -308,7 +375,7 @@ export class SealedRooms implements Sealed {
 
   get #leafName(): string {
     const { account, id } = this.#identity.device;
-    return `${account}/${id}`;
+    return nameOf({ account, device: id });
   }
 
   #room(chat: ChatId): string {

@@ -1,6 +1,6 @@
 // Groups' states as they are kept: the newest one in memory, and in each batch what has changed of it.
 
-import { load, store, type Commit, type Device, type GroupState, type StoredGroup } from "../mls";
+import { load, store, type Commit, type Device, type GroupState, type Leaf, type StoredGroup } from "../mls";
 import type { ChatId } from "../protocol";
 import type { Batch, Reader } from "../store/store";
 
@@ -39,8 +39,22 @@ export class States {
 
   /** This device is not in the group any more, or cannot follow it. */
   remove(chat: ChatId, batch: Batch): void {
-    for (const part of PARTS) batch.delete("groups", [chat, part]);
+    for (const part of [...PARTS, STRANGERS]) batch.delete("groups", [chat, part]);
     this.#newest.delete(chat);
+  }
+
+  /** Names of leaves for which no account vouches: nothing is sealed while there are such. */
+  async strangers(chat: ChatId, reader: Reader): Promise<string[]> {
+    return (await reader.get<string[]>("groups", [chat, STRANGERS])) ?? [];
+  }
+
+  /** Members came and went. */
+  async noteStrangers(chat: ChatId, came: Leaf[], went: Leaf[], batch: Batch): Promise<void> {
+    const before = await this.strangers(chat, batch);
+    if (came.length === 0 && before.length === 0) return;
+    const names = new Set([...before, ...came.map(nameOf)]);
+    for (const leaf of went) names.delete(nameOf(leaf));
+    batch.put("groups", [chat, STRANGERS], [...names]);
   }
 
   /** What was put was not kept. */
@@ -69,5 +83,11 @@ export class States {
   }
 }
 
+/** `ACCOUNT/DEVICE` */
+export function nameOf({ account, device }: Pick<Leaf, "account" | "device">): string {
+  return `${account}/${device}`;
+}
+
 const PARTS = ["epoch", "secrets", "past"] as const;
+const STRANGERS = "strangers";
 const PENDING = "pending";

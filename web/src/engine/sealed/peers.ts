@@ -1,0 +1,72 @@
+// Accounts' device lists: which devices their accounts vouch for, and whether an account's key is still
+// the one that was first seen.
+
+import { vouchesFor, type DeviceList, type Leaf } from "../mls";
+import type { Context } from "../parts";
+import type { AccountId } from "../protocol";
+import type { Identity } from "./identity";
+
+export class Peers {
+  readonly #context: Context;
+  readonly #identity: Identity;
+  readonly #lists = new Map<AccountId, DeviceList>();
+  #changed = new Set<AccountId>();
+
+  constructor(context: Context, identity: Identity) {
+    this.#context = context;
+    this.#identity = identity;
+  }
+
+  /** Those for which their account does not vouch. Of an account whose list was never to be had nobody can
+   *  say anything: its key would be as new.
+   *  @throws {Refusal} `offline` */
+  async strangers(leaves: Leaf[]): Promise<Leaf[]> {
+    const verdicts = await Promise.all(leaves.map(async (leaf) => {
+      const known = await this.#known(leaf.account);
+      if (known && vouchesFor(known, leaf)) return true;
+      const newest = await this.refresh(leaf.account);
+      return newest === undefined || vouchesFor(newest, leaf);
+    }));
+    return leaves.filter((_, at) => !verdicts[at]);
+  }
+
+  /** The account's newest list; the one before where the server has none, or an older one. */
+  async refresh(account: AccountId): Promise<DeviceList | undefined> {
+    const [known, shown] = await Promise.all([this.#known(account), this.#identity.listOf(account).catch(unlessOffline)]);
+    if (!shown) return known;
+    const isSameKey = known !== undefined && isEqual(known.accountKey, shown.accountKey);
+    // An older list would bring back devices that were taken from it.
+    if (known && isSameKey && shown.counter < known.counter) return known;
+    if (known && !isSameKey) this.#changed.add(account);
+    if (!isSameKey || shown.counter !== known?.counter) {
+      await this.#context.store.batch().put("meta", [LIST, account], shown).commit();
+    }
+    this.#lists.set(account, shown);
+    return shown;
+  }
+
+  /** Accounts whose key was found to be another one, since this was last asked. */
+  takeChanged(): AccountId[] {
+    const changed = [...this.#changed];
+    this.#changed = new Set();
+    return changed;
+  }
+
+  async #known(account: AccountId): Promise<DeviceList | undefined> {
+    const known = this.#lists.get(account) ?? (await this.#context.store.get<DeviceList>("meta", [LIST, account]));
+    if (known) this.#lists.set(account, known);
+    return known;
+  }
+}
+
+/** What the server refuses to show is as if it were not there. */
+function unlessOffline(error: unknown): undefined {
+  if (error instanceof Error && error.name === "offline") throw error;
+  return undefined;
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}
+
+const LIST = "device-list";
