@@ -2,7 +2,7 @@
 
 import type { AccountId, Affiliation, Chat, ChatId, ChatMarks, FileRef, MessageId, Order, Permissions, Preview, Status } from "../protocol";
 import type { GroupLook } from "../content/envelope";
-import { isPending, type Later, type Row } from "../content/row";
+import { isPending, isVisible, type Later, type Row } from "../content/row";
 import { contentOf, mentions, previewOf } from "../content/view";
 
 export interface ChatRow {
@@ -96,8 +96,8 @@ export function statusAt({ ticks }: ChatRow, order: Order, showsReads: boolean):
 
 /** Counts among the messages that were not seen. */
 export function isUnread(row: Row | undefined, chat: ChatRow, own: AccountId): boolean {
-  if (!row || row.isHidden || row.author === own || isPending(row.order)) return false;
-  if (row.order <= chat.readUpTo || row.base === undefined) return false;
+  if (!row || row.author === own || isPending(row.order)) return false;
+  if (row.order <= chat.readUpTo || !isVisible(row)) return false;
   const { kind } = contentOf(row);
   return kind !== "system" && kind !== "deleted";
 }

@@ -47,7 +47,7 @@ export class Log implements Contents {
         if (author !== undefined) events.push(...(await this.#take(ledger, arrival, author, what.envelope)));
         break;
       case "unreadable":
-        if (author !== undefined) await this.#place(ledger, arrival, nameOf(author, order, arrival.id), { type: "unreadable" });
+        if (author !== undefined) await this.#place(ledger, arrival, nameOf(author, order, arrival.id), unopened(ledger.chat));
         break;
       case "automatic":
         if (author !== undefined) await this.#place(ledger, arrival, nameOf(author, order, arrival.id), automatic(what.text));
@@ -267,6 +267,11 @@ async function undo(ledger: Ledger, id: MessageId): Promise<void> {
   }
   ledger.put(rest);
   batch.delete("chats", postedKey(chat.id, id));
+}
+
+// A device that comes later cannot open what was before it, much of which was not to be seen at all.
+function unopened({ last }: ChatRow): Base {
+  return last?.preview.kind === "unreadable" ? { type: "unreadable", isFolded: true } : { type: "unreadable" };
 }
 
 function automatic(text: string): Base {

@@ -35,7 +35,8 @@ export interface Row {
 
 export type Base =
   | { type: "message"; body: MessageBody; reply?: Quote; forwarded: boolean }
-  | { type: "unreadable"; raw?: Uint8Array }
+  /** `isFolded`: one of a run, of which the first is shown. */
+  | { type: "unreadable"; raw?: Uint8Array; isFolded?: true }
   /** It was removed from the log before it came here. */
   | { type: "tombstone" }
   | { type: "system"; change: SystemChange };
@@ -133,7 +134,7 @@ export function isGone(row: Row): boolean {
 
 /** Something of it is on screen. */
 export function isVisible(row: Row): boolean {
-  return row.base !== undefined && !row.isHidden;
+  return row.base !== undefined && !row.isHidden && !(row.base.type === "unreadable" && row.base.isFolded);
 }
 
 /** The words of a message as they are now. */
