@@ -37,7 +37,7 @@ export class Chats implements Part<Names> {
   readonly #pages: Pages;
   readonly #speaking: Speaking;
   readonly #uploads: Uploads;
-  readonly #telling: Telling;
+  readonly telling: Telling;
   readonly #expiry: Expiry;
   readonly #drafts = new Map<ChatId, ReturnType<typeof setTimeout>>();
   readonly #typed = new Map<ChatId, { state: TypingState; atMs: number }>();
@@ -60,7 +60,7 @@ export class Chats implements Part<Names> {
     this.#uploads = new Uploads(desk, surroundings.media);
     this.#speaking = new Speaking(desk, this.#uploads);
     this.#uploads.say = (...said) => this.#speaking.sayUploaded(...said);
-    this.#telling = new Telling(desk);
+    this.telling = new Telling(desk);
     this.#expiry = new Expiry(desk);
     desk.onNotice = (...notice) => this.#noticed(...notice);
   }
@@ -92,7 +92,7 @@ export class Chats implements Part<Names> {
   async online(): Promise<void> {
     await this.ownLog.online();
     await this.#expiry.run();
-    await this.#telling.online();
+    await this.telling.online();
   }
 
   async #begin(): Promise<void> {
@@ -102,13 +102,13 @@ export class Chats implements Part<Names> {
 
   /** No timer runs any more. */
   close(): void {
-    this.#telling.offline();
+    this.telling.offline();
     this.#expiry.stop();
     for (const timer of this.#drafts.values()) clearTimeout(timer);
   }
 
   #noticed(...[what, chat]: Parameters<ContentsContext["noticed"]>): void {
-    if (what === "receipt") this.#telling.soon(chat);
+    if (what === "receipt") this.telling.soon(chat);
     if (what === "expiry") this.#expiry.noticed();
     if (what === "task") this.#drainSoon(chat, DRAIN_AFTER_MS);
     if (what === "newcomer") this.#surroundings.newcomer?.(chat);
@@ -184,7 +184,7 @@ export class Chats implements Part<Names> {
     if (row.marks.markedUnread?.value) await this.ownLog.say({ kind: "chat", chat, set: { markedUnread: false } });
     if (seen <= row.readUpTo) return;
     await this.desk.change(chat, (ledger) => ledger.readUpTo(seen));
-    this.#telling.soon(chat);
+    this.telling.soon(chat);
     // Where others are not told, own devices are.
     if (!this.desk.showsReads()) await this.ownLog.say({ kind: "read", chat, upTo: seen });
   }
