@@ -79,6 +79,7 @@ class Device {
       changed: () => undefined,
       ended: async () => undefined,
       share: async () => "",
+      withdraw: async () => undefined,
       certifiedDevices: async () => new Set(),
     });
     await device.commands.requestCode(number);

@@ -90,9 +90,12 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     const [own, other] = await Promise.all([ada.call("safetyNumber", bob.account), bob.call("safetyNumber", ada.account)]);
     expect(own).toEqual(other);
     expect(own.digits.replaceAll(" ", "")).toMatch(/^\d{60}$/);
+
     await tablet.call("signOut");
     expect(tablet.state.account).toBeNull();
-    await ada.online();
+    await expect.poll(async () => (await ada.call("devices")).map(({ isCertified }) => isCertified), { timeout: 20_000 }).toEqual([true]);
+    await bob.say(chat, "tablet: not for the tablet");
+    for (const person of [ada, bob]) await expect.poll(() => said(person), { timeout: 20_000 }).toEqual([...all, "tablet: not for the tablet"]);
   }, 60_000);
 
   test("nothing is lost or doubled when the server is killed", async () => {

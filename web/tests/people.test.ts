@@ -86,6 +86,7 @@ class Person {
       changed: () => undefined,
       ended: async () => undefined,
       share: async () => "",
+      withdraw: async () => undefined,
       certifiedDevices: async () => new Set(),
     });
     await device.commands.requestCode(number);

@@ -73,6 +73,7 @@ export class Engine implements Callee {
         if (!this.#session) throw new Refusal("not-allowed", "this device is not registered");
         return this.#session.parts.sealed.share();
       },
+      withdraw: async (devices) => this.#session?.parts.sealed.withdraw(devices),
       certifiedDevices: async () => (await this.#session?.parts.sealed.certifiedDevices()) ?? new Set(),
     });
     if (this.#device.registration) await this.#beginSession();

@@ -113,6 +113,8 @@ export interface Sealed {
   enterAll(): Promise<void>;
   /** Leaves the account's key for a device that is to be linked. @returns the secret that opens it. */
   share(): Promise<string>;
+  /** Own devices were revoked: nothing is sealed for them any more. */
+  withdraw(devices: string[]): Promise<void>;
   safetyNumber(account: AccountId): Promise<{ digits: string; qr: Uint8Array }>;
   /** Devices that the own account's key vouches for. */
   certifiedDevices(): Promise<ReadonlySet<string>>;

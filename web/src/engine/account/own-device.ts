@@ -49,6 +49,8 @@ export interface Surroundings {
   ended(): Promise<void>;
   /** Leaves the account's key for a device that is to be linked. @returns the secret that opens it. */
   share(): Promise<string>;
+  /** Own devices are to have no part in conversations any more. */
+  withdraw(devices: string[]): Promise<void>;
   /** Devices that the account's key vouches for. */
   certifiedDevices(): Promise<ReadonlySet<string>>;
 }
@@ -142,10 +144,10 @@ export class OwnDevice {
         await this.#change({ number: changed.number });
       },
       devices: () => this.#devices(),
-      revokeDevice: (id) => (id === this.#registered().device ? this.#signOut() : api.revokeDevice(id)),
+      revokeDevice: (id) => (id === this.#registered().device ? this.#signOut() : this.#revoke([id])),
       signOutEverywhere: async () => {
         const others = (await api.devices()).filter((device) => !device.is_this);
-        for (const { id } of others) await api.revokeDevice(id);
+        await this.#revoke(others.map(({ id }) => id));
       },
       signOut: () => this.#signOut(),
       deleteAccount: async () => {
@@ -181,7 +183,15 @@ export class OwnDevice {
     }));
   }
 
+  // The other members' devices learn of it first: revoking ends the account's streams.
+  async #revoke(ids: string[]): Promise<void> {
+    await this.#surroundings.withdraw(ids);
+    for (const id of ids) await this.api.revokeDevice(id);
+  }
+
   async #signOut(): Promise<void> {
+    // Without a stream the other devices do it, once they are told to.
+    await this.#surroundings.withdraw([this.#registered().device]).catch(() => undefined);
     // One whose token does not count any more is out already.
     await this.api.revokeDevice(this.#registered().device).catch((error: unknown) => {
       if (!(error instanceof Refusal) || error.name !== "token") throw error;

@@ -34,6 +34,7 @@ class FakeSealed implements Sealed {
   change = async () => ({ absent: [] });
   enterAll = async () => undefined;
   share = async () => "";
+  withdraw = async () => undefined;
   safetyNumber = async () => ({ digits: "", qr: new Uint8Array() });
   drop(): void {}
   certifiedDevices = async () => new Set<string>();

@@ -72,6 +72,14 @@ export class Identity {
     return readList(element, account);
   }
 
+  /** The list without these devices. */
+  async withdraw(ids: string[]): Promise<void> {
+    const key = await this.accountKey();
+    const list = await this.listOf(this.#context.self.account);
+    if (!key || !list?.devices.some(({ id }) => ids.includes(id))) return;
+    await this.#publish(key, list.counter + 1, list.devices.filter(({ id }) => !ids.includes(id)));
+  }
+
   async #linkedKey(): Promise<AccountKey | undefined> {
     const secret = await this.#context.store.get<string>("meta", LINK_SECRET);
     return secret === undefined ? undefined : takeKey(this.#context.xmpp, secret);
@@ -79,18 +87,22 @@ export class Identity {
 
   // The first device draws the account's key; a further one gets it from another when it is linked.
   async #publishDevice(): Promise<void> {
-    const { self, store, xmpp, now } = this.#context;
+    const { self, store } = this.#context;
     const list = await this.listOf(self.account);
     const leaf = { account: self.account, device: self.device, publicKey: this.device.publicKey };
     if (list && vouchesFor(list, leaf)) return;
     const key = (await this.accountKey()) ?? (list ? await this.#linkedKey() : newAccountKey());
     if (!key) return;
     await store.batch().put("meta", ACCOUNT_KEY, key).delete("meta", LINK_SECRET).commit();
-    const nowS = Math.floor(now() / 1000);
     const others = (list?.devices ?? []).filter(({ id }) => id !== self.device);
-    const devices = [...others, certify(key, this.device, nowS)];
-    const made = encodeDeviceList(key, { account: self.account, counter: (list?.counter ?? 0) + 1, madeAtS: nowS, devices });
-    await xmpp.iq("set", undefined, xml("device-list", { xmlns: NS.mls }, textOf(made)));
+    const own = certify(key, this.device, Math.floor(this.#context.now() / 1000));
+    await this.#publish(key, (list?.counter ?? 0) + 1, [...others, own]);
+  }
+
+  async #publish(key: AccountKey, counter: number, devices: DeviceList["devices"]): Promise<void> {
+    const { self, xmpp, now } = this.#context;
+    const list = encodeDeviceList(key, { account: self.account, counter, madeAtS: Math.floor(now() / 1000), devices });
+    await xmpp.iq("set", undefined, xml("device-list", { xmlns: NS.mls }, textOf(list)));
   }
 }
 

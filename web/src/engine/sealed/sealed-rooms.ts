@@ -130,6 +130,12 @@ export class SealedRooms implements Sealed {
     return safetyNumber({ account: this.#context.self.account, accountKey: own.publicKey }, list);
   }
 
+  async withdraw(devices: string[]): Promise<void> {
+    await this.#identity.withdraw(devices);
+    // Nobody takes out oneself: the other devices do that.
+    if (!devices.includes(this.#context.self.device)) await this.#expel();
+  }
+
   async certifiedDevices(): Promise<ReadonlySet<string>> {
     const list = await this.#identity.listOf(this.#context.self.account);
     return new Set(list?.devices.map(({ id }) => id));
@@ -141,8 +147,13 @@ export class SealedRooms implements Sealed {
 
   async receive(stanza: Element): Promise<boolean> {
     const { self } = this.#context;
+    if (stanza.name !== "message" || stanza.attrs["type"] !== "headline") return false;
     const low = stanza.getChild("stock-low", NS.mls);
-    if (!low || stanza.attrs["from"] !== self.domain) return stanza.getChild("device-list", NS.mls) !== undefined;
+    if (stanza.getChild("device-list", NS.mls)) {
+      if (stanza.attrs["from"] === `${self.account}@${self.domain}`) void this.#expel().catch(() => undefined);
+      return true;
+    }
+    if (!low || stanza.attrs["from"] !== self.domain) return false;
     if (low.attrs["device"] === self.device) {
       void this.#identity.restock(Number(low.attrs["single-use"] ?? 0)).catch(() => undefined);
     }
@@ -216,6 +227,21 @@ export class SealedRooms implements Sealed {
     }
   }
 
+  /** Own devices that are not vouched for any more leave the groups. */
+  async #expel(): Promise<void> {
+    const { self, store } = this.#context;
+    const list = await this.#peers.refresh(self.account);
+    for (const chat of list ? await this.#states.chats(store) : []) {
+      const state = await this.#current(chat);
+      const own = state && !state.isRemoved ? members(state).filter((leaf) => leaf.account === self.account && leaf.device !== self.device) : [];
+      const strangers = await this.#peers.strangers(own);
+      if (strangers.length === 0) continue;
+      await this.#within(chat, (batch) => this.#states.noteStrangers(chat, strangers, [], batch));
+      // Where another device is faster, or it fails, it is done before the next message.
+      await this.#steps(chat).run(() => this.#complete(chat, undefined)).catch(() => false);
+    }
+  }
+
   async #checkMembers(chat: ChatId, state: GroupState, batch: Batch): Promise<void> {
     await this.#states.noteStrangers(chat, await this.#peers.strangers(members(state)), [], batch);
   }
@@ -266,7 +292,7 @@ export class SealedRooms implements Sealed {
   async #strangersIn(chat: ChatId, state: GroupState): Promise<Leaf[]> {
     const names = await this.#states.strangers(chat, this.#context.store);
     if (names.length === 0) return [];
-    const leaves = members(state).filter((leaf) => names.includes(nameOf(leaf)));
+    const leaves = members(state).filter((leaf) => names.includes(nameOf(leaf)) && nameOf(leaf) !== this.#leafName);
     const strangers = await this.#peers.strangers(leaves);
     const others = leaves.filter((leaf) => !strangers.includes(leaf));
     await this.#within(chat, (batch) => this.#states.noteStrangers(chat, [], others, batch));

@@ -31,6 +31,13 @@ export class States {
     return state;
   }
 
+  /** Chats whose group this device has a state of. */
+  async chats(reader: Reader): Promise<ChatId[]> {
+    const rows = await reader.range<unknown>("groups");
+    const chats = rows.flatMap(({ key }) => (Array.isArray(key) && key[1] === "epoch" ? [String(key[0])] : []));
+    return [...new Set(chats)];
+  }
+
   put(chat: ChatId, state: GroupState, batch: Batch): void {
     const changed = store(state, this.#newest.get(chat));
     for (const part of PARTS) if (changed[part]) batch.put("groups", [chat, part], changed[part]);
