@@ -1,5 +1,6 @@
 //! The thread that commits: transactions in the order in which they come, many in one commit.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -60,7 +61,7 @@ pub(super) struct Writer {
     /// What the commit under way is made of.
     batch: Vec<Transaction>,
     /// Claims that came meanwhile: they follow in commits of their own.
-    claims: Vec<(KeyPackageClaim, GiveAnswer)>,
+    claims: VecDeque<(KeyPackageClaim, GiveAnswer)>,
     /// The newest transaction that failed, and on which others may build.
     failed: Ticket,
 }
@@ -86,7 +87,7 @@ enum Condition {
 impl Writer {
     pub fn new(tables: Tables, report: Report, metrics: StorageMetrics) -> Self {
         let (condition, failed) = (Condition::Sound, Ticket(0));
-        let (next_chore, batch, claims) = (Instant::now(), Vec::new(), Vec::new());
+        let (next_chore, batch, claims) = (Instant::now(), Vec::new(), VecDeque::new());
         Self { tables, report, metrics, condition, next_chore, batch, claims, failed }
     }
 
@@ -118,7 +119,10 @@ impl Writer {
         };
         match order {
             Ok(Order::Commit(first)) => self.commit(first, orders),
-            Ok(Order::Claim(claim, give)) => self.claim(&claim, give),
+            Ok(Order::Claim(claim, give)) => {
+                self.claims.push_back((claim, give));
+                self.claim();
+            }
             Ok(Order::FinishLog) => self.finish_log(),
             #[cfg(test)]
             Ok(Order::Drill) => panic!("a drill"),
@@ -156,9 +160,7 @@ impl Writer {
         let committed = tickets.zip(outcomes);
         let committed = committed.map(|(ticket, outcome)| Committed { ticket, outcome });
         (self.report)(committed.collect());
-        for (claim, give) in std::mem::take(&mut self.claims) {
-            self.claim(&claim, give);
-        }
+        self.claim();
     }
 
     /// Whatever was under way when the thread panicked has failed.
@@ -169,6 +171,9 @@ impl Writer {
         self.metrics.set_failing(Some(reason.clone()));
         let error = StorageError::Failed { reason };
         self.doubt(error.clone());
+        for (_, give) in self.claims.drain(..) {
+            give(Err(error.clone()));
+        }
         self.tell(vec![Err(error); self.batch.len()]);
     }
 
@@ -200,7 +205,7 @@ impl Writer {
             if at < BATCH_TRANSACTIONS_MAX && begun.elapsed() < BATCH_AGE_MAX {
                 match orders.try_recv() {
                     Ok(Order::Commit(transaction)) => self.batch.push(transaction),
-                    Ok(Order::Claim(claim, give)) => self.claims.push((claim, give)),
+                    Ok(Order::Claim(claim, give)) => self.claims.push_back((claim, give)),
                     Ok(Order::FinishLog) => is_log_full = true,
                     #[cfg(test)]
                     Ok(Order::Drill) => panic!("a drill"),
@@ -223,13 +228,19 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Takes key packages out of stock, in a commit of their own: claims are rare.
-    fn claim(&mut self, claim: &KeyPackageClaim, give: GiveAnswer) {
-        let claimed = self.become_sound().and_then(|()| {
-            let claimed = self.tables.claim(claim);
-            claimed.map_err(|error| self.fail(&error))
-        });
-        give(claimed.map(Answer::KeyPackages));
+    /// Takes key packages out of stock, a commit for each claim: they are rare. One stays in the list
+    /// until it is answered, so that a panic leaves none without.
+    fn claim(&mut self) {
+        while let Some((claim, _)) = self.claims.front() {
+            let claim = claim.clone();
+            let claimed = self.become_sound().and_then(|()| {
+                let claimed = self.tables.claim(&claim);
+                claimed.map_err(|error| self.fail(&error))
+            });
+            if let Some((_, give)) = self.claims.pop_front() {
+                give(claimed.map(Answer::KeyPackages));
+            }
+        }
     }
 
     /// Begins the batch once more, such that what is refused does not touch the others.
