@@ -1,11 +1,13 @@
-// Of Node.js, what the tests use that start a server.
+// Of Node.js, what the tests use that start a program.
 declare module "node:child_process" {
   export interface Child {
+    stdin: { write(text: string): void; end(): void };
+    stdout: AsyncIterable<Uint8Array>;
     stderr: import("node:readline").Input;
     once(event: "exit" | "error", listener: (argument: unknown) => void): void;
     kill(signal: "SIGTERM" | "SIGKILL"): boolean;
   }
-  export function spawn(program: string, args: string[], options: { cwd: string; stdio: string[] }): Child;
+  export function spawn(program: string, args: string[], options: { cwd?: string; stdio: string[] }): Child;
 }
 declare module "node:fs" {
   export function existsSync(path: string): boolean;

@@ -1,8 +1,12 @@
 //! `mls-client STATE COMMAND`: one step of a device. Messages go in and out as lines of base64.
+//!
+//! `mls-client - serve`: many devices, in memory. A request is a line, `NAME COMMAND… < INPUT…`, and
+//! its answer one too: `ok` and what the command prints, or `error` and why, set apart by tabs.
 
 #![forbid(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::io::{BufRead, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +60,10 @@ enum Command {
     Receive { group: String },
     /// Print epoch, exporter and members.
     Show { group: String },
+    /// Print the group's tree.
+    Tree { group: String },
+    /// Take requests for many devices, which are in memory alone.
+    Serve,
 }
 
 fn main() -> ExitCode {
@@ -77,15 +85,49 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Vec<String>, Error> {
     let mut device = match &arguments.command {
         Command::New { account, device } => Device::new(account, device)?,
+        Command::Serve => return serve(),
         _ => Device::open(&arguments.state)?,
     };
-    let lines = step(&mut device, &arguments.command)?;
+    let lines = step(&mut device, &arguments.command, &mut std::io::stdin())?;
     // What a message was made from must never be used again: first the file, then the message.
     device.save(&arguments.state)?;
     Ok(lines)
 }
 
-fn step(device: &mut Device, command: &Command) -> Result<Vec<String>, Error> {
+fn serve() -> Result<Vec<String>, Error> {
+    let mut devices = BTreeMap::new();
+    let mut stdout = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let answer = match take(&mut devices, &line?) {
+            Ok(lines) => std::iter::once("ok".to_owned()).chain(lines).collect(),
+            Err(error) => vec!["error".to_owned(), error.replace(['\n', '\t'], " ")],
+        };
+        writeln!(stdout, "{}", answer.join("\t"))?;
+        stdout.flush()?;
+    }
+    Ok(Vec::new())
+}
+
+/// One request. The error is for people to read.
+fn take(devices: &mut BTreeMap<PathBuf, Device>, line: &str) -> Result<Vec<String>, Box<str>> {
+    let shown = |error: &dyn std::error::Error| error.to_string().into_boxed_str();
+    let (words, input) = line.split_once(" < ").unwrap_or((line, ""));
+    let words = std::iter::once("mls-client").chain(words.split(' '));
+    let Arguments { state, command } =
+        Arguments::try_parse_from(words).map_err(|error| shown(&error))?;
+    if let Command::New { account, device } = &command {
+        let made = Device::new(account, device).map_err(|error| shown(&error))?;
+        devices.insert(state.clone(), made);
+    }
+    let device = devices.get_mut(&state).ok_or("there is no such device")?;
+    step(device, &command, &mut input.as_bytes()).map_err(|error| shown(&error))
+}
+
+fn step(
+    device: &mut Device,
+    command: &Command,
+    input: &mut dyn Read,
+) -> Result<Vec<String>, Error> {
     match command {
         Command::New { .. } => Ok(vec![device.identity().to_owned()]),
         Command::KeyPackage { last_resort } => {
@@ -102,28 +144,32 @@ fn step(device: &mut Device, command: &Command) -> Result<Vec<String>, Error> {
         Command::Accepted { group } => device.accepted(group.as_bytes()).map(|()| Vec::new()),
         Command::Refused { group } => device.refused(group.as_bytes()).map(|()| Vec::new()),
         Command::Join => {
-            let [welcome, tree] = two_lines()?;
+            let [welcome, tree] = two_lines(input)?;
             let group = device.join(&welcome, &tree)?;
             Ok(vec![String::from_utf8_lossy(&group).into_owned()])
         }
         Command::JoinExternally => {
-            let [info, tree] = two_lines()?;
+            let [info, tree] = two_lines(input)?;
             device.join_externally(&info, &tree).map(|commit| shown(&commit))
         }
         Command::Forget { group } => device.forget(group.as_bytes()).map(|()| Vec::new()),
         Command::Send { group } => {
             let mut text = Vec::new();
-            std::io::stdin().read_to_end(&mut text)?;
+            input.read_to_end(&mut text)?;
             device.send(group.as_bytes(), &text).map(|message| vec![BASE64.encode(&message)])
         }
-        Command::Receive { group } => receive(device, group.as_bytes()),
+        Command::Receive { group } => receive(device, group.as_bytes(), input),
         Command::Show { group } => show(device, group.as_bytes()),
+        Command::Tree { group } => {
+            device.tree(group.as_bytes()).map(|tree| vec![BASE64.encode(&tree)])
+        }
+        Command::Serve => Err(Error::Unexpected { expected: "step of a device" }),
     }
 }
 
-fn receive(device: &mut Device, group: &[u8]) -> Result<Vec<String>, Error> {
+fn receive(device: &mut Device, group: &[u8], input: &mut dyn Read) -> Result<Vec<String>, Error> {
     let mut lines = Vec::new();
-    for message in std::io::read_to_string(std::io::stdin())?.split_whitespace() {
+    for message in std::io::read_to_string(input)?.split_whitespace() {
         lines.push(match device.receive(group, &decoded(message)?)? {
             Received::Message { from, text } => {
                 format!("{from}: {}", String::from_utf8_lossy(&text))
@@ -148,8 +194,8 @@ fn shown(commit: &Commit) -> Vec<String> {
     vec![BASE64.encode(&commit.message), welcome, BASE64.encode(&commit.group_info)]
 }
 
-fn two_lines() -> Result<[Vec<u8>; 2], Error> {
-    let text = std::io::read_to_string(std::io::stdin())?;
+fn two_lines(input: &mut dyn Read) -> Result<[Vec<u8>; 2], Error> {
+    let text = std::io::read_to_string(input)?;
     let mut lines = text.split_whitespace();
     let mut next = || decoded(lines.next().unwrap_or_default());
     Ok([next()?, next()?])
