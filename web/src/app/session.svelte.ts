@@ -1,7 +1,7 @@
 // What the page knows of the account, fed by the engine: its state, chats, contacts, and who does what now.
 import { SvelteMap } from "svelte/reactivity";
 import type { Engine } from "../engine/rpc";
-import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, Settings } from "../engine/protocol";
+import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, ProfileChange, Settings } from "../engine/protocol";
 
 export interface Upload { sentBytes: number; bytes: number; paused: boolean }
 export type Doing = "typing" | "recording";
@@ -28,6 +28,7 @@ export class Session {
   readonly #urls = new Map<string, Promise<string>>();
   readonly #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
   #loadedFor: AccountId | null = null;
+  #ownName = "";
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -89,6 +90,13 @@ export class Session {
     }
   }
 
+  /** The own name shows at once; the engine says it again. */
+  async setProfile(change: ProfileChange): Promise<void> {
+    await this.call("setProfile", change);
+    this.#ownName = change.name ?? this.#ownName;
+    if (this.state) this.#enter(this.state);
+  }
+
   async setSettings(change: Partial<Settings>): Promise<void> {
     const before = this.settings;
     if (before) this.settings = { ...before, ...change };
@@ -137,9 +145,10 @@ export class Session {
   }
 
   #enter(state: EngineState): void {
-    this.state = state;
+    this.state = state.account && !state.account.name ? { ...state, account: { ...state.account, name: this.#ownName } } : state;
     const id = state.account?.id ?? null;
     if (id === this.#loadedFor) return;
+    if (this.#loadedFor !== null) this.#ownName = "";
     this.#loadedFor = id;
     this.loaded = false;
     this.chats.clear();

@@ -77,9 +77,10 @@ export class Conversation {
   /** What the user has on screen: up to this message. */
   see(message: Message): void {
     const chat = this.#session.chats.get(this.#id);
+    // That there is something unread may be told after the message itself.
+    if (!chat || (chat.unread === 0 && !chat.markedUnread)) return;
     if (message.order <= this.#readTo || message.order.startsWith("~")) return;
     this.#readTo = message.order;
-    if (!chat || (chat.unread === 0 && !chat.markedUnread)) return;
     this.#session.call("markRead", this.#id, message.order).catch(() => (this.#readTo = ""));
     if (chat.markedUnread) this.#session.setChat(this.#id, { markedUnread: false }).catch(() => {});
   }

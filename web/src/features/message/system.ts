@@ -20,6 +20,8 @@ export function systemWords(change: SystemChange, session: Pick<Session, "nameOf
       return of.joinedByLink(name(change.by));
     case "added":
     case "removed": {
+      const isOnlyOwn = change.accounts.length === 1 && session.isOwn(change.accounts[0]!);
+      if (isOnlyOwn && !isOwn) return change.type === "added" ? of.addedYou(name(change.by)) : of.removedYou(name(change.by));
       const names = format.list(change.accounts.map(name));
       if (change.type === "added") return isOwn ? of.addedByYou(names) : of.added(name(change.by), names);
       return isOwn ? of.removedByYou(names) : of.removed(name(change.by), names);
