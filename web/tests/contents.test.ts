@@ -26,6 +26,7 @@ describe.skipIf(WHIMBREL === undefined)(`contents${LEFT_OUT}`, () => {
 
   test("what is said about messages reaches the other side", async () => {
     await ada.call("setProfile", { name: "Ada" });
+    expect(ada.state.account?.name).toBe("Ada");
     const { id: chat } = await ada.call("openDirect", bob.account);
     const [first, gone] = [await ada.say(chat, "Helo"), await ada.say(chat, "Never mind")];
     await bob.sees(chat, ["Helo", "Never mind"]);

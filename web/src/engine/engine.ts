@@ -86,7 +86,7 @@ export class Engine implements Callee {
       device: this.#device,
       origin: this.#options.origin,
       now: this.#options.now ?? Date.now,
-      say: (event) => this.#say(event),
+      say: (event) => this.#hear(event),
       show: (change) => this.#show(change),
       refused: () => void this.#refused(),
     });
@@ -128,6 +128,12 @@ export class Engine implements Callee {
     if (names.every((name) => name !== "account" && this.#state[name] === change[name])) return;
     this.#state = { ...this.#state, ...change };
     this.#say({ type: "state", state: this.#state });
+  }
+
+  #hear(event: EngineEvent): void {
+    this.#say(event);
+    // Its name or picture may be another.
+    if (event.type === "contact" && event.contact.account === this.#state.account?.id) this.#showAccount();
   }
 
   #say(event: EngineEvent): void {

@@ -168,6 +168,8 @@ export type What =
   | { kind: "automatic"; text: string }
   /** The server has taken it out of the log; what its author wrote inside, if anything, comes apart. */
   | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
+  /** These accounts have other keys than before. */
+  | { kind: "keys"; accounts: AccountId[] }
   /** By docs/protocol/groups.md `<change/>`; `by` is the arrival's author. */
   | { kind: "changed"; changes: RoomChange[] };
 

@@ -111,6 +111,17 @@ test("what others seal into a conversation cannot set what own devices agree on"
   expect(await ada.chats.desk.contactEvent(EVE, ada.store)).toMatchObject({ contact: { name: EVE } });
 });
 
+test("another key is shown in the conversation, and ends that somebody is verified", async () => {
+  await ada.chats.ownLog.say({ kind: "person", account: BOB, verified: true });
+  await withOwnRoom([ada]);
+  await ada.chats.online();
+  await world.settle();
+  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: true } });
+  await ada.take(chat, [{ chat, order: world.nextOrder(), at: world.nowMs, what: { kind: "keys", accounts: [BOB] } }]);
+  expect(await last(ada)).toMatchObject({ content: { kind: "system", change: { type: "key-changed", account: BOB } } });
+  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: false } });
+});
+
 test("messages disappear when their life is over, on all devices", async () => {
   await ada.do.setDisappearing(chat, 3600);
   await ada.do.send(chat, text("Soon gone"));

@@ -55,6 +55,9 @@ export class Log implements Contents {
       case "forgotten":
         await this.#forget(ledger, arrival, what);
         break;
+      case "keys":
+        events.push(...(await this.#keysChanged(ledger, arrival, what.accounts)));
+        break;
       case "changed":
         await this.#change(ledger, arrival, what.changes);
     }
@@ -221,6 +224,19 @@ export class Log implements Contents {
       const suborder = index === 0 ? order : `${order}.${index}`;
       await this.#place(ledger, { ...arrival, order: suborder }, `${author}.${suborder}`, { type: "system", change });
     }
+  }
+
+  /** Shown in the conversation; and whoever was compared is to be compared again. */
+  async #keysChanged(ledger: Ledger, arrival: Arrival, accounts: AccountId[]): Promise<EngineEvent[]> {
+    const events: EngineEvent[] = [];
+    for (const [index, account] of accounts.slice(0, LINES_MAX).entries()) {
+      const order = index === 0 ? arrival.order : `${arrival.order}.${index}`;
+      const id = `${account}.${order}`;
+      await this.#placeLine(ledger, { ...arrival, order }, id, { type: "key-changed", account });
+      await takePerson(ledger.batch, account, { verified: false }, { order, id });
+      events.push(await this.#context.contactEvent(account, ledger.batch));
+    }
+    return events;
   }
 
   async #agree(batch: Batch, body: OwnBody, stamp: Stamp): Promise<EngineEvent[]> {

@@ -77,7 +77,10 @@ async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<Engine
       const taken = await sealed.take(entry, batch);
       if (taken.kind !== "followed") return [];
       if (!taken.isIn) parts.outside(entry.chat);
-      return taken.keyChanged.map((account) => ({ type: "key-changed", account }));
+      if (taken.keyChanged.length === 0) return [];
+      const told = taken.keyChanged.map((account): EngineEvent => ({ type: "key-changed", account }));
+      const what: What = { kind: "keys", accounts: taken.keyChanged };
+      return [...told, ...(await contents.apply({ ...arrival, what }, batch))];
     }
     case "sealed": {
       const what = await open(parts, entry, arrival, batch);
