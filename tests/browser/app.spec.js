@@ -38,6 +38,31 @@ test("two people talk, through a crash of the server, which never learns what th
   await bea.leave();
 });
 
+test("three people in a group react, and take back what they wrote", async ({ browser, server }) => {
+  const ada = await Person.register(browser, server, "Ada Sandpiper");
+  const bea = await Person.register(browser, server, "Bea Curlew");
+  const cem = await Person.register(browser, server, "Cem Godwit");
+  await ada.found("Saturday count", [bea, cem]);
+  await ada.send("who brings the scope?");
+  for (const other of [bea, cem]) {
+    await other.open("Saturday count");
+    await other.sees("who brings the scope?");
+  }
+  await bea.react("who brings the scope?", "👍");
+  await expect(ada.page.getByRole("button", { name: "👍, 1 reaction" })).toBeVisible();
+
+  await cem.send("me, of corse");
+  await ada.sees("me, of corse");
+  await cem.deleteForEveryone("me, of corse");
+  await expect(ada.page.getByRole("log").getByText("This message was deleted")).toBeVisible();
+  await expect(ada.message("me, of corse")).toHaveCount(0);
+
+  for (const person of [ada, bea, cem]) {
+    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
+    await person.leave();
+  }
+});
+
 /// Which of the words stand in which file.
 function found(folder, words) {
   const hits = [];

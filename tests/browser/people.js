@@ -65,6 +65,48 @@ export class Person {
     await expect(this.message(text)).toBeVisible();
   }
 
+  /// Founds a group of whoever has these numbers.
+  async found(name, others) {
+    const { page } = this;
+    await page.getByRole("button", { name: "New chat" }).first().click();
+    await page.getByText("New group", { exact: true }).click();
+    await page.getByLabel("Group name").fill(name);
+    for (const { number } of others) {
+      await page.getByLabel("Add by phone number").fill(number);
+      await page.getByRole("button", { name: "Add", exact: true }).click();
+    }
+    await page.getByRole("button", { name: "Create group" }).click();
+    await expect(this.composer()).toBeVisible();
+  }
+
+  /// Opens the menu of a message.
+  async menu(text) {
+    await this.message(text).click({ button: "right" });
+    return this.page.getByRole("menu");
+  }
+
+  async react(text, emoji) {
+    const menu = await this.menu(text);
+    await menu.getByText(emoji).click();
+  }
+
+  async deleteForEveryone(text) {
+    const menu = await this.menu(text);
+    await menu.getByRole("menuitem", { name: "Delete" }).click();
+    await this.page.getByRole("button", { name: "Delete for everyone" }).click();
+  }
+
+  /// Sends a file with a caption.
+  async sendFile(path, caption) {
+    const { page } = this;
+    const chosen = page.waitForEvent("filechooser");
+    await page.getByRole("button", { name: "Attach" }).click();
+    await page.getByRole("menuitem", { name: "Photos and films" }).click();
+    await (await chosen).setFiles(path);
+    await page.getByLabel("Caption").fill(caption);
+    await page.getByRole("button", { name: "Send 1 file" }).click();
+  }
+
   async leave() {
     await this.context.close();
   }
