@@ -39,6 +39,7 @@ export class Chats implements Part<Names> {
   readonly #uploads: Uploads;
   readonly telling: Telling;
   readonly #expiry: Expiry;
+  #warming: ReturnType<typeof setTimeout> | undefined;
   readonly #drafts = new Map<ChatId, ReturnType<typeof setTimeout>>();
   readonly #typed = new Map<ChatId, { state: TypingState; atMs: number }>();
 
@@ -48,6 +49,7 @@ export class Chats implements Part<Names> {
     await chats.desk.loadProfile();
     // The conversations that it needs are there once all parts are.
     setTimeout(() => void chats.#begin().catch(() => undefined));
+    chats.#warming = setTimeout(() => void chats.desk.index.warm().catch(() => undefined), WARM_AFTER_MS);
     return chats;
   }
 
@@ -104,6 +106,7 @@ export class Chats implements Part<Names> {
   close(): void {
     this.telling.offline();
     this.#expiry.stop();
+    clearTimeout(this.#warming);
     for (const timer of this.#drafts.values()) clearTimeout(timer);
   }
 
@@ -204,6 +207,8 @@ export class Chats implements Part<Names> {
   }
 }
 
+/** The page shows its first chats before. */
+const WARM_AFTER_MS = 5_000;
 const DRAIN_AFTER_MS = 20;
 const DRAIN_AFTER_MAX_MS = 5_000;
 const DRAFT_AFTER_MS = 5_000;

@@ -5,7 +5,7 @@
 import { isOrder } from "../content/fields";
 import type { ChatId, Order } from "../protocol";
 import type { Batch, Store } from "../store/store";
-import { findIn, pack, unpack, type Document, type Numbered, type Place, type Segment } from "./segment";
+import { findIn, Newest, pack, unpack, type Document, type Numbered, type Place, type Segment } from "./segment";
 import { needlesOf, wordsOf } from "./words";
 
 export class Index {
@@ -52,18 +52,23 @@ export class Index {
     const needles = needlesOf(question);
     if (needles.length === 0) return [];
     const { segments, tail, gone } = await this.#load();
-    const places: Place[] = [];
+    const newest = new Newest(count);
     const found = (place: Place) => {
-      if (chat === undefined || place.chat === chat) places.push(place);
+      if (chat === undefined || place.chat === chat) newest.add(place);
     };
-    for (const segment of segments) {
-      if (chat === undefined || segment.chats.includes(chat)) findIn(segment, needles, gone, found);
-    }
     for (const { number, words, chat, order } of tail.values()) {
       if (!gone.has(number) && needles.every((needle) => words.includes(needle))) found({ chat, order });
     }
-    places.sort((one, other) => (one.order < other.order ? 1 : -1));
-    return places.slice(0, count);
+    for (const segment of segments) {
+      const isConcerned = chat === undefined || segment.chats.includes(chat);
+      if (isConcerned && newest.has(segment.newest)) findIn(segment, needles, gone, found);
+    }
+    return newest.finish();
+  }
+
+  /** Has in memory what is looked through, so that the first search is as quick as the others. */
+  async warm(): Promise<void> {
+    await this.#load();
   }
 
   /** Packs what came, and takes out what has gone: its words are then nowhere any more. */
@@ -91,7 +96,8 @@ export class Index {
     ]);
     const numbered = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
     this.#loaded = {
-      segments: segments.map(({ value }) => value),
+      // The newest first: what they have need not be looked for in the others.
+      segments: segments.map(({ value }) => value).sort((one, other) => (one.newest < other.newest ? 1 : -1)),
       tail: new Map(numbered.map((document) => [document.number, document])),
       gone: new Set(gone.map(({ key }) => numberOf(key))),
     };

@@ -19,6 +19,8 @@ export interface Segment {
   orders: string;
   /** Each with a line's end behind it. */
   words: string;
+  /** The greatest of `orders`. */
+  newest: Order;
 }
 
 export type Numbered = Document & { number: number };
@@ -32,6 +34,7 @@ export function pack(documents: Numbered[]): Segment {
     chatOf: documents.map(({ chat }) => places.get(chat) ?? 0),
     orders: documents.map(({ order }) => order).join(""),
     words: documents.map(({ words }) => `${words}\n`).join(""),
+    newest: documents.reduce((newest, { order }) => (order > newest ? order : newest), ""),
   };
 }
 
@@ -64,6 +67,40 @@ export function findIn(segment: Segment, needles: string[], gone: ReadonlySet<nu
 export interface Place {
   chat: ChatId;
   order: Order;
+}
+
+/** The newest so many of all places that are found. */
+export class Newest {
+  readonly #count: number;
+  #places: Place[] = [];
+  /** What is older is not among them. */
+  #oldest: Order = "";
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  has(order: Order): boolean {
+    return order > this.#oldest;
+  }
+
+  add(place: Place): void {
+    if (!this.has(place.order)) return;
+    this.#places.push(place);
+    if (this.#places.length >= this.#count * 2) this.#cut();
+  }
+
+  finish(): Place[] {
+    this.#cut();
+    return this.#places;
+  }
+
+  #cut(): void {
+    this.#places.sort((one, other) => (one.order < other.order ? 1 : -1));
+    if (this.#places.length < this.#count) return;
+    this.#places.length = this.#count;
+    this.#oldest = this.#places.at(-1)?.order ?? "";
+  }
 }
 
 function place(segment: Segment, index: number): Place {
