@@ -44,6 +44,11 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     expect((await ada.texts(chat)).filter((text) => text.startsWith("bob"))).toEqual(texts.map((n) => `bob ${n}`));
   }, 60_000);
 
+  test("a name that one gives oneself", async () => {
+    await ada.call("setProfile", { name: "Ada" });
+    await expect.poll(() => ada.state.account?.name, { timeout: 10_000 }).toBe("Ada");
+  });
+
   test("two who write first at once end in one conversation", async () => {
     const chats = await Promise.all([bob.call("openDirect", cleo.account), cleo.call("openDirect", bob.account)]);
     const chat = chats[0].id;

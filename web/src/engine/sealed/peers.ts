@@ -1,10 +1,12 @@
 // Accounts' device lists: which devices their accounts vouch for, and whether an account's key is still
 // the one that was first seen.
 
-import { vouchesFor, type DeviceList, type Leaf } from "../mls";
+import { members, vouchesFor, type DeviceList, type GroupState, type Leaf } from "../mls";
 import type { Context } from "../parts";
-import type { AccountId } from "../protocol";
+import type { AccountId, ChatId } from "../protocol";
+import type { Batch } from "../store/store";
 import type { Identity } from "./identity";
+import type { States } from "./states";
 
 export class Peers {
   readonly #context: Context;
@@ -28,6 +30,11 @@ export class Peers {
       return newest === undefined || vouchesFor(newest, leaf);
     }));
     return leaves.filter((_, at) => !verdicts[at]);
+  }
+
+  /** Notes which members of a group that was just entered are strangers. */
+  async check(states: States, chat: ChatId, state: GroupState, batch: Batch): Promise<void> {
+    await states.noteStrangers(chat, await this.strangers(members(state)), [], batch);
   }
 
   /** The account's newest list; the one before where the server has none, or an older one. */
