@@ -19,8 +19,8 @@ let shown: (() => void) | null = null;
 export function openMenu(at: MenuPlace, label: string, items: MenuItems, quick?: { choices: string[]; chosen: string | null; more: { label: string; run: () => void }; run: (emoji: string) => void }): void {
   shown?.();
   const from = at instanceof HTMLElement ? at : at.from;
-  // Outside of an open dialog everything is inert.
-  const target = from.closest("dialog") ?? document.body;
+  // Outside of an open dialog everything is inert; outside of it the menu belongs to the page's main part.
+  const target = from.closest("dialog, main") ?? document.body;
   const close = () => {
     if (shown !== close) return;
     shown = null;
