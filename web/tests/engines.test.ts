@@ -118,6 +118,22 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     await same(chat, ada, bob);
   }, 60_000);
 
+  test("what is written without a server outlasts a reload", async () => {
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    const before = await bob.texts(chat);
+    await server.kill();
+    await expect.poll(() => ada.state.connection, { timeout: 20_000 }).not.toBe("online");
+    await ada.say(chat, "written offline 1");
+    await ada.say(chat, "written offline 2");
+    await ada.stop();
+    await ada.start();
+    await ada.say(chat, "written offline 3");
+    await server.start();
+    for (const person of [ada, bob, cleo]) person.engine.wake();
+    await bob.sees(chat, [...before, ...[1, 2, 3].map((n) => `written offline ${n}`)]);
+    await same(chat, ada, bob);
+  }, 60_000);
+
   test("send to the other's event, in milliseconds", async ({ annotate }) => {
     const chat = (await ada.call("openDirect", bob.account)).id;
     const times: number[] = [];
