@@ -8,10 +8,9 @@ import type { Context, Contents, Conversations, Post, Sealed } from "../parts";
 import type { AccountId, ChatId, MessageId } from "../protocol";
 import { Refusal } from "../refusal";
 import { StanzaRefused } from "../connection/stanza-refused";
+import { Addresses } from "./addresses";
 import { placeIn, takeEntries } from "./arrivals";
-import { directChat } from "./direct";
 import { readLogEntry, readRefused, type LogEntry } from "./log-entry";
-import { findOwnGroup } from "./own-group";
 import { Serial } from "./serial";
 
 export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | "say" | "now"> {
@@ -24,11 +23,12 @@ export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | 
 export class Rooms implements Conversations {
   readonly #around: Surroundings;
   readonly #chats = new Map<ChatId, Chat>();
-  readonly #findingOwn = new Serial();
+  readonly #addresses: Addresses;
   #isOnline = false;
 
   constructor(around: Surroundings) {
     this.#around = around;
+    this.#addresses = new Addresses(around);
   }
 
   /** @returns whether the stanza was for a conversation, once it is kept. */
@@ -102,24 +102,12 @@ export class Rooms implements Conversations {
     return true;
   }
 
-  async own(): Promise<ChatId> {
-    const { store, xmpp, self } = this.#around;
-    return this.#findingOwn.run(async () => {
-      const kept = await store.get<ChatId>("meta", OWN_KEY);
-      if (kept !== undefined) return kept;
-      const found = await findOwnGroup(xmpp, self);
-      await store.batch().put("meta", OWN_KEY, found).commit();
-      return found;
-    });
+  own(): Promise<ChatId> {
+    return this.#addresses.own();
   }
 
-  async direct(peer: AccountId): Promise<ChatId> {
-    const { store, self } = this.#around;
-    const chat = await directChat(self.domain, self.account, peer);
-    if ((await store.get("meta", peerKey(chat))) === undefined) {
-      await store.batch().put("meta", peerKey(chat), peer).commit();
-    }
-    return chat;
+  direct(peer: AccountId): Promise<ChatId> {
+    return this.#addresses.direct(peer);
   }
 
   async change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
@@ -229,8 +217,7 @@ export class Rooms implements Conversations {
   }
 
   async #enter(chat: ChatId): Promise<void> {
-    const { store, sealed } = this.#around;
-    await sealed.enter(chat, await store.get<AccountId>("meta", peerKey(chat)));
+    await this.#around.sealed.enter(chat, await this.#addresses.peer(chat));
     this.#sendSoon(chat);
   }
 
@@ -306,11 +293,6 @@ interface Chat {
   isEntering: boolean;
 }
 
-function peerKey(chat: ChatId): [string, string] {
-  return ["peer", chat];
-}
-
-const OWN_KEY = "own-group";
 const TAKEN_AT_ONCE_MAX = 64;
 const TAKE_AGAIN_MS = 2_000;
 const SEND_AGAIN_MS = 3_000;
