@@ -1,0 +1,70 @@
+// The page's side of files: gives each an address that the service worker answers, and tells the worker what
+// lies behind it.
+
+import type { FileRef } from "../protocol";
+import { FILES, type Asked } from "./asked";
+import type { SealedAt } from "./opened-file";
+
+export class Files {
+  readonly #known = new Map<string, SealedAt>();
+  readonly #worker: Promise<boolean>;
+
+  /** @param script of the service worker */
+  constructor(script: string, type: WorkerType) {
+    this.#worker = this.#register(script, type);
+  }
+
+  /** Where a file that is uploaded is shown from. */
+  async url({ digest, key, bytes, type, name }: FileRef): Promise<string> {
+    const file: SealedAt = { digest, key, bytes, type, name };
+    if (!/^[0-9a-f]{64}$/.test(digest)) throw new RangeError("the file is not uploaded");
+    if (!(await this.#worker)) return blobUrl(file);
+    const id = await idOf(file);
+    this.#known.set(id, file);
+    return FILES + id;
+  }
+
+  async #register(script: string, type: WorkerType): Promise<boolean> {
+    const container = globalThis.navigator?.serviceWorker;
+    if (!container) return false;
+    container.addEventListener("message", ({ data, ports: [port] }: MessageEvent<Asked>) => {
+      if (data.type === "file") port?.postMessage(this.#known.get(data.id));
+    });
+    // Messages wait until the page says that it takes them.
+    container.startMessages();
+    try {
+      await container.register(script, { type, scope: "/" });
+      return container.controller !== null || (await controlled(container));
+    } catch {
+      // Private windows of some browsers have none.
+      return false;
+    }
+  }
+}
+
+function controlled(container: ServiceWorkerContainer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const late = setTimeout(() => resolve(container.controller !== null), CONTROL_MS_MAX);
+    container.addEventListener("controllerchange", () => {
+      clearTimeout(late);
+      resolve(true);
+    }, { once: true });
+  });
+}
+
+/** Without a service worker the file is fetched as a whole. */
+async function blobUrl(file: SealedAt): Promise<string> {
+  const [{ openedStream }, { shownType }] = await Promise.all([import("./opened-file"), import("./answer")]);
+  const opened = await new Response(await openedStream(file, 0, file.bytes)).arrayBuffer();
+  return URL.createObjectURL(new Blob([opened], { type: shownType(file.type) ?? "application/octet-stream" }));
+}
+
+/** Another key for the same bytes, or another type, is another file: who sends such spoils only their own. */
+async function idOf({ digest, key, bytes, type }: SealedAt): Promise<string> {
+  const text = new TextEncoder().encode(`${digest} ${bytes} ${type} `);
+  const all = new Uint8Array([...text, ...key]);
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+  return Array.from(hash.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const CONTROL_MS_MAX = 3_000;

@@ -1,0 +1,104 @@
+// One file on its way to the server: tus 1.0 (docs/protocol/uploads.md).
+
+import { DetailedError, Upload, type UploadOptions } from "tus-js-client";
+import { Refusal } from "../refusal";
+import type { SealedFile } from "./sealed-file";
+
+export interface UploadPlace {
+  /** Of the server: `https://example.org`. */
+  origin: string;
+  /** A token for so many bytes (docs/protocol/accounts.md, "Upload tokens"). */
+  token(bytes: number): Promise<string>;
+}
+
+export class FileUpload {
+  readonly #source: SealedFile;
+  readonly #place: UploadPlace;
+  readonly #progress: (sentBytes: number, isPaused: boolean) => void;
+  #upload: Upload | undefined;
+  #isPaused = false;
+  #sent = 0;
+  #cancel: (reason: Refusal) => void = () => undefined;
+
+  constructor(source: SealedFile, place: UploadPlace, progress: (sentBytes: number, isPaused: boolean) => void) {
+    this.#source = source;
+    this.#place = place;
+    this.#progress = progress;
+  }
+
+  /** @returns the digest by which the server has it.
+   *  @throws Refusal */
+  async run(): Promise<string> {
+    const cancelled = new Promise<never>((_, reject) => (this.#cancel = reject));
+    const whole = async () => {
+      const token = await this.#place.token(this.#source.size);
+      return this.#send(token);
+    };
+    return Promise.race([whole(), cancelled]);
+  }
+
+  pause(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) void this.#upload?.abort();
+    else this.#upload?.start();
+    this.#progress(this.#sent, isPaused);
+  }
+
+  async cancel(): Promise<void> {
+    this.#cancel(new Refusal("cancelled", "the upload was cancelled"));
+    // What has come is the server's to forget; it does so by itself where this does not reach it.
+    await this.#upload?.abort(true).catch(() => undefined);
+  }
+
+  #send(token: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let address: string | undefined;
+      const options: UploadOptions = {
+        endpoint: `${this.#place.origin}/upload`,
+        headers: { Authorization: `Bearer ${token}` },
+        metadata: { filetype: "application/octet-stream" },
+        uploadSize: this.#source.size,
+        chunkSize: REQUEST_BYTES,
+        retryDelays: RETRY_DELAYS_MS,
+        storeFingerprintForResuming: false,
+        fileReader: { openFile: async () => fileSource(this.#source) },
+        onProgress: (sent) => {
+          this.#sent = sent;
+          this.#progress(sent, this.#isPaused);
+        },
+        onAfterResponse: (_, response) => {
+          address = response.getHeader("Content-Location") ?? address;
+        },
+        onError: (error) => reject(refusalOf(error)),
+        onSuccess: () => {
+          const digest = this.#source.digest();
+          if (address === `/media/${digest}`) resolve(digest);
+          else reject(new Refusal("internal", `the server has ${address ?? "nothing"} instead of ${digest}`));
+        },
+      };
+      // tus-js-client looks at the input only through its file reader.
+      this.#upload = new Upload(new Blob(), options);
+      if (!this.#isPaused) this.#upload.start();
+    });
+  }
+}
+
+function fileSource(source: SealedFile) {
+  return {
+    size: source.size,
+    slice: async (start: number, end: number) => ({ value: await source.slice(start, end), done: end >= source.size }),
+    close: () => undefined,
+  };
+}
+
+function refusalOf(error: Error): Refusal {
+  const response = error instanceof DetailedError ? error.originalResponse : undefined;
+  if (!response) return new Refusal("offline", "the server cannot be reached", { cause: error });
+  const detail = response.getBody().slice(0, 200) || `the server answers ${response.getStatus()}`;
+  return new Refusal(response.getStatus() === 507 ? "no-room" : "internal", detail, { cause: error });
+}
+
+/** Behind each request what was sent is durable: what a cut costs at most. */
+const REQUEST_BYTES = 8 << 20;
+const RETRY_DELAYS_MS = [0, 1_000, 3_000, 5_000, 10_000, 20_000, 60_000];
