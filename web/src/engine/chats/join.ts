@@ -37,6 +37,7 @@ export async function contentParts(context: Context, media?: Media): Promise<Con
     close: () => {
       chats.close();
       groups.close();
+      contacts.presences.close();
     },
   };
 }

@@ -45,7 +45,9 @@ export class Contacts implements Part<Names> {
   }
 
   async online(isResumed: boolean): Promise<void> {
-    if (!isResumed) await this.#readBlocked();
+    if (isResumed) return;
+    this.presences.begin();
+    await this.#readBlocked();
   }
 
   /** Those who are found, by requests of at most 100 numbers. */

@@ -10,6 +10,8 @@ import { personKey, type Person } from "./people";
 export class Presences {
   readonly #desk: Desk;
   readonly #online = new Map<AccountId, Set<string>>();
+  readonly #notedAtMs = new Map<AccountId, number>();
+  #forgetting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(desk: Desk) {
     this.#desk = desk;
@@ -25,6 +27,23 @@ export class Presences {
     if (type === "subscribe") await this.#decide(account);
     else if (type === undefined || type === "unavailable") this.#note(account, resource, type === undefined);
     return true;
+  }
+
+  /** A new session: the server tells who is there, and says nothing of those who went meanwhile. */
+  begin(): void {
+    const sinceMs = this.#desk.now() - TOLD_WITHIN_MS;
+    clearTimeout(this.#forgetting);
+    this.#forgetting = setTimeout(() => {
+      for (const [account, resources] of this.#online) {
+        if (resources.size === 0 || (this.#notedAtMs.get(account) ?? 0) >= sinceMs) continue;
+        resources.clear();
+        this.#desk.context.say({ type: "presence", account, online: false });
+      }
+    }, TOLD_WITHIN_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#forgetting);
   }
 
   /** Wants to see when somebody is there, who decides. Only who may be seen may see. */
@@ -67,6 +86,7 @@ export class Presences {
     else resources.delete(resource);
     if (resources.size > RESOURCES_MAX) return;
     this.#online.set(account, resources);
+    this.#notedAtMs.set(account, this.#desk.now());
     const online = resources.size > 0;
     if (online === wasOnline && isThere) return;
     const lastSeen = wasOnline && !online ? { lastSeen: this.#desk.now() } : {};
@@ -81,3 +101,5 @@ export class Presences {
 
 const ROSTER = "jabber:iq:roster";
 const RESOURCES_MAX = 64;
+/** Around its beginning a session is told who is there. */
+const TOLD_WITHIN_MS = 10_000;

@@ -50,6 +50,15 @@ test("what was taken back is not kept, and its proof says by whom", () => {
   expect(byWhom(place(said, order(1), AT_MS, { type: "tombstone" }))).toEqual({ kind: "deleted", by: "operator" });
 });
 
+test("what happened to a conversation is not taken back by who did it", () => {
+  const change = { type: "removed", by: ADA, accounts: [BOB] } as const;
+  const line: Base = { type: "system", change: { ...change, accounts: [...change.accounts] } };
+  const retract = (row: Row) => annotate(row, ADA, { order: order(2), id: "x" }, { kind: "retraction", of: id });
+  for (const row of [retract(place(newRow(CHAT, id), order(1), AT_MS, line)), place(retract(newRow(CHAT, id)), order(1), AT_MS, line)]) {
+    expect(contentOf(row)).toEqual({ kind: "system", change });
+  }
+});
+
 test("votes for choices that there are not are not counted", () => {
   const poll: Base = { type: "message", forwarded: false, body: { kind: "poll", question: "?", choices: ["a", "b"], several: false } };
   let row = place(newRow(CHAT, id), order(1), AT_MS, poll);

@@ -129,6 +129,8 @@ export function isPending(order: Order): boolean {
 }
 
 export function isGone(row: Row): boolean {
+  // Nobody takes back what happened.
+  if (row.base?.type === "system") return false;
   return Boolean(row.isRetracted || row.isModerated || row.base?.type === "tombstone");
 }
 

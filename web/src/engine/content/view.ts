@@ -47,8 +47,8 @@ export function viewOf(row: Row, around: Surroundings): Message {
 }
 
 export function contentOf(row: Row): Content {
-  if (row.isRetracted) return { kind: "deleted", by: "author" };
-  if (row.isModerated) return { kind: "deleted", by: "admin" };
+  if (isGone(row) && row.isRetracted) return { kind: "deleted", by: "author" };
+  if (isGone(row) && row.isModerated) return { kind: "deleted", by: "admin" };
   switch (row.base?.type) {
     case "tombstone":
       return { kind: "deleted", by: "operator" };
