@@ -86,6 +86,7 @@ describe.skipIf(WHIMBREL === undefined)(`contents${LEFT_OUT}`, () => {
     await expect.poll(async () => (await chatOf(cleo, chat.id)).name, WAIT).toBe("The harbour");
     expect(await cleo.call("group", chat.id)).toMatchObject({ description: "Boats", own: "member" });
     await ada.call("setAffiliation", chat.id, bob.account, "admin");
+    await expect.poll(async () => (await bob.call("group", chat.id)).own, WAIT).toBe("admin");
     await bob.call("deleteForEveryone", chat.id, [(await bob.messages(chat.id))[0]!.id]);
     for (const person of [ada, bob, cleo]) {
       await expect.poll(async () => (await person.messages(chat.id))[0]?.content, WAIT).toEqual({ kind: "deleted", by: "admin" });
