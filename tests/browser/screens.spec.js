@@ -1,0 +1,77 @@
+// Every screen of the web app, on a phone and on a desktop, in light and in dark: axe finds nothing
+// wrong with it, and nothing is wider than the screen. With WHIMBREL_SCREENS, a folder, pictures are
+// taken instead.
+import AxeBuilder from "@axe-core/playwright";
+import { join } from "node:path";
+import { SCREENS, expect, test } from "./server.js";
+import { Person } from "./people.js";
+
+const SETTINGS = ["profile", "account", "devices", "privacy", "notifications", "chats", "appearance", "language", "storage", "shortcuts"];
+
+test("every screen is fit to be shown, and to be used without seeing it", async ({ browser, server }) => {
+  test.setTimeout(240_000);
+  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
+  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  await talk(ada, bea);
+  const look = screens(ada);
+  await look("chats", "#/");
+  const chats = ada.page.getByRole("navigation", { name: "Conversations" });
+  for (const [name, chat] of [["conversation", /^Bea Curlew/], ["group", /^Saturday count/]]) {
+    const link = await chats.getByRole("link", { name: chat }).first().getAttribute("href");
+    await look(name, link);
+    await look(`${name}-info`, `${link}/info`);
+  }
+  for (const list of ["people", "new", "new-group", "starred", "settings"]) await look(list, `#/${list}`);
+  for (const section of SETTINGS) await look(`settings-${section}`, `#/settings/${section}`);
+  expect(ada.said, "the console is quiet").toEqual([]);
+
+  const newcomer = new Person();
+  newcomer.context = await browser.newContext({ locale: "en" });
+  newcomer.page = await newcomer.context.newPage();
+  await newcomer.page.goto(server.appUrl);
+  await screens(newcomer)("start", "#/");
+  for (const person of [ada, bea, newcomer]) await person.leave();
+});
+
+async function talk(ada, bea) {
+  await ada.writeTo(bea);
+  await ada.send("The tide is out. Are you coming?");
+  await bea.open("Ada Sandpiper");
+  await bea.sees("The tide is out. Are you coming?");
+  await bea.send("On my way, ten minutes");
+  await bea.send("*Thirty* whimbrels on the mud already, _listen_: https://example.org/whimbrel");
+  await ada.sees("On my way, ten minutes");
+  await ada.react("On my way, ten minutes", "👍");
+  await ada.found("Saturday count", [bea]);
+  await ada.send("Meet at the hide at seven?");
+  await bea.open("Saturday count");
+  await bea.sees("Meet at the hide at seven?");
+  await bea.send("I bring the scope 🔭");
+  await ada.sees("I bring the scope 🔭");
+}
+
+/// Looks at a place of the app: for pictures in all ways, else on a phone by day and a desktop by night.
+function screens({ page }) {
+  const folder = process.env.WHIMBREL_SCREENS;
+  const ways = Object.keys(SCREENS).flatMap((screen) => ["light", "dark"].map((scheme) => [screen, scheme]));
+  const looked = folder ? ways : [["phone", "light"], ["desktop", "dark"]];
+  return async (name, place) => {
+    await page.evaluate((hash) => (location.hash = hash), place);
+    for (const [screen, colorScheme] of looked) {
+      await page.setViewportSize(SCREENS[screen]);
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await expect(page.getByRole("progressbar")).toHaveCount(0);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect.soft(wide, `${name} is not wider than a ${screen}`).toBeLessThanOrEqual(0);
+      if (folder) {
+        // What is loaded on demand, and what fades in.
+        await page.waitForTimeout(500);
+        await page.screenshot({ path: join(folder, `${name}-${screen}-${colorScheme}.png`) });
+        continue;
+      }
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+      expect.soft(told, `axe on ${name}, ${screen}, ${colorScheme}`).toEqual([]);
+    }
+  };
+}
