@@ -2,7 +2,7 @@ import "fake-indexeddb/auto";
 import { openDB } from "idb";
 import { beforeEach, expect, test } from "vitest";
 import { CborError, decode, encode } from "./cbor";
-import { Store, type Row } from "./store";
+import { Store, type Range, type Row } from "./store";
 
 let name: string;
 let store: Store;
@@ -82,4 +82,21 @@ test("bytes that are no value are refused", () => {
     const bytes = Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
     expect(() => decode(bytes), hex).toThrow(CborError);
   }
+});
+
+test("what a batch deletes by a range is gone for it, and what it puts afterwards stays", async () => {
+  const before = store.batch();
+  for (const order of ["01", "02", "03"]) before.put("messages", ["a", order], { id: `m${order}` });
+  await before.commit();
+  const batch = store.batch();
+  batch.put("messages", ["a", "~1"], { id: "m4" }).delete("messages", ["a", "02"]);
+  const ids = async (range: Range) => (await batch.range<{ id: string }>("messages", range)).map((row) => row.value.id);
+  expect(await ids({ prefix: ["a"], reverse: true, count: 2 })).toEqual(["m4", "m03"]);
+  batch.deleteRange("messages", { prefix: ["a"] }).put("messages", ["a", "05"], { id: "m5" });
+  expect(await ids({ prefix: ["a"], count: 1 })).toEqual(["m5"]);
+  expect(await batch.message("a", "m4")).toBeUndefined();
+  expect(await batch.message("a", "m01")).toBeUndefined();
+  expect((await batch.message("a", "m5"))?.key).toEqual(["a", "05"]);
+  await batch.commit();
+  expect((await store.range<{ id: string }>("messages")).map((row) => row.value.id)).toEqual(["m5"]);
 });
