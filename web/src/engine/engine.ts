@@ -177,7 +177,9 @@ class Session {
         return there(made.rooms);
       },
     };
-    const parts = await makeParts(context);
+    const { origin, device } = around;
+    const token = async (bytes: number) => (await device.api.uploadToken(bytes)).token;
+    const parts = await makeParts(context, { origin, token });
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const session = new Session(around, parts, made.rooms);

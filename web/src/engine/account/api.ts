@@ -76,6 +76,11 @@ export class AccountApi {
     return this.#ask("DELETE", `/devices/${encodeURIComponent(id)}`);
   }
 
+  /** @param bytes of all that is uploaded by it */
+  uploadToken(bytes: number): Promise<{ token: string; expires_in: number }> {
+    return this.#ask("POST", "/upload-tokens", { bytes });
+  }
+
   deleteAccount(): Promise<void> {
     return this.#ask("DELETE", "/account");
   }

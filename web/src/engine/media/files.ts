@@ -1,7 +1,8 @@
 // The page's side of files: gives each an address that the service worker answers, and tells the worker what
 // lies behind it.
 
-import type { FileRef } from "../protocol";
+import type { Commands, FileRef } from "../protocol";
+import type { Answer, CommandName, Engine } from "../rpc";
 import { FILES, type Asked } from "./asked";
 import type { SealedAt } from "./opened-file";
 
@@ -10,8 +11,8 @@ export class Files {
   readonly #worker: Promise<boolean>;
 
   /** @param script of the service worker */
-  constructor(script: string, type: WorkerType) {
-    this.#worker = this.#register(script, type);
+  constructor(script: string) {
+    this.#worker = this.#register(script);
   }
 
   /** Where a file that is uploaded is shown from. */
@@ -24,7 +25,7 @@ export class Files {
     return FILES + id;
   }
 
-  async #register(script: string, type: WorkerType): Promise<boolean> {
+  async #register(script: string): Promise<boolean> {
     const container = globalThis.navigator?.serviceWorker;
     if (!container) return false;
     container.addEventListener("message", ({ data, ports: [port] }: MessageEvent<Asked>) => {
@@ -33,13 +34,27 @@ export class Files {
     // Messages wait until the page says that it takes them.
     container.startMessages();
     try {
-      await container.register(script, { type, scope: "/" });
+      await container.register(script, { scope: "/" });
       return container.controller !== null || (await controlled(container));
     } catch {
       // Private windows of some browsers have none.
       return false;
     }
   }
+}
+
+/** The engine, with files' addresses given here: the service worker asks the page for what is behind them. */
+export function withFiles(engine: Engine, files: Files): Engine {
+  return {
+    get state() {
+      return engine.state;
+    },
+    on: (type, listener) => engine.on(type, listener),
+    call: <N extends CommandName>(name: N, ...args: Parameters<Commands[N]>) => {
+      if (name !== "fileUrl") return engine.call(name, ...args);
+      return files.url(args[0] as FileRef) as Promise<Answer<N>>;
+    },
+  };
 }
 
 function controlled(container: ServiceWorkerContainer): Promise<boolean> {

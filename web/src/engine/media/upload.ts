@@ -87,7 +87,11 @@ export class FileUpload {
 function fileSource(source: SealedFile) {
   return {
     size: source.size,
-    slice: async (start: number, end: number) => ({ value: await source.slice(start, end), done: end >= source.size }),
+    slice: async (start: number, end: number) => {
+      const bytes = await source.slice(start, end);
+      // tus-js-client asks for `size`, as blobs have it.
+      return { value: Object.assign(bytes, { size: bytes.length }), done: end >= source.size };
+    },
     close: () => undefined,
   };
 }
