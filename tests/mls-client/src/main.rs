@@ -69,7 +69,7 @@ enum Command {
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(lines) => {
-            let text = lines.join("\n") + "\n";
+            let text: String = lines.into_iter().map(|line| line + "\n").collect();
             match std::io::stdout().write_all(text.as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import clientState from "../../../node_modules/ts-mls/dist/src/clientState.js?raw";
 import createCommit from "../../../node_modules/ts-mls/dist/src/createCommit.js?raw";
+import pathSecrets from "../../../node_modules/ts-mls/dist/src/pathSecrets.js?raw";
 import * as mls from "./index";
 import type { Device, GroupState, OwnKeyPackage } from "./index";
 
@@ -147,4 +148,5 @@ test("a key package is stored with its private keys", async () => {
 test("ts-mls has the patch without which it refuses valid groups", () => {
   expect(clientState).toContain("unmergedLeaves.includes(unmergedLeaf)");
   expect(createCommit).toContain("Could not decode external_pub");
+  expect(pathSecrets).toContain("the last node of the filtered direct path");
 });
