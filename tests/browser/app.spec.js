@@ -63,6 +63,27 @@ test("three people in a group react, and take back what they wrote", async ({ br
   }
 });
 
+test("a photo reaches the other side, and the server cannot see it", async ({ browser, server }) => {
+  const ada = await Person.register(browser, server, "Ada Sandpiper");
+  const bea = await Person.register(browser, server, "Bea Curlew");
+  await ada.writeTo(bea);
+  const photo = server.ffmpeg("photo.jpg", "-f", "lavfi", "-i", "testsrc=size=640x480", "-frames:v", "1");
+  await ada.sendFile(photo, "from the hide");
+  await bea.open("Ada Sandpiper");
+  await bea.sees("from the hide");
+  const shown = bea.page.getByRole("log").locator("img").last();
+  await expect.poll(() => shown.evaluate((image) => image.naturalWidth)).toBe(640);
+  const start = readFileSync(photo).subarray(0, 64);
+  const media = join(server.folder, "data/media");
+  const files = readdirSync(media, { recursive: true }).map((name) => join(media, name));
+  const plain = files.filter((path) => statSync(path).isFile() && readFileSync(path).includes(start));
+  expect(plain, "the photo lies open on the server").toEqual([]);
+  for (const person of [ada, bea]) {
+    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
+    await person.leave();
+  }
+});
+
 /// Which of the words stand in which file.
 function found(folder, words) {
   const hits = [];
