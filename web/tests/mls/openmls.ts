@@ -5,6 +5,7 @@ import type { Made, Member, Shown } from "./member";
 
 export class OpenMls {
   readonly #child: Child;
+  #failure: Error | undefined;
   readonly #waiting: { resolve(lines: string[]): void; reject(error: Error): void }[] = [];
 
   constructor(binary: string) {
@@ -20,6 +21,8 @@ export class OpenMls {
   }
 
   ask(line: string): Promise<string[]> {
+    // A binary that is not there has failed before anybody waits.
+    if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#child.stdin.write(`${line}\n`);
@@ -50,6 +53,7 @@ export class OpenMls {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error;
     for (const asked of this.#waiting.splice(0)) asked.reject(error);
   }
 }
