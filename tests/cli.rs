@@ -106,6 +106,8 @@ fn a_server_serves_and_its_media_are_looked_after() {
 #[test]
 fn the_web_app_of_a_server_is_compared() {
     let folder = folder();
+    let with_app = CONFIG.replace("enabled = false", "enabled = true");
+    fs::write(folder.path().join("config.toml"), with_app).unwrap();
     let server = Process::serve(folder.path(), &[]);
     let port = server.address("http").port();
     let same = run_well(folder.path(), &["verify-web", &format!("http://localhost:{port}")]);

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 /// Whatever a test waits for comes sooner, or not at all.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// Listens where the system likes.
+/// Listens where the system likes. The site answers all hosts, the app none.
 pub const CONFIG: &str = r#"
+[web]
+enabled = false
 [http]
 listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
