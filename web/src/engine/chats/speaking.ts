@@ -8,6 +8,7 @@ import { newMessageId, type Annotation } from "../content/envelope";
 import { isMessageKind } from "../content/contents";
 import { annotate, isGone, isPending, newRow, place, type Row } from "../content/row";
 import { contentOf, previewOf } from "../content/view";
+import { Serial } from "../conversations/serial";
 import { isAdmin, type ChatRow } from "./chat-row";
 import type { Desk, Saying } from "./desk";
 import { chatKey, postedKey } from "./keys";
@@ -17,17 +18,28 @@ import type { Uploads } from "./uploads";
 export class Speaking {
   readonly #desk: Desk;
   readonly #uploads: Uploads;
+  readonly #turns = new Map<ChatId, Serial>();
 
   constructor(desk: Desk, uploads: Uploads) {
     this.#desk = desk;
     this.#uploads = uploads;
   }
 
+  /** What is sent at one moment leaves in the order of the calls: looking things up may take one longer. */
   async send(chat: ChatId, draft: Draft): Promise<MessageId> {
-    const saying = await this.#sayingFor(chat, draft.reply);
     const { content } = draft;
-    if ("file" in content) return this.#uploads.send(chat, content, saying);
-    return this.#sayMessage(chat, bodyOf(content), saying);
+    const inTurn = <T>(task: (saying: Saying) => Promise<T>) =>
+      this.#turn(chat).run(async () => task(await this.#sayingFor(chat, draft.reply)));
+    if (!("file" in content)) return inTurn((saying) => this.#sayMessage(chat, bodyOf(content), saying));
+    // Others do not wait for what is to be encrypted and uploaded.
+    const saying = await inTurn(async (saying) => saying);
+    return this.#uploads.send(chat, content, saying);
+  }
+
+  #turn(chat: ChatId): Serial {
+    const turn = this.#turns.get(chat) ?? new Serial();
+    this.#turns.set(chat, turn);
+    return turn;
   }
 
   /** A message whose files are uploaded. */
