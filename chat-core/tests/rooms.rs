@@ -552,6 +552,9 @@ fn browsers_are_told_of_what_waits_in_a_room() {
     assert!(told.contains("push.example.org/bob") && told.contains(&group), "{told}");
     world.send("alice/phone", &say("m2"));
     assert_eq!(world.outward.len(), 2);
+    let quiet = "<quiet xmlns='urn:whimbrel:mls:0'/></message>";
+    world.send("alice/phone", &say("q1").replace("</message>", quiet));
+    assert_eq!(world.outward.len(), 2);
     come(&mut world, "bob/phone");
     let mute =
         format!("<iq type='set' id='q' to='{group}'><mute xmlns='urn:whimbrel:groups:0'/></iq>");

@@ -151,12 +151,14 @@ fn kind_of(stanza: &Stanza) -> Option<PushKind> {
     if stanza.message_type() == MessageType::Error {
         return None;
     }
+    // What is sealed looks like a message, whatever it is: its author says that it is none.
+    let is_quiet = stanza.has("quiet", mls::NS);
     let is_call =
         stanza.has("propose", ns::JINGLE_MESSAGE) || stanza.has("invite", ns::CALL_INVITES);
     let is_message = stanza.has("body", ns::CLIENT)
         || stanza.has("message", mls::NS)
         || stanza.children().any(|child| child.name() == "encrypted");
-    match (is_call, is_message) {
+    match (is_call, is_message && !is_quiet) {
         (true, _) => Some(PushKind::Call),
         (false, true) => Some(PushKind::Message),
         (false, false) => None,

@@ -84,6 +84,8 @@ export interface Post {
   lifeS?: number;
   /** XEP-0424, outside: the server forgets the author's message of this order too. */
   retracts?: Order;
+  /** Outside: nobody need be called for it. */
+  isQuiet?: true;
   /** What the log of the chat shows from now on, `~` being the order of what waits. */
   rows?(batch: Batch): Promise<void> | void;
 }

@@ -5,7 +5,7 @@ import type { Context } from "../parts";
 import type { AccountId, Chat, ChatId, EngineEvent, MessageId, Order } from "../protocol";
 import { Refusal } from "../refusal";
 import { contactView, known, profileKey, Profiles, personKey, type Known, type Person } from "../contacts/people";
-import { encodeEnvelope, isQuiet, newMessageId, type Body, type Envelope, type Profile } from "../content/envelope";
+import { calls, encodeEnvelope, isQuiet, newMessageId, type Body, type Envelope, type Profile } from "../content/envelope";
 import { FieldError } from "../content/fields";
 import { LIFE_S_MIN } from "../content/limits";
 import type { Later, Row, Stamp } from "../content/row";
@@ -147,7 +147,9 @@ export class Desk implements ContentsContext {
       events.push(...(await ledger.close()));
     };
     await this.context.conversations.post(chat, {
-      id, envelope, lasts: "log", rows, ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }),
+      id, envelope, lasts: "log", rows,
+      ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }),
+      ...(!calls(body, this.own, known?.kind) && { isQuiet: true }),
     });
     events.forEach((event) => this.context.say(event));
     return id;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { encode as encodeCbor } from "../store/cbor";
-import { decodeEnvelope, encodeEnvelope, isQuiet, isUnreadable, newMessageId, type Body, type Envelope } from "./envelope";
+import { calls, decodeEnvelope, encodeEnvelope, isQuiet, isUnreadable, newMessageId, type Body, type Envelope } from "./envelope";
 import { FieldError } from "./fields";
 import { random } from "./random.test-support";
 
@@ -105,4 +105,13 @@ test("hostile bytes never throw", () => {
 test("what makes no bubble is quiet", () => {
   const loud = BODIES.filter((body) => !isQuiet(body)).map((body) => body.kind);
   expect(new Set(loud)).toEqual(new Set(["text", "photo", "film", "gif", "sticker", "voice", "document", "poll", "location", "contact", "disappearing", "group"]));
+});
+
+test("people are called for messages, and for a reaction to their own", () => {
+  const kinds = (chat: "direct" | "group" | "self") => new Set(BODIES.filter((body) => calls(body, ADA, chat)).map((body) => body.kind));
+  const messages = new Set(["text", "photo", "film", "gif", "sticker", "voice", "document", "poll", "location", "contact"]);
+  expect(kinds("group")).toEqual(messages);
+  expect(kinds("self")).toEqual(new Set());
+  const react = (author: string, emoji: string | null) => calls({ kind: "reaction", of: newMessageId(author), emoji }, ADA, "direct");
+  expect([react("p3c8tz0n6vfd", "👍"), react("p3c8tz0n6vfd", null), react(ADA, "👍")]).toEqual([true, false, false]);
 });

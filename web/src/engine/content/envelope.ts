@@ -1,6 +1,6 @@
 // docs/protocol/envelope.md: what stands inside the encryption, from bytes and to bytes.
 
-import type { AccountId, ChatId, ChatMarks, FileRef, MessageId, Order, Settings } from "../protocol";
+import type { AccountId, Chat, ChatId, ChatMarks, FileRef, MessageId, Order, Settings } from "../protocol";
 import { decode as decodeCbor, encode as encodeCbor } from "../store/cbor";
 import {
   authorOf, isMessageKind, readFile, readMessage, readQuote, readText, writeMessage, writeQuote,
@@ -115,6 +115,12 @@ export function isUnreadable(decoded: Envelope | Unreadable): decoded is Unreada
 export function isQuiet(body: Body): boolean {
   if (body.kind === "group") return body.since !== undefined;
   return !isMessageKind(body.kind) && body.kind !== "disappearing";
+}
+
+/** People are called for it, where no app of theirs runs. In a group a reaction would call all for one. */
+export function calls(body: Body, by: AccountId, chat: Chat["kind"] | undefined): boolean {
+  if (body.kind === "reaction") return body.emoji !== null && chat === "direct" && authorOf(body.of) !== by;
+  return isMessageKind(body.kind) && chat !== "self";
 }
 
 /** Belongs in the group of the own account, and is passed over elsewhere. */

@@ -64,9 +64,9 @@ async function device(store?: Store) {
   const xmpp = { iq: async () => undefined, send: async (stanza: Element) => void left.push(stanza) };
   const rooms = new Rooms({ store: kept, self: SELF, xmpp, sealed, contents, say: () => undefined, now: () => 0, full: () => undefined });
   const sent = () => left.map((stanza) => `${stanza.attrs["id"]} ${atob(stanza.getChildText("message", NS.mls) ?? "")}`);
-  const post = (id: string) =>
-    rooms.exclusive(CHAT, () => rooms.post(CHAT, { id, envelope: new TextEncoder().encode(`<${id}>`), lasts: "log" }));
-  return { rooms, sealed, contents, sent, post, store: kept };
+  const post = (id: string, isQuiet?: true) =>
+    rooms.exclusive(CHAT, () => rooms.post(CHAT, { id, envelope: new TextEncoder().encode(`<${id}>`), lasts: "log", ...(isQuiet && { isQuiet }) }));
+  return { rooms, sealed, contents, sent, left, post, store: kept };
 }
 
 /** A sealed message of the log, at this place. */
@@ -134,4 +134,14 @@ test("what is refused is sealed anew, or fails and is tried again by the user", 
   await expect.poll(() => sent().length).toBe(4);
   expect(contents.failures).toEqual(["a forbidden", "a again"]);
   expect(await rooms.exclusive(CHAT, () => rooms.withdraw(CHAT, "a"))).toBe(false);
+});
+
+test("the server learns that nobody need be called, also after a reload", async () => {
+  const one = await device();
+  await one.post("loud");
+  await one.post("quiet", true);
+  const two = await device(one.store);
+  await two.rooms.online(false);
+  await expect.poll(() => two.left.length).toBe(2);
+  expect(two.left.map((stanza) => stanza.getChild("quiet", NS.mls) !== undefined)).toEqual([false, true]);
 });

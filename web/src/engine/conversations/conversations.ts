@@ -65,10 +65,8 @@ export class Rooms implements Conversations {
     if (post.lasts === "passing") return this.#pass(chat, post);
     const batch = this.#around.store.batch();
     await post.rows?.(batch);
-    const { id, envelope, lifeS, retracts } = post;
-    const waiting = await append(batch, {
-      id, chat, envelope, ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }),
-    });
+    const { lasts: _lasts, rows: _rows, ...kept } = post;
+    const waiting = await append(batch, { ...kept, chat });
     // With all before it gone it is sealed at once, in the same batch.
     const isNext = this.#isOnline && (await this.#unsent(chat)).length === 0;
     const sealed = isNext ? await this.#seal(waiting, batch) : undefined;

@@ -13,6 +13,7 @@ export interface Waiting {
   envelope: Uint8Array;
   lifeS?: number;
   retracts?: Order;
+  isQuiet?: true;
   /** As it leaves. The group's state that sealed it was kept with it. */
   sealed?: Uint8Array;
   /** Refused for good; waits for the user. */
