@@ -38,6 +38,23 @@ export interface Commands {
   settings(): Settings;
   setSettings(change: Partial<Settings>): void;
 
+  // The lock of this browser
+  /** Sets a passphrase, or another one. Where there is one, `current` opens the lock. */
+  setLock(passphrase: string, current?: LockSecret): void;
+  /** Has a passkey open the lock too, or no more. */
+  setLockPasskey(passkey: LockPasskey | null, current: LockSecret): void;
+  /** Locks by itself after so many minutes without the user; `null`: not while the app is open. */
+  setLockAfter(minutes: number | null): void;
+  removeLock(current: LockSecret): void;
+  /** In all tabs, at once. */
+  lock(): void;
+  /** Refused by `lock-wrong`; `retryAfterS`: earlier tries are not looked at. */
+  unlock(by: LockSecret): void;
+  /** The user is there. */
+  stayOpen(): void;
+  /** Where nobody knows what opens it: removes all that is kept here. */
+  forgetLocked(): void;
+
   // Chats
   chats(): Chat[];
   /** Sets what only the own devices know of a chat. */
@@ -128,10 +145,23 @@ export interface EngineState {
   tab: "writer" | "follower";
   /** Set where the store cannot be written: nothing is sent until there is room. */
   full: boolean;
+  /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
+  lock?: LockState;
 }
 
+export interface LockState {
+  isLocked: boolean;
+  afterMin: number | null;
+  /** The passkey that opens it: its id, and what its secret is asked for (WebAuthn, `prf`). */
+  passkey?: { id: Uint8Array; salt: Uint8Array };
+}
+
+/** What opens the lock: the passphrase, or the secret of 32 bytes that the passkey gives. */
+export type LockSecret = { passphrase: string } | { passkey: Uint8Array };
+export interface LockPasskey { id: Uint8Array; salt: Uint8Array; secret: Uint8Array }
+
 /** Why a call was refused. `name` is for programs: a problem of the account API, a condition of XMPP,
- *  or one of `offline`, `full`, `not-found`, `not-allowed`, `internal`. */
+ *  or one of `offline`, `full`, `locked`, `not-found`, `not-allowed`, `internal`. */
 export interface EngineError {
   name: string;
   detail: string;

@@ -1,4 +1,4 @@
-// What seals the store at rest: AES-256-GCM under a key that scripts can use and none can read out.
+// What seals the store at rest: AES-256-GCM under the store's key; see `keys.ts`.
 
 /** Seals and opens values of one store. */
 export class Sealer {
@@ -6,11 +6,6 @@ export class Sealer {
 
   constructor(key: CryptoKey) {
     this.#key = key;
-  }
-
-  /** @returns a new key that never leaves the browser. */
-  static newKey(): Promise<CryptoKey> {
-    return crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
   }
 
   /** @param place where the value will lie: it opens nowhere else. */

@@ -2,9 +2,11 @@
 //
 // Keys lie open (conversations' ids, orders, messages' ids: what the server sees too), values do not.
 
-import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import type { IDBPDatabase } from "idb";
 import { OpenBatch, bounded, type Step } from "./batch";
 import { decode, encode } from "./cbor";
+import { KEYS, openDatabase, TABLES, type Record, type Schema } from "./database";
+import { keptKey } from "./keys";
 import { Sealer } from "./seal";
 
 /** `messages` are keyed by [chat, order], and found by [chat, id] too. */
@@ -59,12 +61,17 @@ export class Store implements Reader {
   readonly #database: IDBPDatabase<Schema>;
   readonly #sealer: Sealer;
 
-  /** Opens the store, and makes it where there is none. One that opens it may write; see `leader.ts`. */
-  static async open(name = "whimbrel"): Promise<Store> {
-    const database = await openDB<Schema>(name, VERSION, { upgrade: makeTables });
-    // Another tab with a newer app wants to upgrade, or the user removes our data: do not stand in the way.
-    database.addEventListener("versionchange", () => database.close());
-    return new Store(database, new Sealer(await keyOf(database)));
+  /** Opens the store, and makes it where there is none. One that opens it may write; see `leader.ts`.
+   *  @param key what came out of the lock, where there is one.
+   *  @throws {StoreLocked} */
+  static async open(name?: string, key?: CryptoKey): Promise<Store> {
+    const database = await openDatabase(name);
+    try {
+      return new Store(database, new Sealer(key ?? (await keptKey(database))));
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   }
 
   private constructor(database: IDBPDatabase<Schema>, sealer: Sealer) {
@@ -185,51 +192,6 @@ interface SealedStep {
   record: Record | null;
 }
 
-interface Record {
-  sealed: Uint8Array<ArrayBuffer>;
-  /** Of messages: what they are also found by. */
-  chat?: string;
-  id?: string;
-}
-
-interface Schema extends DBSchema {
-  meta: { key: Key; value: Record };
-  groups: { key: Key; value: Record };
-  chats: { key: Key; value: Record };
-  messages: { key: Key; value: Record; indexes: { id: [string, string] } };
-  outbox: { key: Key; value: Record };
-  contacts: { key: Key; value: Record };
-  files: { key: Key; value: Record };
-  search: { key: Key; value: Record };
-  keys: { key: string; value: CryptoKey };
-}
-
-function makeTables(database: IDBPDatabase<Schema>): void {
-  for (const table of TABLES) {
-    const store = database.createObjectStore(table);
-    if (table !== "messages") continue;
-    (store as ReturnType<typeof database.createObjectStore<"messages">>).createIndex("id", ["chat", "id"]);
-  }
-  database.createObjectStore(KEYS);
-}
-
-// Whoever comes second, in another tab at the same moment, takes the key of the first.
-async function keyOf(database: IDBPDatabase<Schema>): Promise<CryptoKey> {
-  const kept = await database.get(KEYS, SEALING_KEY);
-  if (kept) return kept;
-  const drawn = await Sealer.newKey();
-  const transaction = database.transaction(KEYS, "readwrite", { durability: "strict" });
-  const first = await transaction.store.get(SEALING_KEY);
-  if (!first) void transaction.store.put(drawn, SEALING_KEY);
-  await transaction.done;
-  return first ?? drawn;
-}
-
 function place(table: Table, key: Key | IDBKeyRange): Uint8Array<ArrayBuffer> {
   return encode([table, key]);
 }
-
-const TABLES = ["meta", "groups", "chats", "messages", "outbox", "contacts", "files", "search"] as const;
-const KEYS = "keys";
-const SEALING_KEY = "sealing";
-const VERSION = 1;
