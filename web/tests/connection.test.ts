@@ -3,9 +3,9 @@
 import { xml, type Element } from "@xmpp/client";
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { OwnDevice } from "../src/engine/account/own-device";
+import type { OwnDevice } from "../src/engine/account/own-device";
 import { Connection } from "../src/engine/connection/connection";
-import { Store } from "../src/engine/store/store";
+import { ownDevice } from "./person";
 import { LEFT_OUT, Server, WHIMBREL } from "./server";
 
 /** Those that are open, to be cut as a network does. */
@@ -25,7 +25,7 @@ describe.skipIf(WHIMBREL === undefined)(`a stream${LEFT_OUT}`, () => {
   afterAll(() => server.stop());
 
   test("by number and code, through a crash of the server", async () => {
-    const [ada, bob] = await Promise.all([Device.register(server, "+493023125001"), Device.register(server, "+493023125002")]);
+    const [ada, bob] = await Promise.all([Device.register(server), Device.register(server)]);
     const to = bob.device.registration?.jid ?? "";
     await ada.say(to, "one");
     await expect.poll(() => bob.heard).toEqual(["one"]);
@@ -73,17 +73,8 @@ class Device {
   readonly ids = new Set<string>();
   connection!: Connection;
 
-  static async register(server: Server, number: string): Promise<Device> {
-    const device = await OwnDevice.load(await Store.open(number), { origin: server.url, deviceName: "Test" }, {
-      registered: async () => undefined,
-      changed: () => undefined,
-      ended: async () => undefined,
-      share: async () => "",
-      withdraw: async () => undefined,
-      certifiedDevices: async () => new Set(),
-    });
-    await device.commands.requestCode(number);
-    expect(await device.commands.register(number, await server.code(number))).toEqual({ created: true });
+  static async register(server: Server): Promise<Device> {
+    const { device } = await ownDevice(server);
     const made = new Device(server, device);
     made.connect();
     await expect.poll(() => made.state).toBe("online");

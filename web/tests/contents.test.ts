@@ -3,26 +3,19 @@
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Chat, Message } from "../src/engine/protocol";
-import { Person } from "./person";
-import { LEFT_OUT, Server, WHIMBREL } from "./server";
+import { Company, type Person } from "./person";
+import { LEFT_OUT, WHIMBREL } from "./server";
 
 describe.skipIf(WHIMBREL === undefined)(`contents${LEFT_OUT}`, () => {
-  let server: Server;
+  let company: Company;
   let ada: Person;
   let bob: Person;
   let cleo: Person;
   beforeAll(async () => {
-    server = await Server.start();
-    [ada, bob, cleo] = await Promise.all([
-      Person.register(server, "+493023125031"),
-      Person.register(server, "+493023125032"),
-      Person.register(server, "+493023125033"),
-    ]);
+    company = await Company.begin(3);
+    [ada, bob, cleo] = company.people as [Person, Person, Person];
   }, 60_000);
-  afterAll(async () => {
-    await Promise.all([ada, bob, cleo].map((person) => person?.stop()));
-    await server.stop();
-  });
+  afterAll(() => company.end());
 
   test("what is said about messages reaches the other side", async () => {
     await ada.call("setProfile", { name: "Ada" });

@@ -5,26 +5,19 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Message } from "../src/engine/protocol";
-import { Person } from "./person";
-import { LEFT_OUT, Server, WHIMBREL } from "./server";
+import { Company, Person } from "./person";
+import { LEFT_OUT, WHIMBREL } from "./server";
 
 describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
-  let server: Server;
+  let company: Company;
   let ada: Person;
   let bob: Person;
   let cleo: Person;
   beforeAll(async () => {
-    server = await Server.start();
-    [ada, bob, cleo] = await Promise.all([
-      Person.register(server, "+493023125011"),
-      Person.register(server, "+493023125012"),
-      Person.register(server, "+493023125013"),
-    ]);
+    company = await Company.begin(3);
+    [ada, bob, cleo] = company.people as [Person, Person, Person];
   }, 60_000);
-  afterAll(async () => {
-    await Promise.all([ada, bob, cleo].map((person) => person?.stop()));
-    await server.stop();
-  });
+  afterAll(() => company.end());
 
   test("two find one another by number, and write both ways", async () => {
     const [found] = await ada.call("lookUp", [bob.number]);
@@ -109,10 +102,10 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     const texts = Array.from({ length: 12 }, (_, n) => `through the crash ${n}`);
     for (const [n, text] of texts.entries()) {
       await ada.say(chat, text);
-      if (n === 5) await server.kill();
+      if (n === 5) await company.server.kill();
     }
     await expect.poll(() => ada.state.connection, { timeout: 20_000 }).not.toBe("online");
-    await server.start();
+    await company.server.start();
     for (const person of [ada, bob, cleo]) person.engine.wake();
     for (const person of [ada, bob]) await person.sees(chat, [...before, ...texts]);
     await same(chat, ada, bob);
@@ -121,14 +114,14 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
   test("what is written without a server outlasts a reload", async () => {
     const chat = (await ada.call("openDirect", bob.account)).id;
     const before = await bob.texts(chat);
-    await server.kill();
+    await company.server.kill();
     await expect.poll(() => ada.state.connection, { timeout: 20_000 }).not.toBe("online");
     await ada.say(chat, "written offline 1");
     await ada.say(chat, "written offline 2");
     await ada.stop();
     await ada.start();
     await ada.say(chat, "written offline 3");
-    await server.start();
+    await company.server.start();
     for (const person of [ada, bob, cleo]) person.engine.wake();
     await bob.sees(chat, [...before, ...[1, 2, 3].map((n) => `written offline ${n}`)]);
     await same(chat, ada, bob);
@@ -149,7 +142,7 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
   }, 60_000);
 
   test("the server's disk holds nothing of it", () => {
-    const files = readdirSync(server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+    const files = readdirSync(company.server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
     const decoder = new TextDecoder("latin1");
     for (const { name, parentPath } of files) {
       const content = decoder.decode(readFileSync(join(parentPath, name)));

@@ -6,25 +6,24 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { answerFile } from "../src/engine/media/answer";
 import type { FileRef, Message } from "../src/engine/protocol";
-import { Person } from "./person";
-import { LEFT_OUT, Server, WHIMBREL } from "./server";
+import { Company, type Person } from "./person";
+import { LEFT_OUT, WHIMBREL } from "./server";
 
 describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
-  let server: Server;
+  let company: Company;
   let ada: Person;
   let bob: Person;
   beforeAll(async () => {
-    server = await Server.start();
-    [ada, bob] = await Promise.all([Person.register(server, "+493023125031"), Person.register(server, "+493023125032")]);
+    company = await Company.begin(2);
+    [ada, bob] = company.people as [Person, Person];
     // A page's addresses begin with its server.
     const { fetch } = globalThis;
-    vi.stubGlobal("fetch", (at: string, init?: RequestInit) => fetch(new URL(at, server.url), init));
+    vi.stubGlobal("fetch", (at: string, init?: RequestInit) => fetch(new URL(at, company.server.url), init));
   }, 60_000);
   afterEach(() => void (ada.events.length = 0));
   afterAll(async () => {
     vi.unstubAllGlobals();
-    await Promise.all([ada, bob].map((person) => person?.stop()));
-    await server.stop();
+    await company.end();
   });
 
   test("is sent, and read by the other, whole and by a range", async () => {
@@ -55,7 +54,7 @@ describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
   }, 60_000);
 
   test("lies on the server's disk as nobody can read it", () => {
-    const files = readdirSync(server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+    const files = readdirSync(company.server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
     const decoder = new TextDecoder("latin1");
     for (const { name, parentPath } of files) {
       expect(decoder.decode(readFileSync(join(parentPath, name))).includes(PLAIN), name).toBe(false);

@@ -1,10 +1,48 @@
-// Somebody with an engine of their own, as a page uses it.
+// Somebody with an engine of their own, as a page uses it; several of them on one server; and a registration
+// alone, for tests of what lies below an engine.
 
 import { expect, vi } from "vitest";
+import { OwnDevice } from "../src/engine/account/own-device";
 import { Engine } from "../src/engine/engine";
 import type { AccountId, ChatId, Commands, EngineEvent, EngineState, Message } from "../src/engine/protocol";
 import type { Answer, CommandName } from "../src/engine/rpc";
-import type { Server } from "./server";
+import { Store } from "../src/engine/store/store";
+import { Server } from "./server";
+
+/** A server with people on it, for all tests of a file. */
+export class Company {
+  static async begin(count: number): Promise<Company> {
+    const server = await Server.start();
+    const numbers = Array.from({ length: count }, () => server.number());
+    return new Company(server, await Promise.all(numbers.map((number) => Person.register(server, number))));
+  }
+
+  private constructor(
+    readonly server: Server,
+    readonly people: Person[],
+  ) {}
+
+  async end(): Promise<void> {
+    await Promise.all(this.people.map((person) => person.stop()));
+    await this.server.stop();
+  }
+}
+
+/** A registration without an engine: nobody hears of what becomes of it. */
+export async function ownDevice(server: Server, number = server.number()): Promise<{ device: OwnDevice; store: Store; number: string }> {
+  const store = await Store.open(number);
+  const device = await OwnDevice.load(store, { origin: server.url, deviceName: "Test" }, {
+    registered: async () => undefined,
+    changed: () => undefined,
+    ended: async () => undefined,
+    share: async () => "",
+    withdraw: async () => undefined,
+    certifiedDevices: async () => new Set(),
+  });
+  await device.commands.requestCode(number);
+  expect(await device.commands.register(number, await server.code(number))).toEqual({ created: true });
+  return { device, store, number };
+}
 
 export class Person {
   engine!: Engine;

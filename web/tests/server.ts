@@ -19,6 +19,7 @@ export class Server {
   readonly #port: number;
   readonly #codes = new Map<string, string>();
   #process: Child | undefined;
+  #numbers = 0;
 
   static async start(): Promise<Server> {
     const server = new Server(await freePort());
@@ -33,6 +34,11 @@ export class Server {
 
   get url(): string {
     return `http://localhost:${this.#port}`;
+  }
+
+  /** One that nobody has had. Berlin 23125 000 to 999 is kept for films. */
+  number(): string {
+    return `+493023125${String(this.#numbers++).padStart(3, "0")}`;
   }
 
   /** @returns once it listens. */

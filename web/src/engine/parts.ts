@@ -62,8 +62,7 @@ export interface Conversations {
   retry(chat: ChatId, id: MessageId): Promise<void>;
   /** Takes back what has not left. @returns whether there was such. For use within {@link exclusive}. */
   withdraw(chat: ChatId, id: MessageId): Promise<boolean>;
-  /** The group of the own account's devices, made when it is first needed.
-   *  @throws {Refusal} `offline` where this device does not know it yet. */
+  /** The conversation of the own account with itself, in which its devices meet: made when it is first needed. */
   own(): Promise<ChatId>;
   /** The conversation of two; its room and group are made when the first message leaves. */
   direct(peer: AccountId): Promise<ChatId>;

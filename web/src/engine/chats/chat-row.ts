@@ -12,9 +12,6 @@ export interface ChatRow {
   /** Of a group: sealed like messages, the server knows none of it. */
   look: { [Name in keyof GroupLook]?: Later<GroupLook[Name]> };
   createdAtMs: number;
-  founder?: AccountId;
-  /** Made or entered as a group by this device: it is none of the own devices' alone. */
-  isGroup?: true;
   members: Record<AccountId, Affiliation>;
   permissions: Permissions;
   hasLeft: boolean;

@@ -43,7 +43,7 @@ test("a message is shown at once, and again in its place; the other side sees it
 
 test("edits, reactions, votes, stars and retractions reach all devices, and later devices too", async () => {
   const other = await world.device(ADA);
-  await withOwnRoom([ada, other]);
+  await withOwnRoom(ada);
   const first = await ada.do.send(chat, text("Helo"));
   const poll = await ada.do.send(chat, { content: { kind: "poll", question: "When?", choices: ["Now", "Later"], several: false } });
   const gone = await ada.do.send(chat, text("Forget this"));
@@ -69,7 +69,7 @@ test("edits, reactions, votes, stars and retractions reach all devices, and late
 
 test("what is deleted for oneself goes on one's own devices alone, and does not come back", async () => {
   const other = await world.device(ADA);
-  await withOwnRoom([ada, other]);
+  await withOwnRoom(ada);
   const [id] = [await bob.do.send(chat, text("Pssst")), await bob.do.send(chat, text("Second"))];
   await world.settle();
   await ada.do.deleteForMe(chat, [id]);
@@ -91,7 +91,7 @@ test("what is deleted for oneself goes on one's own devices alone, and does not 
 
 test("marks, settings and names are the same on all own devices, the latest counting", async () => {
   const other = await world.device(ADA);
-  await withOwnRoom([ada, other]);
+  await withOwnRoom(ada);
   await ada.do.setChat(chat, { pinned: true, ownColour: "teal" });
   await world.settle();
   await other.do.setChat(chat, { pinned: false });
@@ -113,7 +113,7 @@ test("what others seal into a conversation cannot set what own devices agree on"
 
 test("another key is shown in the conversation, and ends that somebody is verified", async () => {
   await ada.chats.ownLog.say({ kind: "person", account: BOB, verified: true });
-  await withOwnRoom([ada]);
+  await withOwnRoom(ada);
   await ada.chats.online();
   await world.settle();
   expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: true } });
@@ -258,10 +258,8 @@ async function drained(device: TestDevice): Promise<void> {
   await device.chats.ownLog.drainAll();
 }
 
-async function withOwnRoom(devices: TestDevice[]): Promise<void> {
-  const own = "0wnr00m00000";
-  for (const device of devices) device.ownRoom = own;
-  world.change(own, ADA, [{ type: "created" }]);
+async function withOwnRoom(device: TestDevice): Promise<void> {
+  world.change(await device.own(), ADA, [{ type: "created" }]);
   await world.settle();
 }
 

@@ -92,7 +92,7 @@ export class Chats implements Part<Names> {
   };
 
   async online(): Promise<void> {
-    await this.ownLog.online();
+    await this.ownLog.drainAll();
     await this.#expiry.run();
     await this.telling.online();
   }

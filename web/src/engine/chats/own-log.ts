@@ -2,9 +2,8 @@
 // devices"). What concerns a chat is a task for it: kept in one batch with the place in the own log,
 // and taken in by the chat when its turn comes.
 
-import type { ChatId, ChatMarks, MessageId } from "../protocol";
+import type { ChatId, ChatMarks } from "../protocol";
 import type { OwnBody, Profile } from "../content/envelope";
-import { Refusal } from "../refusal";
 import { newMessageId } from "../content/envelope";
 import { hide, later, star, type Later, type Stamp } from "../content/row";
 import { takePerson } from "../contacts/people";
@@ -28,15 +27,14 @@ export class OwnLog {
 
   /** Holds on this device when it returns, and reaches the others. */
   async say(body: OwnBody): Promise<void> {
-    const room = await this.#room();
+    const room = await this.#desk.context.conversations.own();
     const id = newMessageId(this.#desk.own);
-    if (room === undefined) await this.#keep(body, id);
-    else await this.#post(room, body, id);
+    await this.#desk.say(room, body, { id }, (ledger, stamp) => this.#effect(ledger.batch, body, stamp));
+    await this.#tell(body);
     if ("chat" in body) await this.drain(body.chat);
   }
 
-  /** What the own account says of itself, for all of its devices.
-   *  @throws Refusal `offline` where this device has never been online */
+  /** What the own account says of itself, for all of its devices. */
   async sayProfile(profile: Profile): Promise<void> {
     const { context, profiles, own } = this.#desk;
     const room = await context.conversations.own();
@@ -44,21 +42,6 @@ export class OwnLog {
       await profiles.take(ledger.batch, own, profile, stamp);
     });
     context.say(await this.#desk.contactEvent(own, context.store));
-  }
-
-  async online(): Promise<void> {
-    await this.drainAll();
-    const room = await this.#room();
-    if (room !== undefined) await this.#flush(room);
-  }
-
-  /** What was said while the room was not known. */
-  async #flush(room: ChatId): Promise<void> {
-    const { store } = this.#desk.context;
-    for (const { key, value } of await store.range<{ body: OwnBody; id: MessageId }>("meta", { prefix: [UNSAID] })) {
-      await this.#post(room, value.body, value.id);
-      await store.batch().delete("meta", key).commit();
-    }
   }
 
   /** The chat takes in what was agreed on. */
@@ -81,28 +64,6 @@ export class OwnLog {
   async hasTask(chat: ChatId): Promise<boolean> {
     const [task] = await this.#desk.context.store.range<Task>("chats", { prefix: [TASK, chat], count: 1 });
     return task !== undefined;
-  }
-
-  /** Nothing where this device has never been online. */
-  async #room(): Promise<ChatId | undefined> {
-    try {
-      return await this.#desk.context.conversations.own();
-    } catch (error) {
-      if (error instanceof Refusal && error.name === "offline") return undefined;
-      throw error;
-    }
-  }
-
-  async #post(room: ChatId, body: OwnBody, id: MessageId): Promise<void> {
-    await this.#desk.say(room, body, { id }, (ledger, stamp) => this.#effect(ledger.batch, body, stamp));
-    await this.#tell(body);
-  }
-
-  async #keep(body: OwnBody, id: MessageId): Promise<void> {
-    const batch = this.#desk.context.store.batch();
-    await this.#effect(batch, body, { order: this.#desk.pendingOrder(), id });
-    await batch.put("meta", [UNSAID, id], { body, id }).commit();
-    await this.#tell(body);
   }
 
   async #effect(batch: Batch, body: OwnBody, stamp: Stamp): Promise<void> {
@@ -142,5 +103,3 @@ function mark({ chat }: Ledger, set: Partial<ChatMarks>, stamp: Stamp): void {
   for (const [name, value] of Object.entries(set)) marks[name] = later(marks[name], stamp, value);
   chat.marks = marks as typeof chat.marks;
 }
-
-const UNSAID = "unsaid";

@@ -10,7 +10,7 @@ import { others, type ChatRow } from "./chat-row";
 export function changed(chat: ChatRow, by: AccountId | undefined, change: RoomChange, own: AccountId): ChatRow {
   switch (change.type) {
     case "created":
-      return withMember({ ...chat, ...(by !== undefined && { founder: by }) }, by, "owner", own);
+      return withMember(chat, by, "owner", own);
     case "added":
     case "affiliated":
       return withMember(chat, change.account, change.affiliation, own);
@@ -38,8 +38,7 @@ export async function ofItsKind(chat: ChatRow, own: AccountId, domain: string): 
     return { ...chat, kind: "direct", peer };
   }
   if (chat.kind === "direct") return chat;
-  const isAlone = peer === undefined && !chat.isGroup && chat.founder === own && !chat.hasLeft && Object.keys(chat.look).length === 0;
-  return { ...chat, kind: isAlone ? "self" : "group" };
+  return { ...chat, kind: chat.id === (await directChat(domain, own, own)) ? "self" : "group" };
 }
 
 /** What people read: changes of one kind by one member are one line. */

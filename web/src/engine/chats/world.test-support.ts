@@ -5,7 +5,6 @@ import "fake-indexeddb/auto";
 import { directChat } from "../conversations/direct";
 import type { Arrival, Context, Conversations, Post, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineEvent, MessageId, Order } from "../protocol";
-import { Refusal } from "../refusal";
 import { Store } from "../store/store";
 import { Chats, type Surroundings } from "./chats";
 
@@ -86,8 +85,6 @@ export class TestDevice implements Conversations {
     readonly store: Store,
   ) {}
 
-  ownRoom: ChatId | undefined;
-
   get context(): Context {
     return {
       store: this.store,
@@ -149,9 +146,8 @@ export class TestDevice implements Conversations {
     return at >= 0 && this.#waiting.splice(at, 1).length > 0;
   }
 
-  async own(): Promise<ChatId> {
-    if (this.ownRoom === undefined) throw new Refusal("offline", "there is no server");
-    return this.ownRoom;
+  own(): Promise<ChatId> {
+    return this.direct(this.account);
   }
 
   direct(peer: AccountId): Promise<ChatId> {

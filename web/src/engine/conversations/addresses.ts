@@ -1,29 +1,19 @@
-// Conversations that follow from who takes part: those of two, and that of the own devices.
+// Conversations that follow from who takes part: those of two, and that of the own devices, which is the
+// account's conversation with itself.
 
 import type { Context } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
 import { directChat } from "./direct";
-import { findOwnGroup } from "./own-group";
-import { Serial } from "./serial";
 
 export class Addresses {
-  readonly #around: Pick<Context, "store" | "self" | "xmpp">;
-  readonly #finding = new Serial();
+  readonly #around: Pick<Context, "store" | "self">;
 
-  constructor(around: Pick<Context, "store" | "self" | "xmpp">) {
+  constructor(around: Pick<Context, "store" | "self">) {
     this.#around = around;
   }
 
-  /** @throws {Refusal} `offline` where it is not known yet */
   own(): Promise<ChatId> {
-    const { store, xmpp, self } = this.#around;
-    return this.#finding.run(async () => {
-      const kept = await store.get<ChatId>("meta", OWN_KEY);
-      if (kept !== undefined) return kept;
-      const found = await findOwnGroup(xmpp, self);
-      await store.batch().put("meta", OWN_KEY, found).commit();
-      return found;
-    });
+    return this.direct(this.#around.self.account);
   }
 
   async direct(peer: AccountId): Promise<ChatId> {
@@ -42,5 +32,3 @@ export class Addresses {
 function peerKey(chat: ChatId): [string, string] {
   return ["peer", chat];
 }
-
-const OWN_KEY = "own-group";

@@ -64,7 +64,7 @@ export class Groups implements Part<Names> {
     const chat = await this.#requests.create(permissions);
     const { own } = this.#desk;
     await this.#desk.change(chat, async (ledger) => {
-      const set = { kind: "group", isGroup: true, founder: own, members: { [own]: "owner" } } as const;
+      const set = { kind: "group", members: { [own]: "owner" } } as const;
       ledger.chat = { ...ledger.chat, ...set, permissions: { ...ledger.chat.permissions, ...permissions } };
     });
     const added = await this.#bringIn(chat, members);
@@ -149,7 +149,7 @@ export class Groups implements Part<Names> {
     if ((await this.#requests.join(chat, token)) === "waiting") return "waiting";
     await this.#desk.change(chat, async (ledger) => {
       const members = { ...ledger.chat.members, [this.#desk.own]: ledger.chat.members[this.#desk.own] ?? "member" } as const;
-      ledger.chat = { ...ledger.chat, kind: "group", isGroup: true, members, hasLeft: false };
+      ledger.chat = { ...ledger.chat, kind: "group", members, hasLeft: false };
     });
     await this.#refresh(chat);
     await this.#ask(chat);
