@@ -85,6 +85,23 @@ export class Person {
     return this.page.getByRole("menu");
   }
 
+  /// Chooses from the menu of a message.
+  async choose(text, name) {
+    const menu = await this.menu(text);
+    await menu.getByRole("menuitem", { name, exact: true }).click();
+  }
+
+  /// Scrolls back until the message is on the screen.
+  async scrollTo(text) {
+    const log = this.page.getByRole("log");
+    const message = this.message(text).first();
+    await expect(async () => {
+      if ((await message.count()) > 0) await message.scrollIntoViewIfNeeded({ timeout: 500 });
+      else await log.evaluate((log) => log.scrollBy(0, -600));
+      await expect(message).toBeInViewport({ timeout: 100 });
+    }).toPass({ intervals: [50] });
+  }
+
   async react(text, emoji) {
     const menu = await this.menu(text);
     await menu.getByText(emoji).click();

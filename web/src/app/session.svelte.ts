@@ -1,9 +1,8 @@
 // What the page knows of the account, fed by the engine: its state, chats, contacts, and who does what now.
 import { SvelteMap } from "svelte/reactivity";
 import type { Engine } from "../engine/rpc";
-import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, ProfileChange, Settings } from "../engine/protocol";
+import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, ProfileChange, Settings, Upload } from "../engine/protocol";
 
-export interface Upload { sentBytes: number; bytes: number; paused: boolean }
 export type Doing = "typing" | "recording";
 
 /** Who types is forgotten after this: the word that they stopped may be lost. */
@@ -159,11 +158,12 @@ export class Session {
 
   async #load(id: AccountId): Promise<void> {
     try {
-      const [chats, contacts, settings] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings")]);
+      const [chats, contacts, settings, uploads] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings"), this.call("uploads")]);
       if (id !== this.#loadedFor) return;
       // What events brought meanwhile is newer.
       for (const chat of chats) if (!this.chats.has(chat.id)) this.chats.set(chat.id, chat);
       for (const contact of contacts) if (!this.contacts.has(contact.account)) this.contacts.set(contact.account, contact);
+      for (const upload of uploads) if (!this.uploads.has(upload.id)) this.#upload(upload);
       this.settings ??= settings;
       this.loaded = true;
     } catch {
@@ -182,9 +182,9 @@ export class Session {
     }
   }
 
-  #upload({ id, sentBytes, bytes, paused }: Extract<EngineEvent, { type: "upload" }>): void {
+  #upload({ id, sentBytes, bytes, paused }: Upload): void {
     if (sentBytes >= bytes) this.uploads.delete(id);
-    else this.uploads.set(id, { sentBytes, bytes, paused });
+    else this.uploads.set(id, { id, sentBytes, bytes, paused });
   }
 
   #type(chat: ChatId, account: AccountId, state: Doing | "paused"): void {

@@ -91,6 +91,8 @@ export interface Commands {
   // Media
   /** A URL that the service worker answers, with ranges, from what it fetches and decrypts. */
   fileUrl(file: FileRef): string;
+  /** Those that are not done. */
+  uploads(): Upload[];
   cancelUpload(id: MessageId): void;
   pauseUpload(id: MessageId, paused: boolean): void;
 
@@ -132,7 +134,7 @@ export type EngineEvent =
   | { type: "presence"; account: AccountId; online: boolean; lastSeen?: number }
   | { type: "contact"; contact: Contact }
   | { type: "group"; group: Group }
-  | { type: "upload"; id: MessageId; sentBytes: number; bytes: number; paused: boolean }
+  | ({ type: "upload" } & Upload)
   | { type: "settings"; settings: Settings }
   /** Somebody's account key is another than before: shown loudly. */
   | { type: "key-changed"; account: AccountId };
@@ -239,6 +241,7 @@ export interface Message {
 export type Content =
   | { kind: "text"; text: string; mentions: AccountId[]; link?: LinkPreview }
   | { kind: "photo" | "film" | "gif" | "sticker"; file: FileRef; caption: string; width: number; height: number; durationMs?: number }
+  /** Of the waveform: heights from 0 to 1. */
   | { kind: "voice"; file: FileRef; durationMs: number; waveform: number[] }
   | { kind: "document"; file: FileRef; caption: string }
   | { kind: "poll"; question: string; choices: string[]; several: boolean; votes: { account: AccountId; choices: number[] }[] }
@@ -274,6 +277,9 @@ export interface FileRef {
   /** A small JPEG or WebP, at most 4 KiB. */
   thumbnail?: Uint8Array;
 }
+
+/** How far a message's file is with the server. */
+export interface Upload { id: MessageId; sentBytes: number; bytes: number; paused: boolean }
 
 /** What the user wants to send. Files are given as they are; the engine encrypts and uploads. */
 export interface Draft {

@@ -1,7 +1,7 @@
 // What a session consists of: all parts, made by their makers.
 
 import { contentParts, type ContentParts } from "./chats/join";
-import { MediaPart } from "./media/media";
+import { FileMedia } from "./media/media";
 import type { UploadPlace } from "./media/upload";
 import type { Context, Sealed } from "./parts";
 import type { AccountId } from "./protocol";
@@ -13,8 +13,8 @@ export interface Parts extends ContentParts {
 
 /** @param context is whole once the parts are made. */
 export async function makeParts(context: Context, uploads: UploadPlace): Promise<Parts> {
-  const media = new MediaPart(uploads, (event) => context.say(event));
+  const media = new FileMedia(context.store, uploads);
   const [content, sealed] = await Promise.all([contentParts(context, media), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
-  return { ...content, all: [...content.all, media, safety], sealed };
+  return { ...content, all: [...content.all, safety], sealed };
 }

@@ -65,6 +65,8 @@ export const de: Dictionary = {
     camera: "Die Kamera kann nicht benutzt werden. Erlaube sie in den Einstellungen des Browsers.",
     place: "Dein Standort ist nicht bekannt. Erlaube ihn in den Einstellungen des Browsers.",
     file: "Diese Datei kann nicht gelesen werden",
+    cancelled: "Das Hochladen wurde abgebrochen",
+    "no-room": "Auf dem Server ist kein Platz mehr für deine Dateien",
   },
   start: {
     title: "Deine Nachrichten, dein Ufer",

@@ -64,6 +64,8 @@ export const en = {
     camera: "The camera can't be used. Allow it in the browser's settings.",
     place: "Your position can't be told. Allow it in the browser's settings.",
     file: "This file can't be read",
+    cancelled: "The upload was cancelled",
+    "no-room": "There is no room left for your files on the server",
   },
   start: {
     title: "Your messages, your shore",

@@ -65,6 +65,8 @@ export const es: Dictionary = {
     camera: "No se puede usar la cámara. Permítela en los ajustes del navegador.",
     place: "No se conoce tu posición. Permítela en los ajustes del navegador.",
     file: "Este archivo no se puede leer",
+    cancelled: "Se canceló la subida",
+    "no-room": "No queda espacio para tus archivos en el servidor",
   },
   start: {
     title: "Tus mensajes, tu orilla",

@@ -4,6 +4,7 @@ import type { Context, Contents, Part } from "../parts";
 import type { ChatId, ChatMarks, MessageId, Order } from "../protocol";
 import { encodeEnvelope, newMessageId, type TypingState } from "../content/envelope";
 import { IDS_MAX } from "../content/limits";
+import type { Media } from "../media/media";
 import { isPending, later, type Row } from "../content/row";
 import { Index } from "../search/index";
 import { SettingsBook } from "../settings/settings";
@@ -16,12 +17,12 @@ import { OwnLog } from "./own-log";
 import { Pages } from "./pages";
 import { Speaking } from "./speaking";
 import { Telling } from "./telling";
-import { Uploads, type Media } from "./uploads";
+import { Uploads } from "./uploads";
 
 type Names =
   | "chats" | "setChat" | "openDirect" | "messages" | "clearChat" | "search" | "media" | "starred"
   | "send" | "edit" | "react" | "deleteForMe" | "deleteForEveryone" | "forward" | "star" | "vote" | "retry"
-  | "markRead" | "typing" | "messageInfo" | "setDisappearing";
+  | "markRead" | "typing" | "messageInfo" | "setDisappearing" | "uploads" | "cancelUpload" | "pauseUpload";
 
 export interface Surroundings {
   media?: Media;
@@ -89,10 +90,14 @@ export class Chats implements Part<Names> {
     typing: (chat, state) => this.#type(chat, state),
     messageInfo: (chat, id) => this.#pages.info(chat, id),
     setDisappearing: (chat, lifeS) => this.#speaking.setDisappearing(chat, lifeS),
+    uploads: () => this.#uploads.all(),
+    cancelUpload: (id) => this.#uploads.cancel(id),
+    pauseUpload: (id, paused) => this.#uploads.pause(id, paused),
   };
 
   async online(): Promise<void> {
     await this.ownLog.drainAll();
+    await this.#uploads.online();
     await this.#expiry.run();
     await this.telling.online();
   }
@@ -106,6 +111,7 @@ export class Chats implements Part<Names> {
   close(): void {
     this.telling.offline();
     this.#expiry.stop();
+    this.#uploads.close();
     clearTimeout(this.#warming);
     for (const timer of this.#drafts.values()) clearTimeout(timer);
   }
@@ -169,7 +175,10 @@ export class Chats implements Part<Names> {
 
   async #hide(chat: ChatId, ids: MessageId[]): Promise<void> {
     const { conversations } = this.desk.context;
-    for (const id of ids) await conversations.exclusive(chat, () => conversations.withdraw(chat, id));
+    for (const id of ids) {
+      await this.#uploads.drop(chat, id);
+      await conversations.exclusive(chat, () => conversations.withdraw(chat, id));
+    }
     for (let at = 0; at < ids.length; at += IDS_MAX) {
       await this.ownLog.say({ kind: "hide", chat, ids: ids.slice(at, at + IDS_MAX) });
     }

@@ -5,9 +5,9 @@ import type { Context, Contents, Part } from "../parts";
 import type { EngineState } from "../protocol";
 import type { CommandName } from "../rpc";
 import { Groups } from "../groups/groups";
+import type { Media } from "../media/media";
 import { SettingsPart } from "../settings/part";
 import { Chats } from "./chats";
-import type { Media } from "./uploads";
 
 export interface ContentParts {
   contents: Contents;

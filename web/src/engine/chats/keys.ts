@@ -46,6 +46,10 @@ export function postedKey(chat: ChatId, id: MessageId): Key {
 /** Messages whose files are on their way to the server. */
 export const UPLOAD = "upload";
 
+export function uploadKey(chat: ChatId, id: MessageId): Key {
+  return [UPLOAD, chat, id];
+}
+
 /** Where a message lies: one of which only others' words have come sorts before all others. */
 export function messageKey(chat: ChatId, order: Order, id: MessageId): [ChatId, string] {
   return [chat, order === "" ? `!${id}` : order];

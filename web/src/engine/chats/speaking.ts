@@ -9,6 +9,7 @@ import { isMessageKind } from "../content/contents";
 import { annotate, isGone, isPending, newRow, place, type Row } from "../content/row";
 import { contentOf, previewOf } from "../content/view";
 import { Serial } from "../conversations/serial";
+import type { Batch } from "../store/store";
 import { isAdmin, type ChatRow } from "./chat-row";
 import type { Desk, Saying } from "./desk";
 import { chatKey, postedKey } from "./keys";
@@ -42,9 +43,10 @@ export class Speaking {
     return turn;
   }
 
-  /** A message whose files are uploaded. */
-  sayUploaded(chat: ChatId, body: MessageBody, saying: Saying): Promise<MessageId> {
-    return this.#sayMessage(chat, body, saying);
+  /** A message whose files are uploaded.
+   *  @param also what is kept with it */
+  sayUploaded(chat: ChatId, body: MessageBody, saying: Saying, also: (batch: Batch) => void): Promise<MessageId> {
+    return this.#sayMessage(chat, body, saying, also);
   }
 
   async edit(chat: ChatId, id: MessageId, text: string): Promise<void> {
@@ -94,8 +96,9 @@ export class Speaking {
     });
   }
 
-  async #sayMessage(chat: ChatId, body: MessageBody, saying: Saying): Promise<MessageId> {
+  async #sayMessage(chat: ChatId, body: MessageBody, saying: Saying, also?: (batch: Batch) => void): Promise<MessageId> {
     return this.#desk.say(chat, body, saying, async (ledger, { order, id }) => {
+      also?.(ledger.batch);
       const { reply, forwarded = false, lifeS } = saying;
       const base = { type: "message", body, forwarded, ...(reply && { reply }) } as const;
       // What was shown while its file was uploaded gives way.
@@ -118,6 +121,7 @@ export class Speaking {
     if (!isPending(row.order)) {
       return this.#about(chat, row, { kind: "retraction", of: id }, { retracts: row.order });
     }
+    if (await this.#uploads.drop(chat, id)) return this.#desk.change(chat, (ledger) => ledger.remove(id));
     const { conversations } = this.#desk.context;
     const isBack = await conversations.exclusive(chat, () => conversations.withdraw(chat, id));
     if (!isBack && row.error === undefined) throw notAllowed("the message is on its way");

@@ -1,27 +1,40 @@
-// Messages with files: shown at once, sent when the files are with the server.
+// Messages with files: shown at once, sent when the files are with the server. What waits is kept, so
+// that it goes on after a reload, a crash, and once there is a network again.
 
-import type { ChatId, Draft, FileRef, MessageId } from "../protocol";
+import type { ChatId, Draft, FileRef, MessageId, Upload } from "../protocol";
 import { Refusal } from "../refusal";
 import type { MessageBody } from "../content/contents";
 import { newMessageId } from "../content/envelope";
 import { place } from "../content/row";
+import type { Media, Progress, Running } from "../media/media";
+import type { Batch } from "../store/store";
 import type { Desk, Saying } from "./desk";
-import { UPLOAD } from "./keys";
-
-/** Encrypts and uploads: engine/media. */
-export interface Media {
-  /** @returns where the file is, once it is there.
-   *  @throws Refusal */
-  upload(id: MessageId, file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef>;
-}
+import { UPLOAD, uploadKey } from "./keys";
 
 export type FileContent = Extract<Draft["content"], { file: Blob }>;
-type Say = (chat: ChatId, body: MessageBody, saying: Saying) => Promise<MessageId>;
+type Say = (chat: ChatId, body: MessageBody, saying: Saying, also: (batch: Batch) => void) => Promise<MessageId>;
+
+/** A row under {@link UPLOAD}. */
+interface Waiting {
+  chat: ChatId;
+  id: MessageId;
+  /** As it is sent once the file is with the server. */
+  body: MessageBody & { file: FileRef };
+  saying: Saying;
+  /** Where the server takes the upload on. */
+  address?: string;
+  isPaused?: boolean;
+  /** It waits for the user. */
+  hasFailed?: boolean;
+}
 
 export class Uploads {
   readonly #desk: Desk;
   readonly #media: Media | undefined;
-  readonly #files = new Map<MessageId, { chat: ChatId; content: FileContent; saying: Saying }>();
+  readonly #running = new Map<MessageId, Running>();
+  readonly #progress = new Map<MessageId, Progress>();
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
   /** Set by what joins both. */
   say: Say = () => Promise.reject(new Refusal("internal", "nobody sends"));
 
@@ -30,49 +43,162 @@ export class Uploads {
     this.#media = media;
   }
 
+  /** @returns once the file is kept on this device.
+   *  @throws {StoreFull} */
   async send(chat: ChatId, content: FileContent, { id = newMessageId(this.#desk.own), ...saying }: Saying): Promise<MessageId> {
     if (!this.#media) throw new Refusal("not-allowed", "files cannot be sent");
+    const media = this.#media;
+    const kept = await media.keep(id, content.file);
+    const body = bodyOf(content, { ...about(content), ...kept });
     await this.#desk.change(chat, async (ledger) => {
       const { reply, forwarded = false, lifeS } = saying;
-      const body = bodyOf(content, { ...about(content), digest: "", key: new Uint8Array(32), bytes: content.file.size });
-      const base = { type: "message", body, forwarded, ...(reply && { reply }) } as const;
+      const shown = { ...body, file: { ...body.file, digest: "" } };
+      const base = { type: "message", body: shown, forwarded, ...(reply && { reply }) } as const;
       ledger.put(place(await ledger.row(id), this.#desk.pendingOrder(), this.#desk.now(), base, lifeS));
-      ledger.batch.put("chats", [UPLOAD, chat, id], true);
+      ledger.batch.put("chats", uploadKey(chat, id), { chat, id, body, saying: { ...saying, id } } satisfies Waiting);
+      media.settled(ledger.batch, id);
     });
-    this.#files.set(id, { chat, content, saying: { ...saying, id } });
-    void this.#upload(id).catch(() => undefined);
+    this.#start(chat, id);
     return id;
   }
 
   /** @returns whether it was one of ours. */
   async retry(chat: ChatId, id: MessageId): Promise<boolean> {
-    if ((await this.#desk.context.store.get("chats", [UPLOAD, chat, id])) === undefined) return false;
-    if (!this.#files.has(id)) throw new Refusal("not-found", "the file is not here any more");
+    if (!(await this.#change(chat, id, { hasFailed: false, isPaused: false }))) return false;
     await this.#note(chat, id, undefined);
-    void this.#upload(id).catch(() => undefined);
+    this.#start(chat, id);
     return true;
   }
 
-  /** What the last session did not bring to its end has failed: the files went with it. */
+  /** Those that are not done. */
+  async all(): Promise<Upload[]> {
+    const rows = await this.#desk.context.store.range<Waiting>("chats", { prefix: [UPLOAD] });
+    return rows.filter(({ value }) => !value.hasFailed).map(({ value }) => {
+      const { sentBytes = 0, bytes = value.body.file.bytes } = this.#progress.get(value.id) ?? {};
+      return { id: value.id, sentBytes, bytes, paused: value.isPaused === true };
+    });
+  }
+
+  async pause(id: MessageId, isPaused: boolean): Promise<void> {
+    const { chat } = await this.#find(id);
+    await this.#change(chat, id, { isPaused });
+    const running = this.#running.get(id);
+    if (running) running.pause(isPaused);
+    else if (!isPaused) this.#start(chat, id);
+    else this.#tell(id, { ...this.#last(id), isPaused });
+  }
+
+  async cancel(id: MessageId): Promise<void> {
+    const { chat } = await this.#find(id);
+    await this.#running.get(id)?.cancel();
+    await this.#fail(chat, id, new Refusal("cancelled", "the upload was cancelled"));
+  }
+
+  /** The message is deleted. @returns whether it waited here. */
+  async drop(chat: ChatId, id: MessageId): Promise<boolean> {
+    const { store } = this.#desk.context;
+    if (!this.#media || (await store.get("chats", uploadKey(chat, id))) === undefined) return false;
+    await this.#running.get(id)?.cancel();
+    const batch = store.batch();
+    this.#forget(batch, chat, id);
+    await batch.commit();
+    this.#end(id);
+    return true;
+  }
+
+  /** What the last session did not bring to its end goes on. */
   async recover(): Promise<void> {
-    for (const { key } of await this.#desk.context.store.range("chats", { prefix: [UPLOAD] })) {
-      const [, chat, id] = key as [string, ChatId, MessageId];
-      if (!this.#files.has(id)) await this.#note(chat, id, new Refusal("not-found", "the upload was interrupted"));
+    await this.#media?.recover();
+    await this.online();
+  }
+
+  /** There may be a network. */
+  async online(): Promise<void> {
+    for (const { value } of await this.#desk.context.store.range<Waiting>("chats", { prefix: [UPLOAD] })) {
+      if (!value.hasFailed && !value.isPaused) this.#start(value.chat, value.id);
     }
   }
 
-  async #upload(id: MessageId): Promise<void> {
-    const waiting = this.#files.get(id);
-    if (!waiting || !this.#media) return;
-    const { chat, content, saying } = waiting;
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#again);
+    for (const running of this.#running.values()) running.pause(true);
+  }
+
+  #start(chat: ChatId, id: MessageId): void {
+    if (!this.#running.has(id)) void this.#upload(chat, id).catch(() => undefined);
+  }
+
+  async #upload(chat: ChatId, id: MessageId): Promise<void> {
+    const waiting = await this.#desk.context.store.get<Waiting>("chats", uploadKey(chat, id));
+    if (!waiting || !this.#media || this.#running.has(id) || this.#isClosed) return;
+    const { body, saying, address } = waiting;
+    const running = this.#media.start(id, body.file, address, {
+      begun: (address) => void this.#change(chat, id, { address }).catch(() => undefined),
+      progress: (progress) => this.#tell(id, progress),
+    });
+    this.#running.set(id, running);
     try {
-      const file = await this.#media.upload(id, content.file, about(content));
-      await this.say(chat, bodyOf(content, file), saying);
-      this.#files.delete(id);
-      await this.#desk.context.store.batch().delete("chats", [UPLOAD, chat, id]).commit();
+      await running.done;
+      await this.say(chat, body, saying, (batch) => this.#forget(batch, chat, id));
+      this.#end(id);
     } catch (error) {
-      await this.#note(chat, id, Refusal.of(error));
+      const refusal = Refusal.of(error);
+      this.#running.delete(id);
+      if (TRANSIENT.has(refusal.name)) this.#tryLater();
+      else if (refusal.name !== "cancelled") await this.#fail(chat, id, refusal);
     }
+  }
+
+  #tryLater(): void {
+    clearTimeout(this.#again);
+    if (!this.#isClosed) this.#again = setTimeout(() => void this.online().catch(() => undefined), TRY_AGAIN_MS);
+  }
+
+  async #fail(chat: ChatId, id: MessageId, refusal: Refusal): Promise<void> {
+    await this.#change(chat, id, { hasFailed: true });
+    this.#end(id);
+    await this.#note(chat, id, refusal);
+  }
+
+  #end(id: MessageId): void {
+    const { bytes } = this.#last(id);
+    this.#tell(id, { sentBytes: bytes, bytes, isPaused: false });
+    this.#progress.delete(id);
+    this.#running.delete(id);
+  }
+
+  #forget(batch: Batch, chat: ChatId, id: MessageId): void {
+    batch.delete("chats", uploadKey(chat, id));
+    this.#media?.drop(batch, id);
+  }
+
+  #last(id: MessageId): Progress {
+    return this.#progress.get(id) ?? { sentBytes: 0, bytes: 1, isPaused: false };
+  }
+
+  #tell(id: MessageId, progress: Progress): void {
+    this.#progress.set(id, progress);
+    const { sentBytes, bytes, isPaused: paused } = progress;
+    this.#desk.context.say({ type: "upload", id, sentBytes, bytes, paused });
+  }
+
+  async #find(id: MessageId): Promise<Waiting> {
+    const rows = await this.#desk.context.store.range<Waiting>("chats", { prefix: [UPLOAD] });
+    const found = rows.find(({ value }) => value.id === id);
+    if (!found) throw new Refusal("not-found", "nothing is uploaded for this message");
+    return found.value;
+  }
+
+  /** @returns whether it is there. */
+  async #change(chat: ChatId, id: MessageId, change: Partial<Waiting>): Promise<boolean> {
+    return this.#desk.context.conversations.exclusive(chat, async () => {
+      const batch = this.#desk.context.store.batch();
+      const waiting = await batch.get<Waiting>("chats", uploadKey(chat, id));
+      if (!waiting) return false;
+      await batch.put("chats", uploadKey(chat, id), { ...waiting, ...change }).commit();
+      return true;
+    });
   }
 
   #note(chat: ChatId, id: MessageId, error: Refusal | undefined): Promise<void> {
@@ -92,7 +218,7 @@ function about(content: FileContent): Pick<FileRef, "name" | "type" | "thumbnail
   return { name, type, ...(thumbnail && { thumbnail }) };
 }
 
-function bodyOf(content: FileContent, file: FileRef): MessageBody {
+function bodyOf(content: FileContent, file: FileRef): MessageBody & { file: FileRef } {
   switch (content.kind) {
     case "voice":
       return { kind: "voice", file, durationMs: content.durationMs, waveform: content.waveform };
@@ -104,3 +230,7 @@ function bodyOf(content: FileContent, file: FileRef): MessageBody {
     }
   }
 }
+
+/** No fault of the file: it is tried again by itself. */
+const TRANSIENT = new Set(["offline", "busy"]);
+const TRY_AGAIN_MS = 30_000;

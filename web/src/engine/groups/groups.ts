@@ -3,9 +3,9 @@
 
 import { isAdmin, type ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
-import type { Media } from "../chats/uploads";
+import type { Media } from "../media/media";
 import type { Contacts } from "../contacts/contacts";
-import { newMessageId, type GroupLook } from "../content/envelope";
+import type { GroupLook } from "../content/envelope";
 import { isPending, later, place, type Row } from "../content/row";
 import type { Part } from "../parts";
 import type { AccountId, Affiliation, Chat, ChatId, FileRef, Group, GroupChange, GroupDraft, Invitation, Member, NewMember, SystemChange } from "../protocol";
@@ -213,7 +213,7 @@ export class Groups implements Part<Names> {
 
   async #upload(icon: Blob): Promise<FileRef> {
     if (!this.#media) throw new Refusal("not-allowed", "pictures cannot be sent");
-    return this.#media.upload(newMessageId(this.#desk.own), icon, { name: "", type: icon.type || "image/png" });
+    return this.#media.upload(icon, { name: "", type: icon.type || "image/png" });
   }
 }
 

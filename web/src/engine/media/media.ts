@@ -1,44 +1,78 @@
 // Files: encrypted, uploaded, and shown by the service worker.
 
-import type { Media } from "../chats/uploads";
-import type { Part } from "../parts";
-import type { EngineEvent, FileRef, MessageId } from "../protocol";
-import { Refusal } from "../refusal";
+import type { Batch, Store } from "../store/store";
+import type { FileRef } from "../protocol";
+import { dropFile, forgetTrials, keepFile, KeptFile, settled, type Kept } from "./kept-file";
 import { SealedFile } from "./sealed-file";
 import { FileUpload, type UploadPlace } from "./upload";
 
-export class MediaPart implements Media, Part<"cancelUpload" | "pauseUpload"> {
+export type { Kept } from "./kept-file";
+
+/** An upload that runs. */
+export interface Running {
+  /** Ends once the server has the file. Rejects with a Refusal. */
+  done: Promise<void>;
+  pause(isPaused: boolean): void;
+  /** Ends it, and has the server forget what came. */
+  cancel(): Promise<void>;
+}
+
+/** Where an upload stands. */
+export interface Progress {
+  sentBytes: number;
+  /** Of the ciphertext. */
+  bytes: number;
+  isPaused: boolean;
+}
+
+/** Encrypts and uploads. */
+export interface Media {
+  /** Encrypts a file into the store, for an upload that outlasts this session.
+   *  @throws {StoreFull} */
+  keep(id: string, file: Blob): Promise<Kept>;
+  /** In one batch with what answers for a kept file from now on. */
+  settled(batch: Batch, id: string): void;
+  drop(batch: Batch, id: string): void;
+  /** Drops what nobody came to answer for. Before the first {@link Media.keep}. */
+  recover(): Promise<void>;
+  /** Uploads a kept file, from where an upload with that address was. */
+  start(id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void }): Running;
+  /** Uploads a file at once.
+   *  @throws Refusal */
+  upload(file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef>;
+}
+
+export class FileMedia implements Media {
+  readonly #store: Store;
   readonly #place: UploadPlace;
-  readonly #say: (event: EngineEvent) => void;
-  readonly #running = new Map<MessageId, FileUpload>();
 
-  constructor(place: UploadPlace, say: (event: EngineEvent) => void) {
+  constructor(store: Store, place: UploadPlace) {
+    this.#store = store;
     this.#place = place;
-    this.#say = say;
   }
 
-  readonly commands = {
-    cancelUpload: (id: MessageId) => this.#of(id).cancel(),
-    pauseUpload: (id: MessageId, paused: boolean) => this.#of(id).pause(paused),
-  };
+  readonly settled = settled;
+  readonly drop = dropFile;
 
-  async upload(id: MessageId, file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef> {
+  keep(id: string, file: Blob): Promise<Kept> {
+    return keepFile(this.#store, id, file);
+  }
+
+  recover(): Promise<void> {
+    return forgetTrials(this.#store);
+  }
+
+  start(...[id, kept, address, hear]: Parameters<Media["start"]>): Running {
+    const source = new KeptFile(this.#store, id, kept);
+    const progress = (sentBytes: number, isPaused: boolean) => hear.progress({ sentBytes, bytes: source.size, isPaused });
+    const begun = { digest: kept.digest, begun: hear.begun, ...(address !== undefined && { address }) };
+    const upload = new FileUpload(source, this.#place, progress, begun);
+    return { done: upload.run().then(() => undefined), pause: (isPaused) => upload.pause(isPaused), cancel: () => upload.cancel() };
+  }
+
+  async upload(file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef> {
     const sealed = await SealedFile.of(file);
-    const say = (sentBytes: number, paused: boolean) => this.#say({ type: "upload", id, sentBytes, bytes: sealed.size, paused });
-    const upload = new FileUpload(sealed, this.#place, say);
-    this.#running.set(id, upload);
-    try {
-      const digest = await upload.run();
-      say(sealed.size, false);
-      return { ...about, digest, key: sealed.key, bytes: file.size };
-    } finally {
-      this.#running.delete(id);
-    }
-  }
-
-  #of(id: MessageId): FileUpload {
-    const upload = this.#running.get(id);
-    if (!upload) throw new Refusal("not-found", "nothing is uploaded for this message");
-    return upload;
+    const digest = await new FileUpload(sealed, this.#place, () => undefined).run();
+    return { ...about, digest, key: sealed.key, bytes: file.size };
   }
 }

@@ -2,7 +2,25 @@
 
 import { DetailedError, Upload, type UploadOptions } from "tus-js-client";
 import { Refusal } from "../refusal";
-import type { SealedFile } from "./sealed-file";
+
+/** An encrypted file. */
+export interface UploadSource {
+  readonly size: number;
+  /** Bytes from `start` to before `end`. */
+  slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** BLAKE3 of all bytes, in hexadecimal digits, once all were read. */
+  digest(): string;
+}
+
+/** Where an upload goes on that was begun before. */
+export interface Begun {
+  /** The digest is known: the server checks it. */
+  digest: string;
+  /** The upload's own address, where the server has given one. */
+  address?: string;
+  /** It has got an address. */
+  begun(address: string): void;
+}
 
 export interface UploadPlace {
   /** Of the server: `https://example.org`. */
@@ -12,7 +30,8 @@ export interface UploadPlace {
 }
 
 export class FileUpload {
-  readonly #source: SealedFile;
+  readonly #source: UploadSource;
+  readonly #begun: Begun | undefined;
   readonly #place: UploadPlace;
   readonly #progress: (sentBytes: number, isPaused: boolean) => void;
   #upload: Upload | undefined;
@@ -20,8 +39,9 @@ export class FileUpload {
   #sent = 0;
   #cancel: (reason: Refusal) => void = () => undefined;
 
-  constructor(source: SealedFile, place: UploadPlace, progress: (sentBytes: number, isPaused: boolean) => void) {
+  constructor(source: UploadSource, place: UploadPlace, progress: (sentBytes: number, isPaused: boolean) => void, begun?: Begun) {
     this.#source = source;
+    this.#begun = begun;
     this.#place = place;
     this.#progress = progress;
   }
@@ -57,7 +77,8 @@ export class FileUpload {
       const options: UploadOptions = {
         endpoint: `${this.#place.origin}/upload`,
         headers: { Authorization: `Bearer ${token}` },
-        metadata: { filetype: "application/octet-stream" },
+        metadata: { filetype: "application/octet-stream", ...(this.#begun && { blake3: this.#begun.digest }) },
+        uploadUrl: this.#begun?.address ?? null,
         uploadSize: this.#source.size,
         chunkSize: REQUEST_BYTES,
         retryDelays: RETRY_DELAYS_MS,
@@ -70,10 +91,15 @@ export class FileUpload {
         onAfterResponse: (_, response) => {
           address = response.getHeader("Content-Location") ?? address;
         },
+        onUploadUrlAvailable: () => {
+          const { url } = this.#upload ?? {};
+          if (url) this.#begun?.begun(url);
+        },
         onError: (error) => reject(refusalOf(error)),
         onSuccess: () => {
           const digest = this.#source.digest();
-          if (address === `/media/${digest}`) resolve(digest);
+          // One that was whole already says no address: the server has checked the digest that it was told.
+          if ((address ?? (this.#begun && `/media/${digest}`)) === `/media/${digest}`) resolve(digest);
           else reject(new Refusal("internal", `the server has ${address ?? "nothing"} instead of ${digest}`));
         },
       };
@@ -84,7 +110,7 @@ export class FileUpload {
   }
 }
 
-function fileSource(source: SealedFile) {
+function fileSource(source: UploadSource) {
   return {
     size: source.size,
     slice: async (start: number, end: number) => {

@@ -5,9 +5,9 @@ import { CHAT } from "../chats/keys";
 import type { ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
 import type { OwnLog } from "../chats/own-log";
-import type { Media } from "../chats/uploads";
 import type { Presences } from "../contacts/presences";
-import { newMessageId, type Profile } from "../content/envelope";
+import type { Media } from "../media/media";
+import type { Profile } from "../content/envelope";
 import type { Part } from "../parts";
 import type { ProfileChange, Settings } from "../protocol";
 import { Refusal } from "../refusal";
@@ -57,7 +57,7 @@ export class SettingsPart implements Part<Names> {
 
   async #upload(avatar: Blob): Promise<Profile["avatar"]> {
     if (!this.#media) throw new Refusal("not-allowed", "pictures cannot be sent");
-    return this.#media.upload(newMessageId(this.#desk.own), avatar, { name: "", type: avatar.type || "image/jpeg" });
+    return this.#media.upload(avatar, { name: "", type: avatar.type || "image/jpeg" });
   }
 
   async #spread(): Promise<void> {

@@ -8,4 +8,7 @@ test("silence and nothing", () => {
   expect(bars([], 2)).toEqual([0, 0]);
   expect(shorten([], 64)).toEqual([0]);
 });
-test("what travels is short", () => expect(shorten(Array.from({ length: 1000 }, (_, i) => i), 64)).toHaveLength(64));
+test("what travels is short, and from 0 to 1", () => {
+  const heights = shorten(Array.from({ length: 1000 }, (_, i) => i), 64);
+  expect([heights.length, Math.max(...heights)]).toEqual([64, 1]);
+});

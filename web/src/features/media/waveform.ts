@@ -10,7 +10,7 @@ export function bars(peaks: readonly number[], count: number): number[] {
   });
 }
 
-/** @returns at most `count` whole numbers from 0 to 100, as they travel in a message. */
+/** @returns at most `count` heights from 0 to 1, as a message takes them. */
 export function shorten(peaks: readonly number[], count: number): number[] {
-  return bars(peaks, Math.min(count, Math.max(peaks.length, 1))).map((height) => Math.round(height * 100));
+  return bars(peaks, Math.min(count, Math.max(peaks.length, 1)));
 }
