@@ -179,7 +179,7 @@ class Session {
     };
     const { origin, device } = around;
     const token = async (bytes: number) => (await device.api.uploadToken(bytes)).token;
-    const parts = await makeParts(context, { origin, token });
+    const parts = await makeParts(context, { origin, token }, device.api);
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const session = new Session(around, parts, made.rooms);

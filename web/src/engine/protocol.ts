@@ -95,6 +95,9 @@ export interface Commands {
   uploads(): Upload[];
   cancelUpload(id: MessageId): void;
   pauseUpload(id: MessageId, paused: boolean): void;
+  /** What the server finds at an address; `null` where there is nothing to show. It asks that site, so the
+   *  page calls this only if the user wants previews. */
+  linkPreview(url: string): FoundLink | null;
 
   // Groups
   createGroup(group: GroupDraft): { chat: Chat; absent: Member[]; invitations: Invitation[] };
@@ -262,7 +265,10 @@ export type SystemChange =
   | { type: "disappearing"; by: AccountId; lifeS: number | null }
   | { type: "key-changed"; account: AccountId };
 
-export interface LinkPreview { url: string; title: string; text: string; image?: FileRef }
+/** `picture`: a JPEG or WebP of at most 32 KiB, drawn by the author's app; it travels inside the message. */
+export interface LinkPreview { url: string; title: string; text: string; picture?: Uint8Array }
+/** `image` is as the site gave it, up to 2 MiB: the page draws the `picture` of a {@link LinkPreview} from it. */
+export interface FoundLink { url: string; title: string; text: string; image?: Blob }
 
 /** An encrypted file: where it is, and what opens it. */
 export interface FileRef {

@@ -1,6 +1,8 @@
 // What a session consists of: all parts, made by their makers.
 
+import type { AccountApi } from "./account/api";
 import { contentParts, type ContentParts } from "./chats/join";
+import { Links } from "./links/links";
 import { FileMedia } from "./media/media";
 import type { UploadPlace } from "./media/upload";
 import type { Context, Sealed } from "./parts";
@@ -12,9 +14,9 @@ export interface Parts extends ContentParts {
 }
 
 /** @param context is whole once the parts are made. */
-export async function makeParts(context: Context, uploads: UploadPlace): Promise<Parts> {
+export async function makeParts(context: Context, uploads: UploadPlace, api: AccountApi): Promise<Parts> {
   const media = new FileMedia(context.store, uploads);
   const [content, sealed] = await Promise.all([contentParts(context, media), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
-  return { ...content, all: [...content.all, safety], sealed };
+  return { ...content, all: [...content.all, safety, new Links(api)], sealed };
 }

@@ -27,6 +27,13 @@ export interface ListedDevice {
   is_this: boolean;
 }
 
+export interface FetchedLink {
+  url: string;
+  title: string;
+  description: string;
+  image: null | { type: string; content: string };
+}
+
 /** What a device shows to be registered. */
 export type Proof = { number: string; code: string; pin?: string } | { link: string };
 
@@ -79,6 +86,11 @@ export class AccountApi {
   /** @param bytes of all that is uploaded by it */
   uploadToken(bytes: number): Promise<{ token: string; expires_in: number }> {
     return this.#ask("POST", "/upload-tokens", { bytes });
+  }
+
+  /** docs/protocol/link-previews.md; the image in base64. */
+  linkPreview(url: string): Promise<FetchedLink> {
+    return this.#ask("POST", "/link-previews", { url });
   }
 
   deleteAccount(): Promise<void> {

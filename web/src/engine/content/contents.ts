@@ -75,7 +75,7 @@ export function readLink(fields: Fields): LinkPreview {
     url,
     title: fields.textOr("title", limits.LINK_TITLE_BYTES_MAX),
     text: fields.textOr("text", limits.LINK_TEXT_BYTES_MAX),
-    image: fields.optional("image", () => readFile(fields.map("image"))),
+    picture: fields.optional("picture", () => fields.bytes("picture", 1, limits.LINK_PICTURE_BYTES_MAX)),
   };
 }
 

@@ -13,7 +13,7 @@ const file = {
 };
 
 const BODIES: Body[] = [
-  { kind: "text", text: "Hello @Bob", mentions: [BOB], link: { url: "https://example.org/", title: "An example", text: "", image: file } },
+  { kind: "text", text: "Hello @Bob", mentions: [BOB], link: { url: "https://example.org/", title: "An example", text: "", picture: new Uint8Array([255, 216]) } },
   { kind: "photo", file, caption: "A tern", width: 4000, height: 3000 },
   { kind: "film", file, caption: "", width: 1920, height: 1080, durationMs: 61_000 },
   { kind: "gif", file, caption: "", width: 1, height: 1 },

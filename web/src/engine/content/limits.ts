@@ -7,6 +7,7 @@ export const MENTIONS_MAX = 64;
 export const URL_BYTES_MAX = 2_048;
 export const LINK_TITLE_BYTES_MAX = 512;
 export const LINK_TEXT_BYTES_MAX = 1_024;
+export const LINK_PICTURE_BYTES_MAX = 32_768;
 export const FILE_NAME_BYTES_MAX = 255;
 export const FILE_TYPE_BYTES_MAX = 127;
 export const THUMBNAIL_BYTES_MAX = 4_096;
