@@ -72,7 +72,7 @@ export interface Commands {
   // Messages
   /** @returns once it is kept on this device; it leaves when the server can be reached. */
   send(chat: ChatId, draft: Draft): MessageId;
-  edit(chat: ChatId, id: MessageId, text: string): void;
+  edit(chat: ChatId, id: MessageId, text: string, mentions?: AccountId[], link?: LinkPreview): void;
   /** One reaction of an account to a message; `null` takes it back. */
   react(chat: ChatId, id: MessageId, emoji: string | null): void;
   deleteForMe(chat: ChatId, ids: MessageId[]): void;
@@ -98,6 +98,12 @@ export interface Commands {
   /** What the server finds at an address; `null` where there is nothing to show. It asks that site, so the
    *  page calls this only if the user wants previews. */
   linkPreview(url: string): FoundLink | null;
+
+  /** The user's own, the newest first. */
+  stickers(): Sticker[];
+  keepSticker(sticker: Sticker, kept: boolean): void;
+  /** Uploads one, and keeps it. */
+  makeSticker(image: Blob, width: number, height: number): Sticker;
 
   // Groups
   createGroup(group: GroupDraft): { chat: Chat; absent: Member[]; invitations: Invitation[] };
@@ -182,6 +188,8 @@ export interface Settings {
   avatarAudience: Audience;
   discoverable: boolean;
   disappearingS: number | null;
+  /** `null`: the user has not been asked, and nothing is looked up. */
+  linkPreviews: boolean | null;
   notifications: { sounds: boolean; previews: boolean; doNotDisturbUntil: number | null };
 }
 export type Audience = "everybody" | "contacts" | "nobody";
@@ -284,6 +292,8 @@ export interface FileRef {
   thumbnail?: Uint8Array;
 }
 
+export interface Sticker { file: FileRef; width: number; height: number }
+
 /** How far a message's file is with the server. */
 export interface Upload { id: MessageId; sentBytes: number; bytes: number; paused: boolean }
 
@@ -292,6 +302,8 @@ export interface Draft {
   content:
     | { kind: "text"; text: string; mentions?: AccountId[]; link?: LinkPreview }
     | { kind: "photo" | "film" | "gif" | "sticker"; file: Blob; name: string; caption: string; width: number; height: number; durationMs?: number; thumbnail?: Uint8Array }
+    /** One of the user's own, uploaded already. */
+    | ({ kind: "sticker"; caption: string } & Sticker)
     | { kind: "voice"; file: Blob; durationMs: number; waveform: number[] }
     | { kind: "document"; file: Blob; name: string; caption: string }
     | { kind: "poll"; question: string; choices: string[]; several: boolean }

@@ -3,6 +3,7 @@ import { random } from "../content/random.test-support";
 import { directChat } from "../conversations/direct";
 import type { ChatId, Message } from "../protocol";
 import { Refusal } from "../refusal";
+import { Stickers } from "./stickers";
 import { ADA, BOB, DOMAIN, EVE, World, type TestDevice } from "./world.test-support";
 
 let world: World;
@@ -286,3 +287,20 @@ async function state(device: TestDevice) {
   const { changedAt: _, ...seen } = await chatOf(device);
   return { chat: { ...seen, draft: "" }, messages: await messages(device), found: (await device.do.search("words")).map(({ message }) => message.id) };
 }
+
+test("own stickers are the same on all own devices, and are sent without another upload", async () => {
+  const other = await world.device(ADA);
+  await withOwnRoom(ada);
+  const stickers = [ada, other].map(({ chats }) => new Stickers(chats.desk, chats.ownLog, undefined).commands) as [Stickers["commands"], Stickers["commands"]];
+  const file = { digest: "ab".repeat(32), key: new Uint8Array(32), bytes: 9, type: "image/webp", name: "" };
+  const sticker = { file, width: 512, height: 400 };
+  await stickers[0].keepSticker(sticker, true);
+  await world.settle();
+  expect(await stickers[1].stickers()).toEqual([sticker]);
+  await ada.do.send(chat, { content: { kind: "sticker", caption: "", ...sticker } });
+  await world.settle();
+  expect(await last(bob)).toMatchObject({ content: { kind: "sticker", file: { digest: file.digest }, width: 512 } });
+  await stickers[1].keepSticker(sticker, false);
+  await world.settle();
+  expect(await stickers[0].stickers()).toEqual([]);
+});

@@ -78,7 +78,7 @@ export class Chats implements Part<Names> {
     media: (chat) => this.#pages.media(chat),
     starred: () => this.#pages.starred(),
     send: (chat, draft) => this.#speaking.send(chat, draft),
-    edit: (chat, id, text) => this.#speaking.edit(chat, id, text),
+    edit: (...said) => this.#speaking.edit(...said),
     react: (chat, id, emoji) => this.#speaking.react(chat, id, emoji),
     deleteForMe: (chat, ids) => this.#hide(chat, ids),
     deleteForEveryone: (chat, ids) => this.#speaking.deleteForEveryone(chat, ids),

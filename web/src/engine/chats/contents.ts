@@ -18,6 +18,7 @@ import { postedKey, receiptsKey, taskKey } from "./keys";
 import { Ledger, type LedgerContext } from "./ledger";
 import { addReceipt, ticksOf, type Receipts } from "./receipts";
 import { changed, linesOf, ofItsKind } from "./room-changes";
+import { takeSticker } from "./stickers";
 
 export interface ContentsContext extends LedgerContext {
   domain: string;
@@ -246,6 +247,9 @@ export class Log implements Contents {
       case "person":
         await takePerson(batch, body.account, body, stamp);
         return [await this.#context.contactEvent(body.account, batch)];
+      case "tray":
+        await takeSticker(batch, body, stamp);
+        return [];
       default:
         // The chat is another's matter now: it takes it in by itself.
         batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp });

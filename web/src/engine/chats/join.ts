@@ -8,6 +8,7 @@ import { Groups } from "../groups/groups";
 import type { Media } from "../media/media";
 import { SettingsPart } from "../settings/part";
 import { Chats } from "./chats";
+import { Stickers } from "./stickers";
 
 export interface ContentParts {
   contents: Contents;
@@ -29,7 +30,7 @@ export async function contentParts(context: Context, media?: Media): Promise<Con
   const settings = new SettingsPart(desk, ownLog, contacts.presences, media);
   return {
     contents: chats.contents,
-    all: [chats, contacts, groups, settings],
+    all: [chats, contacts, groups, settings, new Stickers(desk, ownLog, media)],
     profile: () => {
       const { name, avatar } = desk.profile;
       return { name, ...(avatar && { avatar }) };

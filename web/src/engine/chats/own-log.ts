@@ -11,8 +11,9 @@ import type { Batch } from "../store/store";
 import type { Desk } from "./desk";
 import { TASK, taskKey } from "./keys";
 import type { Ledger } from "./ledger";
+import { takeSticker } from "./stickers";
 
-type ChatBody = Exclude<OwnBody, { kind: "settings" | "person" }>;
+type ChatBody = Exclude<OwnBody, { kind: "settings" | "person" | "tray" }>;
 interface Task {
   body: ChatBody;
   stamp: Stamp;
@@ -69,6 +70,7 @@ export class OwnLog {
   async #effect(batch: Batch, body: OwnBody, stamp: Stamp): Promise<void> {
     if (body.kind === "settings") this.#desk.settings.take(batch, body.set, stamp);
     else if (body.kind === "person") await takePerson(batch, body.account, body, stamp);
+    else if (body.kind === "tray") await takeSticker(batch, body, stamp);
     else batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp } satisfies Task);
   }
 

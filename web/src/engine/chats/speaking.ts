@@ -1,7 +1,7 @@
 // What the user says, and says about messages.
 
 import { xml } from "@xmpp/client";
-import type { ChatId, Content, Draft, MessageId } from "../protocol";
+import type { AccountId, ChatId, Content, Draft, LinkPreview, MessageId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { MessageBody, Quote } from "../content/contents";
 import { newMessageId, type Annotation } from "../content/envelope";
@@ -14,7 +14,7 @@ import { isAdmin, type ChatRow } from "./chat-row";
 import type { Desk, Saying } from "./desk";
 import { chatKey, postedKey } from "./keys";
 import type { Ledger } from "./ledger";
-import type { Uploads } from "./uploads";
+import type { FileContent, Uploads } from "./uploads";
 
 export class Speaking {
   readonly #desk: Desk;
@@ -31,7 +31,7 @@ export class Speaking {
     const { content } = draft;
     const inTurn = <T>(task: (saying: Saying) => Promise<T>) =>
       this.#turn(chat).run(async () => task(await this.#sayingFor(chat, draft.reply)));
-    if (!("file" in content)) return inTurn((saying) => this.#sayMessage(chat, bodyOf(content), saying));
+    if (!isFileContent(content)) return inTurn((saying) => this.#sayMessage(chat, bodyOf(content), saying));
     // Others do not wait for what is to be encrypted and uploaded.
     const saying = await inTurn(async (saying) => saying);
     return this.#uploads.send(chat, content, saying);
@@ -49,14 +49,13 @@ export class Speaking {
     return this.#sayMessage(chat, body, saying, also);
   }
 
-  async edit(chat: ChatId, id: MessageId, text: string): Promise<void> {
+  async edit(chat: ChatId, id: MessageId, text: string, mentions: AccountId[] = [], link?: LinkPreview): Promise<void> {
     const row = await this.#desk.message(chat, id);
     this.#checkOwn(row);
     if (row.base?.type !== "message" || isPending(row.order)) throw notAllowed("the message cannot be edited");
     const { body } = row.base;
     if (body.kind !== "text" && !("caption" in body)) throw notAllowed("there is no text in the message");
-    const mentions = body.kind === "text" ? body.mentions : [];
-    await this.#about(chat, row, { kind: "edit", of: id, text, mentions });
+    await this.#about(chat, row, { kind: "edit", of: id, text, mentions, ...(link && { link }) });
   }
 
   async react(chat: ChatId, id: MessageId, emoji: string | null): Promise<void> {
@@ -173,6 +172,10 @@ export class Speaking {
   }
 }
 
+function isFileContent(content: Draft["content"]): content is FileContent {
+  return "file" in content && content.file instanceof Blob;
+}
+
 function bodyOf(content: Draft["content"] | Content): MessageBody {
   switch (content.kind) {
     case "text":
@@ -182,6 +185,9 @@ function bodyOf(content: Draft["content"] | Content): MessageBody {
     case "location":
     case "contact":
       return content;
+    case "sticker":
+      if (!(content.file instanceof Blob)) return { kind: "sticker", file: content.file, caption: "", width: content.width, height: content.height };
+      throw notAllowed("the file is not uploaded");
     case "system":
     case "deleted":
     case "unreadable":

@@ -61,6 +61,7 @@ export type OwnBody =
   | { kind: "hide"; chat: ChatId; ids: MessageId[] }
   | { kind: "clear"; chat: ChatId; upTo: Order }
   | { kind: "person"; account: AccountId; name?: string; number?: string; verified?: boolean }
+  | { kind: "tray"; file: FileRef; width: number; height: number; kept: boolean }
   | { kind: "settings"; set: Partial<Settings> };
 
 /** What an account says of itself. */
@@ -212,6 +213,13 @@ const OWN_READERS: Readers<OwnBody> = {
     number: fields.optional("number", () => fields.text("number", limits.NUMBER_BYTES_MAX)),
     verified: fields.optional("verified", () => fields.flag("verified")),
   }),
+  tray: (fields) => ({
+    kind: "tray",
+    file: readFile(fields.map("file")),
+    width: fields.integer("width", 0, limits.PIXELS_MAX),
+    height: fields.integer("height", 0, limits.PIXELS_MAX),
+    kept: fields.flag("kept"),
+  }),
   settings: (fields) => ({ kind: "settings", set: readSettings(fields.map("set")) }),
 };
 
@@ -236,6 +244,7 @@ function readSettings(fields: Fields): Partial<Settings> {
     avatarAudience: audience("avatarAudience"),
     discoverable: fields.optional("discoverable", () => fields.flag("discoverable")),
     disappearingS: fields.optional("disappearingS", () => readLife(fields, "disappearingS")),
+    linkPreviews: fields.optional("linkPreviews", () => fields.orNull("linkPreviews", () => fields.flag("linkPreviews"))),
     notifications: fields.optional("notifications", () => readNotifications(fields.map("notifications"))),
   });
 }

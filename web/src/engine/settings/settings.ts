@@ -40,6 +40,7 @@ const DEFAULTS: Settings = {
   avatarAudience: "everybody",
   discoverable: true,
   disappearingS: null,
+  linkPreviews: null,
   notifications: { sounds: true, previews: true, doNotDisturbUntil: null },
 };
 const KEY = ["settings"];
