@@ -14,6 +14,8 @@ import { Store } from "./store/store";
 export interface Options extends Place {
   /** Of the database. */
   storeName?: string;
+  /** See {@link Context.isBrief}. */
+  isBrief?: boolean;
   /** For tests: milliseconds since 1970. */
   now?: () => number;
 }
@@ -58,7 +60,8 @@ export class Engine implements Callee {
 
   /** Ends all that runs; what is kept stays. */
   async stop(): Promise<void> {
-    await this.#endSession();
+    // Once it is closed nothing is written: who comes next has it alone.
+    await Promise.race([this.#endSession(), new Promise((late) => setTimeout(late, STOP_MS_MAX))]);
     this.#store.close();
   }
 
@@ -86,6 +89,7 @@ export class Engine implements Callee {
       device: this.#device,
       origin: this.#options.origin,
       now: this.#options.now ?? Date.now,
+      isBrief: this.#options.isBrief ?? false,
       say: (event) => this.#hear(event),
       show: (change) => this.#show(change),
       refused: () => void this.#refused(),
@@ -132,6 +136,7 @@ export class Engine implements Callee {
 
   #hear(event: EngineEvent): void {
     this.#say(event);
+    this.#session?.parts.push.hear(event);
     // Its name or picture may be another.
     if (event.type === "contact" && event.contact.account === this.#state.account?.id) this.#showAccount();
   }
@@ -146,6 +151,7 @@ interface Around {
   device: OwnDevice;
   origin: string;
   now: () => number;
+  isBrief: boolean;
   say(event: EngineEvent): void;
   show(change: Partial<EngineState>): void;
   refused(): void;
@@ -169,8 +175,8 @@ class Session {
       iq: (type, to, payload) => there(made.connection).iq(type, to, payload),
       send: (stanza) => there(made.connection).send(stanza),
     };
-    const { store, say, now } = around;
-    const base = { store, self, xmpp, say, now };
+    const { store, say, now, isBrief } = around;
+    const base = { store, self, xmpp, say, now, isBrief };
     const context: Context = {
       ...base,
       get conversations() {
@@ -191,7 +197,8 @@ class Session {
     this.#around = around;
     this.parts = parts;
     this.#rooms = rooms;
-    this.commands = Object.assign({}, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
+    const own = { catchUp: () => this.connection.caughtUp() };
+    this.commands = Object.assign(own, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
     const { device, origin } = around;
     this.connection = new Connection(
       {
@@ -200,6 +207,7 @@ class Session {
         mechanism: device.registration?.mechanism ?? "",
         token: () => device.registration?.token ?? "",
         keepToken: (token) => device.keepToken(token),
+        isAway: around.isBrief,
       },
       {
         receive: (stanza) => this.#receive(stanza),
@@ -256,6 +264,9 @@ function there<T>(part: T | undefined): T {
   if (!part) throw new Error("the session is not begun");
   return part;
 }
+
+/** What hangs is not waited for. */
+const STOP_MS_MAX = 3_000;
 
 // Which arguments a command takes is checked where it is called: rpc.ts.
 type AnyHandler = (...args: unknown[]) => unknown;

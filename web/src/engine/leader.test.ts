@@ -8,10 +8,11 @@ class FakeLocks implements Locks {
   #waiting: (() => void)[] = [];
   #isHeld = false;
 
-  async request(_name: string, task: () => Promise<void>): Promise<void> {
+  async request(_name: string, _options: unknown, task: () => Promise<void>): Promise<void> {
     if (this.#isHeld) await new Promise<void>((next) => this.#waiting.push(next));
     this.#isHeld = true;
     await task();
+    this.release();
   }
 
   /** The tab that holds it is closed. */
@@ -30,6 +31,12 @@ class FakeEngine implements Callee {
   call(name: CommandName): Promise<unknown> {
     this.calls.push(name);
     return this.isStuck ? new Promise(() => undefined) : Promise.resolve(`${name} done`);
+  }
+
+  hasStopped = false;
+
+  async stop(): Promise<void> {
+    this.hasStopped = true;
   }
 
   listen(listener: (event: EngineEvent) => void): void {
@@ -87,5 +94,18 @@ test("when the writer's tab is closed the next one takes over", async () => {
   expect(await asked).toBe("chats done");
   expect(second.engine.calls).toEqual(["chats"]);
   expect(second.states().at(-1)).toBe("writer");
+  close();
+});
+
+test("who leaves gives up the lock once its engine has stopped, and the next one takes over", async () => {
+  const { tab, close } = browser();
+  const first = tab(new FakeEngine());
+  const second = tab(new FakeEngine());
+  expect(await second.leader.call("chats", [])).toBe("chats done");
+  await first.leader.leave();
+  expect(first.engine.hasStopped).toBe(true);
+  await expect.poll(() => second.states().at(-1)).toBe("writer");
+  expect(await second.leader.call("send", [])).toBe("send done");
+  expect(second.engine.calls).toEqual(["send"]);
   close();
 });

@@ -1,6 +1,6 @@
 // One writer per browser: each tab's worker asks for a Web Lock, whoever has it runs the engine, and
 // the others send it their calls by a BroadcastChannel and hear its events. When the writer's tab goes,
-// the next one has the lock.
+// the next one has the lock. The service worker is one of them for a while, and goes by itself.
 
 import type { EngineError, EngineEvent, EngineState } from "./protocol";
 import { Refusal } from "./refusal";
@@ -8,7 +8,7 @@ import type { Callee, CommandName } from "./rpc";
 
 /** Of the Web Locks API what is needed: it holds the lock until the task ends. */
 export interface Locks {
-  request(name: string, task: () => Promise<void>): Promise<unknown>;
+  request(name: string, options: { signal: AbortSignal }, task: () => Promise<void>): Promise<unknown>;
 }
 
 export interface Channel {
@@ -19,7 +19,8 @@ export interface Channel {
 export class Leader implements Callee {
   readonly #tab = crypto.randomUUID();
   readonly #channel: Channel;
-  readonly #start: () => Promise<Callee>;
+  readonly #start: () => Promise<Writer>;
+  readonly #waiting = new AbortController();
   readonly #listeners: ((event: EngineEvent) => void)[] = [];
   readonly #calls = new Map<number, Call>();
   #count = 0;
@@ -27,14 +28,24 @@ export class Leader implements Callee {
   /** The tab that writes, as far as is known. */
   #writer: string | undefined;
   #engine: Callee | undefined;
+  #leave: () => void = () => undefined;
+  #ended: Promise<unknown>;
 
   /** @param start runs the engine, if ever this tab is to write. */
-  constructor(locks: Locks, channel: Channel, start: () => Promise<Callee>) {
+  constructor(locks: Locks, channel: Channel, start: () => Promise<Writer>) {
     this.#channel = channel;
     this.#start = start;
     channel.addEventListener("message", ({ data }: MessageEvent<Message>) => this.#receive(data));
     this.#post({ kind: "hello", from: this.#tab });
-    void locks.request(LOCK, () => this.#write());
+    // Whoever leaves while it waits for the lock is told so by an error.
+    this.#ended = locks.request(LOCK, { signal: this.#waiting.signal }, () => this.#write()).catch(() => undefined);
+  }
+
+  /** Lets go of what this one does as a tab. What is under way may be cut. @returns once another may write. */
+  async leave(): Promise<void> {
+    this.#waiting.abort();
+    this.#leave();
+    await this.#ended;
   }
 
   listen(listener: (event: EngineEvent) => void): void {
@@ -52,9 +63,13 @@ export class Leader implements Callee {
     });
   }
 
-  // Never ends: the lock is this tab's as long as it lives.
+  // The lock is this tab's as long as it lives, or until it leaves.
   async #write(): Promise<void> {
-    this.#engine = await this.#start().catch((error: unknown) => new Broken(Refusal.of(error)));
+    const left = new Promise<void>((resolve) => {
+      this.#leave = resolve;
+    });
+    const started: Writer = await this.#start().catch((error: unknown) => new Broken(Refusal.of(error)));
+    this.#engine = started;
     this.#writer = this.#tab;
     this.#interrupt();
     this.#engine.listen((event) => {
@@ -66,7 +81,9 @@ export class Leader implements Callee {
       this.#calls.delete(id);
       this.#engine.call(name, args).then(resolve, reject);
     }
-    await new Promise(() => undefined);
+    await left;
+    this.#engine = undefined;
+    await started.stop?.();
   }
 
   #receive(message: Message): void {
@@ -157,6 +174,9 @@ class Broken implements Callee {
   }
 }
 
+/** What can write, and end it. */
+export type Writer = Callee & { stop?(): Promise<void> };
+
 interface Call {
   name: CommandName;
   args: unknown[];
@@ -176,6 +196,6 @@ type Message =
 /** Commands that change nothing. */
 const ASKING: ReadonlySet<CommandName> = new Set<CommandName>([
   "devices", "settings", "chats", "openDirect", "messages", "search", "media", "starred", "messageInfo", "fileUrl",
-  "group", "joinRequests", "contacts", "lookUp", "contact", "safetyNumber",
+  "group", "joinRequests", "pushKey", "catchUp", "contacts", "lookUp", "contact", "safetyNumber",
 ]);
 const LOCK = "whimbrel-writer";

@@ -17,6 +17,8 @@ export interface Context {
   say(event: EngineEvent): void;
   /** Milliseconds since 1970. */
   now(): number;
+  /** Only to catch up and to say what is asked for, with nobody looking on: in the service worker. */
+  readonly isBrief?: boolean;
 }
 
 /** Who this device is. */

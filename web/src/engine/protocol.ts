@@ -88,6 +88,16 @@ export interface Commands {
   /** How long messages of this chat last; `null`: for ever. */
   setDisappearing(chat: ChatId, lifeS: number | null): void;
 
+  // Notifications
+  /** The key by which push services know the server (RFC 8292), in URL-safe base64. */
+  pushKey(): string;
+  /** Has this browser told by its push service, again where that was said before. */
+  subscribePush(subscription: PushSubscriptionKeys): void;
+  /** This browser is not told any more. */
+  unsubscribePush(): void;
+  /** The server may have something for this device. @returns once all of it has come. */
+  catchUp(): void;
+
   // Media
   /** A URL that the service worker answers, with ranges, from what it fetches and decrypts. */
   fileUrl(file: FileRef): string;
@@ -145,6 +155,8 @@ export type EngineEvent =
   | { type: "group"; group: Group }
   | ({ type: "upload" } & Upload)
   | { type: "settings"; settings: Settings }
+  /** Something came that the user may want to be called for. */
+  | { type: "notice"; notice: Notice }
   /** Somebody's account key is another than before: shown loudly. */
   | { type: "key-changed"; account: AccountId };
 
@@ -199,6 +211,8 @@ export interface ChatMarks {
   pinned: boolean;
   archived: boolean;
   mutedUntil: number | null;
+  /** In a muted group mentions call nobody either. */
+  mentionsMuted: boolean;
   markedUnread: boolean;
   draft: string;
   /** Names of the palette, or #rrggbb. */
@@ -225,6 +239,30 @@ export interface Chat extends ChatMarks {
   /** Gone from it, or it has ended: readable only. */
   hasLeft: boolean;
 }
+
+/** What the user may want to be called for: not muted, not before a "do not disturb" ends. */
+export interface Notice {
+  chat: ChatId;
+  /** What the conversation is called; of a group, who says it stands in `author`. */
+  name: string;
+  kind: "direct" | "group";
+  /** Of the conversation. */
+  avatar?: FileRef;
+  /** A message, or a reaction to one's own. */
+  message: MessageId;
+  order: Order;
+  at: number;
+  author: { account: AccountId; name: string };
+  /** Missing where words and pictures are not to be shown. */
+  content?: { preview: Preview; picture?: FileRef };
+  reaction?: string;
+  isMention: boolean;
+  /** The user wants no sounds. */
+  isSilent: boolean;
+}
+
+/** What a browser gives for its push service (W3C Push API): keys in URL-safe base64. */
+export interface PushSubscriptionKeys { endpoint: string; p256dh: string; auth: string }
 
 export type Status = "sending" | "failed" | "sent" | "delivered" | "read";
 

@@ -7,10 +7,12 @@ import { FileMedia } from "./media/media";
 import type { UploadPlace } from "./media/upload";
 import type { Context, Sealed } from "./parts";
 import type { AccountId } from "./protocol";
+import { Push } from "./push/push";
 import { SealedRooms } from "./sealed/sealed-rooms";
 
 export interface Parts extends ContentParts {
   sealed: Sealed;
+  push: Push;
 }
 
 /** @param context is whole once the parts are made. */
@@ -18,5 +20,6 @@ export async function makeParts(context: Context, uploads: UploadPlace, api: Acc
   const media = new FileMedia(context.store, uploads);
   const [content, sealed] = await Promise.all([contentParts(context, media), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
-  return { ...content, all: [...content.all, safety, new Links(api)], sealed };
+  const push = new Push(context);
+  return { ...content, all: [...content.all, safety, new Links(api), push], sealed, push };
 }

@@ -66,6 +66,7 @@ export function chatView(row: ChatRow, around: ChatSurroundings): Chat {
     pinned: marks.pinned?.value ?? false,
     archived: marks.archived?.value ?? false,
     mutedUntil: marks.mutedUntil?.value ?? null,
+    mentionsMuted: marks.mentionsMuted?.value ?? false,
     markedUnread: marks.markedUnread?.value ?? false,
     draft: marks.draft?.value ?? "",
     ownColour: marks.ownColour?.value ?? null,

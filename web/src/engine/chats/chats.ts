@@ -49,7 +49,7 @@ export class Chats implements Part<Names> {
     const chats = new Chats(new Desk(context, index, settings), surroundings);
     await chats.desk.loadProfile();
     // The conversations that it needs are there once all parts are.
-    setTimeout(() => void chats.#begin().catch(() => undefined));
+    if (!context.isBrief) setTimeout(() => void chats.#begin().catch(() => undefined));
     chats.#warming = setTimeout(() => void chats.desk.index.warm().catch(() => undefined), WARM_AFTER_MS);
     return chats;
   }

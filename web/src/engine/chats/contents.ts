@@ -12,6 +12,7 @@ import { isMessageId } from "../content/fields";
 import { nameOf } from "../content/place";
 import { annotate, isPending, later, moderate, outlive, place, type Base, type Row, type Stamp } from "../content/row";
 import type { SettingsBook } from "../settings/settings";
+import { noticesOf } from "../notices/notices";
 import type { Batch } from "../store/store";
 import { isAdmin, orderAfter, others, type ChatRow } from "./chat-row";
 import { postedKey, receiptsKey, taskKey } from "./keys";
@@ -62,7 +63,7 @@ export class Log implements Contents {
       case "changed":
         await this.#change(ledger, arrival, what.changes);
     }
-    return [...events, ...(await ledger.close())];
+    return [...events, ...(await ledger.close()), ...(await noticesOf(ledger, this.#context))];
   }
 
   async failed(chat: ChatId, id: MessageId, error: EngineError | undefined, batch: Batch): Promise<EngineEvent[]> {
@@ -125,8 +126,10 @@ export class Log implements Contents {
       if (base.type !== "message" || there.base?.type === "message") return;
       await ledger.remove(there.id);
     }
-    const row = place(await ledger.row(id), order, at, base, lifeS);
+    const before = await ledger.row(id);
+    const row = place(before, order, at, base, lifeS);
     ledger.put(row);
+    if (!before.base && base.type === "message") ledger.news.push({ id });
     if (row.expiresAtMs !== undefined) this.#context.noticed("expiry", chat.id);
     if (row.author === this.#context.own || base.type !== "message" || order <= chat.newestForeign) return;
     chat.newestForeign = order;
@@ -148,6 +151,7 @@ export class Log implements Contents {
       case "vote":
       case "retraction": {
         const row = annotate(await ledger.row(body.of), author, stamp, body);
+        if (body.kind === "reaction" && body.emoji !== null) ledger.news.push({ id: body.of, reaction: { emoji: body.emoji, by: author } });
         ledger.put(outlive(row, envelope, at));
         batch.delete("chats", postedKey(chat.id, envelope.id));
         break;

@@ -17,6 +17,9 @@ export interface LedgerContext {
   chatEvent(chat: ChatRow, reader: Reader): Promise<EngineEvent>;
 }
 
+/** A message, or a reaction to one. */
+export interface News { id: MessageId; reaction?: { emoji: string; by: string } }
+
 export class Ledger {
   readonly batch: Batch;
   /** Changed in place; written by {@link close}. */
@@ -24,6 +27,8 @@ export class Ledger {
   readonly #context: LedgerContext;
   readonly #rows = new Map<MessageId, { before: Row | undefined; after: Row | undefined }>();
   readonly #shown = new Set<MessageId>();
+  /** What came that the user may want to be called for. */
+  readonly news: News[] = [];
   /** A chat of which nothing was known. */
   readonly isNew: boolean;
 

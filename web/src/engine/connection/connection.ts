@@ -19,6 +19,8 @@ export interface Login {
   mechanism: string;
   token(): string;
   keepToken(token: string): Promise<void>;
+  /** Nobody is there: others are told so. */
+  isAway?: boolean;
 }
 
 export interface Surroundings {
@@ -42,6 +44,9 @@ export class Connection implements Xmpp {
   #acknowledged = 0;
   #acknowledging: ReturnType<typeof setTimeout> | undefined;
   #isOnline = false;
+  #isCaughtUp = false;
+  /** Who waits until this device has caught up. */
+  #waiting: (() => void)[] = [];
   #isWanted = true;
   #isRefused = false;
   #loggedIn: (isResumed: boolean) => void = () => undefined;
@@ -60,6 +65,7 @@ export class Connection implements Xmpp {
       const began = await this.#connect().catch(() => false);
       if (began) await this.#untilCut();
       this.#isOnline = false;
+      this.#isCaughtUp = false;
       await this.#client.disconnect().catch(() => undefined);
       this.#surroundings.state("offline");
       await this.#settle();
@@ -72,6 +78,14 @@ export class Connection implements Xmpp {
   /** The network may be back: no reason to wait. */
   wake(): void {
     this.#backoff.wake();
+  }
+
+  /** @returns once all that the server had at this moment is handled. */
+  async caughtUp(): Promise<void> {
+    this.wake();
+    if (!this.#isCaughtUp) return new Promise((resolve) => this.#waiting.push(resolve));
+    await this.#ping();
+    await this.#handled.idle();
   }
 
   async stop(): Promise<void> {
@@ -163,7 +177,7 @@ export class Connection implements Xmpp {
       // Before the first presence, so that what waits is sent in order (docs/protocol/groups.md).
       const enable = xml("enable", { xmlns: "urn:whimbrel:groups:0" });
       await this.#client.send(xml("iq", { type: "set", id: crypto.randomUUID(), to: groups }, enable));
-      await this.#client.send(xml("presence"));
+      await this.#client.send(xml("presence", {}, this.#login.isAway && xml("show", {}, "xa")));
     }
     this.#surroundings.state("catching-up");
     this.#surroundings.online(isResumed);
@@ -181,13 +195,23 @@ export class Connection implements Xmpp {
   // The server does not say when it has sent all that waited: nothing more for a while is a sign.
   async #watchCatchingUp(): Promise<void> {
     const handled = this.#handled;
-    await this.iq("get", this.#login.domain, xml("ping", { xmlns: "urn:xmpp:ping" })).catch(() => undefined);
+    await this.#ping().catch(() => undefined);
     let count = -1;
     while (this.#isOnline && this.#handled === handled) {
-      if (handled.isIdle && handled.count === count) return this.#surroundings.state("online");
+      if (handled.isIdle && handled.count === count) return this.#endCatchingUp();
       count = handled.count;
       await after(QUIET_MS);
     }
+  }
+
+  #endCatchingUp(): void {
+    this.#isCaughtUp = true;
+    this.#surroundings.state("online");
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #ping(): Promise<Element | undefined> {
+    return this.iq("get", this.#login.domain, xml("ping", { xmlns: "urn:xmpp:ping" }));
   }
 
   #receive(stanza: Element): void {

@@ -25,7 +25,9 @@ export class Presences {
     const [account = "", domain] = bare.split("@");
     if (domain !== this.#desk.domain || !isAccountId(account) || account === this.#desk.own) return false;
     if (type === "subscribe") await this.#decide(account);
-    else if (type === undefined || type === "unavailable") this.#note(account, resource, type === undefined);
+    // RFC 6121 4.7.2.1: `xa` says that nobody is there, only a service worker that fetches what waits.
+    else if (type === undefined) this.#note(account, resource, stanza.getChildText("show") !== "xa");
+    else if (type === "unavailable") this.#note(account, resource, false);
     return true;
   }
 

@@ -228,6 +228,7 @@ function readMarks(fields: Fields): Partial<ChatMarks> {
     pinned: fields.optional("pinned", () => fields.flag("pinned")),
     archived: fields.optional("archived", () => fields.flag("archived")),
     mutedUntil: fields.optional("mutedUntil", () => readMoment(fields, "mutedUntil")),
+    mentionsMuted: fields.optional("mentionsMuted", () => fields.flag("mentionsMuted")),
     markedUnread: fields.optional("markedUnread", () => fields.flag("markedUnread")),
     draft: fields.optional("draft", () => fields.text("draft", limits.TEXT_BYTES_MAX)),
     ownColour: fields.optional("ownColour", () => readLook(fields, "ownColour", limits.COLOUR_BYTES_MAX)),
