@@ -5,24 +5,47 @@ export class Person {
   /// What the page's console said of weight.
   said = [];
 
-  /// A new account in a new browser; three steps from the page to the first message.
-  static async register(browser, server, name, options = {}) {
+  /// A new browser at the app's first page. What is not about the person is for the browser's context.
+  static async arrive(browser, server, name, { number = server.number(), ...options } = {}) {
     const person = new Person();
+    person.server = server;
     person.name = name;
-    person.number = server.number();
+    person.number = number;
     person.context = await browser.newContext({ locale: "en", ...options });
     person.page = await person.context.newPage();
     person.listen();
-    const { page } = person;
-    await page.goto(server.appUrl);
-    await page.getByLabel("Phone number").fill(person.number);
+    await person.page.goto(server.appUrl);
+    return person;
+  }
+
+  /// A new account in a new browser; three steps from the page to the first message.
+  static async register(browser, server, name, options = {}) {
+    const person = await Person.arrive(browser, server, name, options);
+    await person.proveNumber();
+    await person.nameThemselves();
+    return person;
+  }
+
+  /// Shows by a code that the number is theirs.
+  async proveNumber() {
+    const { page, number, server } = this;
+    await page.getByLabel("Phone number").fill(number);
     await page.getByRole("button", { name: "Send code" }).click();
-    await expect.poll(() => server.codes.get(person.number)).toBeTruthy();
-    await page.getByLabel("Code", { exact: true }).fill(server.codes.get(person.number));
+    await page.getByLabel("Code", { exact: true }).fill(await server.code(number));
+  }
+
+  async nameThemselves() {
+    const { page, name } = this;
     await page.getByLabel("Your name").fill(name);
     await page.getByRole("button", { name: "Start messaging" }).click();
     await expect(page.getByRole("button", { name: "New chat" }).first()).toBeVisible();
-    return person;
+  }
+
+  /// Opens a section of the settings.
+  async settings(section) {
+    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Settings" }).click();
+    await this.page.getByRole("navigation", { name: "Settings" }).getByRole("button", { name: section, exact: true }).click();
+    await expect(this.page.getByRole("heading", { name: section, exact: true })).toBeVisible();
   }
 
   listen() {

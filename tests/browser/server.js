@@ -72,6 +72,14 @@ class Server {
     return `+493023125${String(this.accounts++).padStart(3, "0")}`;
   }
 
+  /// The newest code that was sent to a number. It is told once.
+  async code(number) {
+    await expect.poll(() => this.codes.get(number)).toBeTruthy();
+    const code = this.codes.get(number);
+    this.codes.delete(number);
+    return code;
+  }
+
   /// The address of the site with a listing.
   get filesUrl() {
     return this.appUrl.replace("localhost", "files.localhost");
@@ -89,10 +97,15 @@ class Server {
     writeFileSync(join(files, ".hidden"), "hidden");
   }
 
+  /// What an operator types, and what is printed.
+  command(...args) {
+    const options = { cwd: this.folder, encoding: "utf8" };
+    return execFileSync(program, [...args, "-c", "config.toml"], options).trim();
+  }
+
   /// A token for uploads, as an operator gets it.
   token() {
-    const options = { cwd: this.folder, encoding: "utf8" };
-    return execFileSync(program, ["media", "token", "-c", "config.toml"], options).trim();
+    return this.command("media", "token");
   }
 
   /// Where XMPP is spoken over WebSocket.
@@ -103,9 +116,7 @@ class Server {
   /// A new account of someone who chats.
   account() {
     const password = "correct horse";
-    const args = ["account", "add", this.number(), "--password", password, "-c", "config.toml"];
-    const jid = execFileSync(program, args, { cwd: this.folder, encoding: "utf8" }).trim();
-    return { jid, password };
+    return { jid: this.command("account", "add", this.number(), "--password", password), password };
   }
 
   /// Runs ffmpeg, and returns the path of what it made.
