@@ -4,11 +4,13 @@ import type { Element } from "@xmpp/client";
 import { OwnDevice, type Place } from "./account/own-device";
 import { Connection } from "./connection/connection";
 import { Rooms } from "./conversations/conversations";
+import { AppLock } from "./lock/app-lock";
 import type { Context, Xmpp } from "./parts";
 import type { EngineEvent, EngineState } from "./protocol";
 import { Refusal } from "./refusal";
 import type { Callee, CommandName } from "./rpc";
 import { makeParts, type Parts } from "./session";
+import { Keys } from "./store/keys";
 import { Store } from "./store/store";
 
 export interface Options extends Place {
@@ -18,31 +20,38 @@ export interface Options extends Place {
   isBrief?: boolean;
   /** For tests: milliseconds since 1970. */
   now?: () => number;
+  /** Of an app with a lock: what the tab had that wrote before, and how another tab gets it. */
+  key?: CryptoKey;
+  handOn?(key: CryptoKey | undefined): void;
 }
 
 export class Engine implements Callee {
   readonly #options: Options;
   readonly #listeners: ((event: EngineEvent) => void)[] = [];
-  #store!: Store;
-  #device!: OwnDevice;
+  readonly #keys: Keys;
+  #lock!: AppLock;
+  #store: Store | undefined;
+  #device: OwnDevice | undefined;
   #session: Session | undefined;
   #state: EngineState = { account: null, connection: "offline", tab: "writer", full: false };
 
   /** Opens what is kept, and goes online if this device is registered. */
   static async start(options: Options): Promise<Engine> {
     const engine = new Engine(options);
-    await engine.#open();
+    await engine.#begin(options.key);
     return engine;
   }
 
   private constructor(options: Options) {
     this.#options = options;
+    this.#keys = new Keys(options.storeName);
   }
 
   async call(name: CommandName, args: unknown[]): Promise<unknown> {
-    const handlers = { ...this.#device.commands, ...this.#session?.commands } as Partial<Record<CommandName, AnyHandler>>;
+    const handlers = { ...this.#lock.commands, ...this.#device?.commands, ...this.#session?.commands } as Partial<Record<CommandName, AnyHandler>>;
     const handler = Object.hasOwn(handlers, name) ? handlers[name] : undefined;
     if (handler) return handler(...args);
+    if (this.#lock.isLocked) throw new Refusal("locked", "the app is locked");
     throw this.#session
       ? new Refusal("internal", `no part takes ${name}`)
       : new Refusal("not-allowed", "this device is not registered");
@@ -60,14 +69,28 @@ export class Engine implements Callee {
 
   /** Ends all that runs; what is kept stays. */
   async stop(): Promise<void> {
+    this.#lock.stop();
     // Once it is closed nothing is written: who comes next has it alone.
     await Promise.race([this.#endSession(), new Promise((late) => setTimeout(late, STOP_MS_MAX))]);
-    this.#store.close();
+    this.#store?.close();
   }
 
-  async #open(): Promise<void> {
-    const { storeName } = this.#options;
-    this.#store = await Store.open(storeName);
+  /** Opens what is kept, unless it is locked. @param key where another tab had it. */
+  async #begin(key?: CryptoKey): Promise<void> {
+    const { handOn = () => undefined } = this.#options;
+    this.#lock = await AppLock.load(this.#keys, key !== undefined, {
+      now: () => this.#now(),
+      open: (key) => this.#open(key),
+      close: () => this.#close(),
+      handOn,
+      show: (lock) => this.#showLock(lock),
+      forget: () => this.#forget(),
+    });
+    if (!this.#lock.isLocked) await this.#open(key);
+  }
+
+  async #open(key?: CryptoKey): Promise<void> {
+    this.#store = await Store.open(this.#options.storeName, key);
     this.#device = await OwnDevice.load(this.#store, this.#options, {
       registered: () => this.#beginSession(),
       changed: () => this.#showAccount(),
@@ -84,11 +107,12 @@ export class Engine implements Callee {
   }
 
   async #beginSession(): Promise<void> {
+    if (!this.#store || !this.#device) return;
     const session = await Session.begin({
       store: this.#store,
       device: this.#device,
       origin: this.#options.origin,
-      now: this.#options.now ?? Date.now,
+      now: () => this.#now(),
       isBrief: this.#options.isBrief ?? false,
       say: (event) => this.#hear(event),
       show: (change) => this.#show(change),
@@ -97,7 +121,7 @@ export class Engine implements Callee {
     this.#session = session;
     this.#showAccount();
     session.start();
-    void this.#device.refresh().catch(() => undefined);
+    void this.#device?.refresh().catch(() => undefined);
   }
 
   async #endSession(): Promise<void> {
@@ -109,20 +133,38 @@ export class Engine implements Callee {
   // Revoked by another device, or not used for too long. What is kept waits for a new registration.
   async #refused(): Promise<void> {
     await this.#endSession();
-    this.#device.refused();
+    this.#device?.refused();
     this.#show({ account: null, connection: "offline" });
   }
 
-  /** Removes all that is kept, and begins anew. */
-  async #forget(): Promise<void> {
+  /** Ends all that needs the store, and closes it. */
+  async #close(): Promise<void> {
     await this.#endSession();
-    await this.#store.destroy();
-    await this.#open();
+    this.#device = undefined;
+    this.#store?.close();
+    this.#store = undefined;
+  }
+
+  /** Removes all that is kept, the lock included, and begins anew. */
+  async #forget(): Promise<void> {
+    await this.#close();
+    await this.#keys.forget();
+    this.#lock.stop();
+    this.#options.handOn?.(undefined);
+    await this.#begin();
     this.#show({ account: null, connection: "offline" });
+  }
+
+  #showLock(lock: EngineState["lock"]): void {
+    this.#show(lock?.isLocked ? { lock, account: null, connection: "offline" } : { lock });
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
   }
 
   #showAccount(): void {
-    const account = this.#device.state;
+    const account = (!this.#lock.isLocked && this.#device?.state) || null;
     const profile = this.#session?.parts.profile();
     this.#show({ account: account && { ...account, ...profile } });
   }
@@ -135,6 +177,7 @@ export class Engine implements Callee {
   }
 
   #hear(event: EngineEvent): void {
+    if (this.#lock.isLocked) return;
     this.#say(event);
     this.#session?.parts.push.hear(event);
     // Its name or picture may be another.

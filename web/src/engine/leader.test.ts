@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Leader, type Locks } from "./leader";
+import { Leader, type Channel, type Handed, type Locks } from "./leader";
 import type { EngineEvent, EngineState } from "./protocol";
 import type { Callee, CommandName } from "./rpc";
 
@@ -25,6 +25,7 @@ class FakeLocks implements Locks {
 class FakeEngine implements Callee {
   say: (event: EngineEvent) => void = () => undefined;
   readonly calls: string[] = [];
+  handed: Handed | undefined;
 
   constructor(readonly isStuck = false) {}
 
@@ -46,18 +47,37 @@ class FakeEngine implements Callee {
   }
 }
 
+/** A BroadcastChannel that takes keys, as browsers' do and that of Node.js 20 does not. */
+function channels(): () => Channel & { close(): void } {
+  const all = new Set<{ hear: (message: MessageEvent) => void }>();
+  return () => {
+    const own = { hear: (_: MessageEvent) => undefined as void };
+    all.add(own);
+    return {
+      addEventListener: (_, listener) => void (own.hear = listener),
+      postMessage: (message) => {
+        for (const other of all) if (other !== own) setTimeout(() => all.has(other) && other.hear(new MessageEvent("message", { data: structuredClone(message) })));
+      },
+      close: () => void all.delete(own),
+    };
+  };
+}
+
 /** A browser with tabs. */
-function browser() {
+function browser(open: (name: string) => Channel & { close(): void } = (name) => new BroadcastChannel(name)) {
   const locks = new FakeLocks();
   const name = crypto.randomUUID();
-  const channels: BroadcastChannel[] = [];
+  const channels: { close(): void }[] = [];
   return {
     locks,
     tab(engine: FakeEngine) {
-      const channel = new BroadcastChannel(name);
+      const channel = open(name);
       channels.push(channel);
       const heard: EngineEvent[] = [];
-      const leader = new Leader(locks, channel, async () => engine);
+      const leader = new Leader(locks, channel, async (handed) => {
+        engine.handed = handed;
+        return engine;
+      });
       leader.listen((event) => heard.push(event));
       const states = () => heard.flatMap((event) => (event.type === "state" ? event.state.tab : []));
       return { leader, engine, heard, states, close: () => channel.close() };
@@ -108,4 +128,30 @@ test("who leaves gives up the lock once its engine has stopped, and the next one
   expect(await second.leader.call("send", [])).toBe("send done");
   expect(second.engine.calls).toEqual(["send"]);
   close();
+});
+
+test("an unlocked app goes on in the next tab, and a locked one does not", async () => {
+  for (const isLocked of [false, true]) {
+    const { tab, locks, close } = browser(channels());
+    const [first, second] = [tab(new FakeEngine()), tab(new FakeEngine())];
+    const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt"]);
+    await expect.poll(() => first.engine.handed).toBeDefined();
+    first.engine.handed?.handOn(key);
+    // It comes later, and is told when it greets.
+    const third = tab(new FakeEngine());
+    await expect.poll(third.states).toContain("follower");
+    if (isLocked) first.engine.handed?.handOn(undefined);
+    for (const next of [second, third]) expect(await next.leader.call("chats", [])).toBe("chats done");
+    first.close();
+    locks.release();
+    await expect.poll(() => second.engine.handed).toBeDefined();
+    second.close();
+    locks.release();
+    await expect.poll(() => third.engine.handed).toBeDefined();
+    for (const next of [second, third]) {
+      expect(next.engine.handed?.key instanceof CryptoKey).toBe(!isLocked);
+      if (!isLocked) expect(next.engine.handed?.key?.extractable).toBe(false);
+    }
+    close();
+  }
 });

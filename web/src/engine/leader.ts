@@ -16,10 +16,16 @@ export interface Channel {
   addEventListener(type: "message", listener: (message: MessageEvent) => void): void;
 }
 
+/** What the engine of an app with a lock gets from the tab that wrote before, and gives to the others. */
+export interface Handed {
+  key?: CryptoKey;
+  handOn(key: CryptoKey | undefined): void;
+}
+
 export class Leader implements Callee {
   readonly #tab = crypto.randomUUID();
   readonly #channel: Channel;
-  readonly #start: () => Promise<Writer>;
+  readonly #start: (handed: Handed) => Promise<Writer>;
   readonly #waiting = new AbortController();
   readonly #listeners: ((event: EngineEvent) => void)[] = [];
   readonly #calls = new Map<number, Call>();
@@ -30,9 +36,11 @@ export class Leader implements Callee {
   #engine: Callee | undefined;
   #leave: () => void = () => undefined;
   #ended: Promise<unknown>;
+  /** Of the store, where the app has a lock and the user has opened it: in memory alone. */
+  #key: CryptoKey | undefined;
 
   /** @param start runs the engine, if ever this tab is to write. */
-  constructor(locks: Locks, channel: Channel, start: () => Promise<Writer>) {
+  constructor(locks: Locks, channel: Channel, start: (handed: Handed) => Promise<Writer>) {
     this.#channel = channel;
     this.#start = start;
     channel.addEventListener("message", ({ data }: MessageEvent<Message>) => this.#receive(data));
@@ -68,7 +76,8 @@ export class Leader implements Callee {
     const left = new Promise<void>((resolve) => {
       this.#leave = resolve;
     });
-    const started: Writer = await this.#start().catch((error: unknown) => new Broken(Refusal.of(error)));
+    const handed: Handed = { handOn: (key) => this.#handOn(key), ...(this.#key ? { key: this.#key } : {}) };
+    const started: Writer = await this.#start(handed).catch((error: unknown) => new Broken(Refusal.of(error)));
     this.#engine = started;
     this.#writer = this.#tab;
     this.#interrupt();
@@ -95,6 +104,9 @@ export class Leader implements Callee {
       case "event":
         if (message.to !== undefined && message.to !== this.#tab) return;
         return this.#engine ? undefined : this.#say(message.event, "follower");
+      case "key":
+        if (message.to === undefined || message.to === this.#tab) this.#key = message.key;
+        return;
       case "call":
         return this.#answer(message);
       case "answer":
@@ -106,6 +118,12 @@ export class Leader implements Callee {
     if (!this.#engine) return;
     this.#post({ kind: "writer", from: this.#tab });
     if (this.#state) this.#post({ kind: "event", event: { type: "state", state: this.#state }, to });
+    if (this.#key) this.#post({ kind: "key", key: this.#key, to });
+  }
+
+  #handOn(key: CryptoKey | undefined): void {
+    this.#key = key;
+    this.#post({ kind: "key", key });
   }
 
   #follow(writer: string): void {
@@ -190,6 +208,7 @@ type Message =
   | { kind: "hello"; from: string }
   | { kind: "writer"; from: string }
   | { kind: "event"; event: EngineEvent; to?: string }
+  | { kind: "key"; key: CryptoKey | undefined; to?: string }
   | { kind: "call"; from: string; id: number; name: CommandName; args: unknown[] }
   | { kind: "answer"; to: string; id: number; answer?: unknown; error?: EngineError };
 

@@ -2,7 +2,7 @@
 // that wants it; it keeps them in memory alone, so that they go with it.
 
 import { answerFile } from "../engine/media/answer";
-import { FILES, type Asked } from "../engine/media/asked";
+import { FILES, type Asked, type Said } from "../engine/media/asked";
 import type { SealedAt } from "../engine/media/opened-file";
 
 const worker = globalThis as unknown as ServiceWorkerGlobalScope;
@@ -10,6 +10,9 @@ const known = new Map<string, SealedAt>();
 
 worker.addEventListener("install", () => void worker.skipWaiting());
 worker.addEventListener("activate", (event) => event.waitUntil(worker.clients.claim()));
+worker.addEventListener("message", ({ data }) => {
+  if ((data as Said | undefined)?.type === "forget") known.clear();
+});
 worker.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (url.origin !== worker.location.origin || !url.pathname.startsWith(FILES) || event.request.method !== "GET") return;

@@ -6,5 +6,10 @@ export interface Asked {
   id: string;
 }
 
+/** A page says that no file may be shown any more. */
+export interface Said {
+  type: "forget";
+}
+
 /** Addresses that the service worker answers begin so. */
 export const FILES = "/file/";

@@ -1,9 +1,9 @@
 // The page's side of files: gives each an address that the service worker answers, and tells the worker what
 // lies behind it.
 
-import type { Commands, FileRef } from "../protocol";
+import type { Commands, EngineState, FileRef } from "../protocol";
 import type { Answer, CommandName, Engine } from "../rpc";
-import { FILES, type Asked } from "./asked";
+import { FILES, type Asked, type Said } from "./asked";
 import type { SealedAt } from "./opened-file";
 
 export class Files {
@@ -23,6 +23,12 @@ export class Files {
     const id = await idOf(file);
     this.#known.set(id, file);
     return FILES + id;
+  }
+
+  /** The app is locked, or has no account: nothing is known here any more, nor in the service worker. */
+  forget(): void {
+    this.#known.clear();
+    globalThis.navigator?.serviceWorker?.controller?.postMessage({ type: "forget" } satisfies Said);
   }
 
   async #register(script: string): Promise<boolean> {
@@ -45,6 +51,11 @@ export class Files {
 
 /** The engine, with files' addresses given here: the service worker asks the page for what is behind them. */
 export function withFiles(engine: Engine, files: Files): Engine {
+  const forget = ({ account }: EngineState) => {
+    if (!account) files.forget();
+  };
+  forget(engine.state);
+  engine.on("state", ({ state }) => forget(state));
   return {
     get state() {
       return engine.state;

@@ -2,7 +2,7 @@
 // behind the app lock, and then nowhere else.
 
 import type { IDBPDatabase } from "idb";
-import { KEYS, openDatabase, type Schema } from "./database";
+import { KEYS, openDatabase, TABLES, type Schema } from "./database";
 
 /** How a key is kept by a database without a lock. The store's key itself, as it lies open while it is moved
  *  into the lock, is never written. */
@@ -94,12 +94,12 @@ export class Keys {
     return this.#change(SEALING, await keep(key), LOCK);
   }
 
-  /** Removes all that is kept. */
-  forget(tables: readonly (keyof Schema & string)[]): Promise<void> {
+  /** Removes all that the database keeps, the key included. */
+  forget(): Promise<void> {
     return this.#with(async (database) => {
-      const stores = tables as readonly ("meta" | typeof KEYS)[];
-      const transaction = database.transaction(stores, "readwrite", { durability: "strict" });
-      await Promise.all(stores.map((table) => transaction.objectStore(table).clear()));
+      const all = [...TABLES, KEYS] as const;
+      const transaction = database.transaction(all, "readwrite", { durability: "strict" });
+      await Promise.all(all.map((name) => transaction.objectStore(name).clear()));
       await transaction.done;
     });
   }

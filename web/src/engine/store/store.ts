@@ -5,7 +5,7 @@
 import type { IDBPDatabase } from "idb";
 import { OpenBatch, bounded, type Step } from "./batch";
 import { decode, encode } from "./cbor";
-import { KEYS, openDatabase, TABLES, type Record, type Schema } from "./database";
+import { openDatabase, TABLES, type Record, type Schema } from "./database";
 import { keptKey } from "./keys";
 import { Sealer } from "./seal";
 
@@ -117,24 +117,14 @@ export class Store implements Reader {
   }
 
   /** Removes all that is kept but the key. */
-  clear(): Promise<void> {
-    return this.#clear(TABLES);
-  }
-
-  /** Removes all that is kept, the key included, and closes. */
-  async destroy(): Promise<void> {
-    await this.#clear([...TABLES, KEYS]);
-    this.close();
+  async clear(): Promise<void> {
+    const transaction = this.#database.transaction(TABLES, "readwrite", { durability: "strict" });
+    await Promise.all(TABLES.map((name) => transaction.objectStore(name).clear()));
+    await transaction.done;
   }
 
   close(): void {
     this.#database.close();
-  }
-
-  async #clear(stores: readonly (Table | typeof KEYS)[]): Promise<void> {
-    const transaction = this.#database.transaction(stores, "readwrite", { durability: "strict" });
-    await Promise.all(stores.map((name) => transaction.objectStore(name).clear()));
-    await transaction.done;
   }
 
   // Two requests for many rows cost less than a cursor's one for each.
