@@ -312,8 +312,11 @@ fn a_number_without_an_account_gets_an_invitation() {
          <create xmlns='urn:whimbrel:groups:0'><name>Family</name>\
          <member number='+15550100002'/><member number='+15550109999'/></create></iq>",
     );
-    world.expect("alice/phone", "<message><change xmlns='urn:whimbrel:groups:0'/></message>");
-    world.expect("alice/phone", "<message><change xmlns='urn:whimbrel:groups:0'/></message>");
+    world.expect(
+        "alice/phone",
+        "<message><change xmlns='urn:whimbrel:groups:0'><created/><added jid='{bob}'/></change>\
+         </message>",
+    );
     world.expect(
         "alice/phone",
         "<iq type='result' id='new'><group xmlns='urn:whimbrel:groups:0' jid='*'>\

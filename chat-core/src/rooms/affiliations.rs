@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::changes::{self, Change};
+use super::changes::{self, Change, Said};
 use super::invitations;
 use super::invitees::Invitees;
 use super::member::{Affiliation, Member, jid_of};
@@ -29,6 +29,12 @@ pub(crate) struct Newcomer {
     pub(crate) affiliation: Affiliation,
 }
 
+impl Newcomer {
+    pub(crate) fn added(&self) -> Change {
+        Change::Added(self.account, self.affiliation)
+    }
+}
+
 /// What becomes of a member or of somebody who was none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -46,17 +52,42 @@ pub(crate) fn add(
     by: AccountId,
     invitees: Invitees,
 ) -> Result<Element, StanzaError> {
+    let newcomers = check_newcomers(ctx, by, &invitees.accounts)?;
+    let added = not_added(ctx, by, &invitees)?;
+    if !newcomers.is_empty() {
+        let announced: Vec<Change> = newcomers.iter().map(Newcomer::added).collect();
+        come(ctx, Some(by), &newcomers, &announced);
+    }
+    Ok(added)
+}
+
+/// Those of these accounts who are no members yet, whom a member may take in.
+///
+/// # Errors
+/// `forbidden` where it may not, `resource-constraint` where the room is full.
+pub(crate) fn check_newcomers(
+    ctx: &RoomContext<'_>,
+    by: AccountId,
+    accounts: &[AccountId],
+) -> Result<Vec<Newcomer>, StanzaError> {
     check_may(ctx, by, |ctx| ctx.room.settings.add)?;
     sealed::check_not_direct(ctx)?;
-    let new: Vec<AccountId> = invitees
-        .accounts
-        .into_iter()
-        .filter(|account| !ctx.room.members.contains_key(account))
-        .collect();
+    let is_new = |account: &&AccountId| !ctx.room.members.contains_key(*account);
+    let new: Vec<AccountId> = accounts.iter().filter(is_new).copied().collect();
     check_place(ctx, new.len())?;
     if new.iter().any(|account| ctx.room.outcasts.contains(account)) {
         check_admin(ctx, by)?;
     }
+    let affiliation = Affiliation::Member;
+    Ok(new.into_iter().map(|account| Newcomer { account, affiliation }).collect())
+}
+
+/// `<added/>`, with what became of those who are named and not in now.
+pub(crate) fn not_added(
+    ctx: &mut RoomContext<'_>,
+    by: AccountId,
+    invitees: &Invitees,
+) -> Result<Element, StanzaError> {
     let mut added = Element::new("added", NS);
     for account in &invitees.absent {
         let jid = jid_of(ctx.config, *account);
@@ -65,15 +96,6 @@ pub(crate) fn add(
     for number in &invitees.numbers {
         let invitation = invitations::for_number(ctx, by)?;
         added.push(invitation.with_attr("number", &**number));
-    }
-    let newcomers: Vec<Newcomer> = new
-        .into_iter()
-        .map(|account| Newcomer { account, affiliation: Affiliation::Member })
-        .collect();
-    if !newcomers.is_empty() {
-        let change = |new: &Newcomer| Change::Added(new.account, new.affiliation);
-        let announced: Vec<Change> = newcomers.iter().map(change).collect();
-        come(ctx, Some(by), &newcomers, &announced);
     }
     Ok(added)
 }
@@ -89,7 +111,28 @@ pub(crate) fn come(
     for newcomer in newcomers {
         enter(ctx, *newcomer, id);
     }
-    changes::announce(ctx, id, by, announced);
+    changes::announce(ctx, id, Said { by, changes: announced, ..Said::default() });
+}
+
+/// Members come and go by a commit, which stands in the same message.
+pub(crate) fn change_by_commit(
+    ctx: &mut RoomContext<'_>,
+    by: AccountId,
+    (coming, going): (&[Newcomer], &[AccountId]),
+    commit: Element,
+) -> MessageId {
+    let id = ctx.next_message_id();
+    for newcomer in coming {
+        enter(ctx, *newcomer, id);
+    }
+    let removed = going.iter().map(|account| Change::Removed(*account));
+    let announced: Vec<Change> = coming.iter().map(Newcomer::added).chain(removed).collect();
+    let said = Said { by: Some(by), changes: &announced, of_group: Some(commit) };
+    changes::announce(ctx, id, said);
+    for account in going {
+        erase(ctx, *account, id);
+    }
+    id
 }
 
 /// Makes somebody a member, by the message with this id, which is the first that it gets.
@@ -211,7 +254,8 @@ pub(crate) fn affiliate(
         bar(ctx, *account, *wish == Wish::Outcast);
     }
     if !announced.is_empty() {
-        changes::announce(ctx, id, Some(by), &announced);
+        let said = Said { by: Some(by), changes: &announced, ..Said::default() };
+        changes::announce(ctx, id, said);
     }
     for account in leaving {
         erase(ctx, account, id);
@@ -295,7 +339,8 @@ pub(crate) fn depart(ctx: &mut RoomContext<'_>, account: AccountId) {
         ctx.put_member(heir);
         announced.push(Change::Affiliated(heir, Affiliation::Owner));
     }
-    changes::announce(ctx, id, Some(account), &announced);
+    let said = Said { by: Some(account), changes: &announced, ..Said::default() };
+    changes::announce(ctx, id, said);
     erase(ctx, account, id);
 }
 
@@ -332,7 +377,8 @@ fn end(ctx: &mut RoomContext<'_>, by: AccountId) {
     let peer = ctx.room.jid.as_str().into();
     ctx.write(Write::RemoveConversation { account, peer, until: id.previous() });
     sealed::end(ctx);
-    changes::announce(ctx, id, Some(by), &[Change::Destroyed]);
+    let said = Said { by: Some(by), changes: &[Change::Destroyed], ..Said::default() };
+    changes::announce(ctx, id, said);
     super::muc::show_destroyed(ctx);
     let members: Vec<AccountId> = ctx.room.members.keys().copied().collect();
     for member in members {

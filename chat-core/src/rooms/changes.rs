@@ -27,36 +27,29 @@ pub(crate) enum Change {
     Destroyed,
 }
 
-/// Stores changes as one message, and sends it to all members. It has an id already, since what
-/// changed names it.
-pub(crate) fn announce(
-    ctx: &mut RoomContext<'_>,
-    id: MessageId,
-    by: Option<AccountId>,
-    changes: &[Change],
-) {
-    let mut change = Element::new("change", NS);
-    if let Some(by) = by {
-        change.set_attr("by", jid_of(ctx.config, by).as_str());
-    }
-    let mut sentences = Vec::new();
-    let author = by.map(|by| name_of(ctx, by));
-    for one in changes {
-        change.push(element(ctx, one));
-        if sentences.len() < SENTENCES_MAX {
-            sentences.push(sentence(ctx, author.as_deref().unwrap_or("Somebody"), one));
-        }
-    }
-    if changes.len() > SENTENCES_MAX {
-        sentences.push(format!("And {} more.", changes.len() - SENTENCES_MAX));
-    }
-    let message = Element::new("message", ns::CLIENT)
+/// What a message of the room itself says: all that happened at once.
+#[derive(Debug, Default)]
+pub(crate) struct Said<'a> {
+    pub(crate) by: Option<AccountId>,
+    pub(crate) changes: &'a [Change],
+    /// The founding or the commit that goes with it (docs/protocol/mls.md).
+    pub(crate) of_group: Option<Element>,
+}
+
+/// Stores what happened as one message, and sends it to all members. It has an id already, since
+/// what changed names it.
+pub(crate) fn announce(ctx: &mut RoomContext<'_>, id: MessageId, said: Said<'_>) {
+    let Said { by, changes, of_group } = said;
+    let mut message = Element::new("message", ns::CLIENT)
         .with_attr("type", "groupchat")
         .with_attr("from", ctx.room.jid.as_str())
-        .with_attr("id", id.to_string())
-        .with_child(Element::new("body", ns::CLIENT).with_text(sentences.join(" ")))
-        .with_child(change)
-        .with_child(Element::new("fallback", ns::FALLBACK).with_attr("for", NS));
+        .with_attr("id", id.to_string());
+    if !changes.is_empty() {
+        let body = Element::new("body", ns::CLIENT).with_text(sentences(ctx, by, changes));
+        let fallback = Element::new("fallback", ns::FALLBACK).with_attr("for", NS);
+        message = message.with_children([body, change(ctx, by, changes), fallback]);
+    }
+    let message = message.with_children(of_group);
     let stanza_id = delivery::stanza_id(&ctx.room.jid, id);
     let stanza = append_to_rendered(&message.to_bytes(ns::CLIENT), &stanza_id);
     delivery::log(
@@ -87,6 +80,24 @@ impl Change {
     fn is_of_settings(&self) -> bool {
         matches!(self, Change::Name | Change::Description | Change::Icon | Change::Permissions)
     }
+}
+
+/// What programs read.
+fn change(ctx: &RoomContext<'_>, by: Option<AccountId>, changes: &[Change]) -> Element {
+    let mut change = Element::new("change", NS);
+    if let Some(by) = by {
+        change.set_attr("by", jid_of(ctx.config, by).as_str());
+    }
+    change.with_children(changes.iter().map(|one| element(ctx, one)))
+}
+
+/// What people read whose client knows nothing of `<change/>`.
+fn sentences(ctx: &RoomContext<'_>, by: Option<AccountId>, changes: &[Change]) -> String {
+    let author = by.map_or("Somebody".to_owned(), |by| name_of(ctx, by));
+    let told = changes.iter().take(SENTENCES_MAX).map(|one| sentence(ctx, &author, one));
+    let rest = changes.len().saturating_sub(SENTENCES_MAX);
+    let rest = (rest > 0).then(|| format!("And {rest} more."));
+    told.chain(rest).collect::<Vec<_>>().join(" ")
 }
 
 /// XEP-0463: the members have another version now.
@@ -130,7 +141,6 @@ fn element(ctx: &RoomContext<'_>, change: &Change) -> Element {
     }
 }
 
-/// What a person reads whose client knows nothing of `<change/>`.
 fn sentence(ctx: &RoomContext<'_>, author: &str, change: &Change) -> String {
     let name = |account: &AccountId| name_of(ctx, *account);
     match change {

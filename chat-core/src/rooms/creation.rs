@@ -1,7 +1,7 @@
 //! A room begins: by one request that names everything, or by a join (XEP-0045 10.1).
 
 use super::affiliations::{self, Newcomer};
-use super::changes::{self, Change};
+use super::changes::Change;
 use super::invitees::{self, Invitees};
 use super::member::Affiliation;
 use super::settings::{ENCRYPTED, Settings};
@@ -96,23 +96,27 @@ pub(super) fn check_may_create(ctx: &mut Context<'_>) -> Result<(), StanzaError>
     Ok(())
 }
 
-/// A new room gets its first members.
+/// A new room gets its first members, in one message.
 pub(super) fn begin(ctx: &mut RoomContext<'_>, founding: Founding) -> Result<Element, StanzaError> {
     let room = ctx.room.id;
+    affiliations::check_place(ctx, 1 + founding.invitees.accounts.len())?;
     ctx.write(Write::CreateRoom { room, created_unix_ms: ctx.now.unix_ms });
     ctx.put_settings();
     if let Some(direct) = founding.direct {
         return Ok(sealed::begin_direct(ctx, direct));
     }
-    let id = ctx.next_message_id();
     let founder = Newcomer { account: founding.founder, affiliation: Affiliation::Owner };
-    affiliations::enter(ctx, founder, id);
-    changes::announce(ctx, id, Some(founding.founder), &[Change::Created]);
-    affiliations::add(ctx, founding.founder, founding.invitees).map(|added| {
-        Element::new("group", NS)
-            .with_attr("jid", ctx.room.jid.as_str())
-            .with_children(added.children().cloned())
-    })
+    let affiliation = Affiliation::Member;
+    let member = |account: &AccountId| Newcomer { account: *account, affiliation };
+    let invited = founding.invitees.accounts.iter().map(member);
+    let newcomers: Vec<Newcomer> = std::iter::once(founder).chain(invited).collect();
+    let added = newcomers.iter().skip(1).map(Newcomer::added);
+    let announced: Vec<Change> = std::iter::once(Change::Created).chain(added).collect();
+    affiliations::come(ctx, Some(founding.founder), &newcomers, &announced);
+    let not_added = affiliations::not_added(ctx, founding.founder, &founding.invitees)?;
+    Ok(Element::new("group", NS)
+        .with_attr("jid", ctx.room.jid.as_str())
+        .with_children(not_added.children().cloned()))
 }
 
 /// Characters of a chosen address that become the room's name.

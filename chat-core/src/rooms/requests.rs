@@ -1,7 +1,7 @@
 //! IQs that are addressed to a room or to a member in it.
 
 use super::affiliations::{check_may, check_member};
-use super::changes::{self, Change};
+use super::changes::{self, Change, Said};
 use super::sealed;
 use super::{
     NS, RoomContext, affiliations, archive, discovery, icon, invitations, muc, retraction,
@@ -137,7 +137,7 @@ pub(crate) fn reconfigure(
     if !changed.is_empty() {
         ctx.put_settings();
         let id = ctx.next_message_id();
-        changes::announce(ctx, id, Some(by), &changed);
+        changes::announce(ctx, id, Said { by: Some(by), changes: &changed, ..Said::default() });
     }
 }
 

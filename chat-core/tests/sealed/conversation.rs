@@ -6,7 +6,7 @@ use chat_core::mls::NS;
 use data_encoding::BASE64;
 use mls_client::Changes;
 
-use crate::client::{Client, is_result};
+use crate::client::{Client, commit_iq, is_result};
 use crate::world::World;
 
 const GROUPS: &str = "urn:whimbrel:groups:0";
@@ -164,6 +164,51 @@ fn who_is_removed_is_out() {
     let refused = talk.clients[2].join(&mut talk.world, &room);
     assert!(refused.is_none(), "{refused:?}");
     talk.agree();
+}
+
+#[test]
+fn who_comes_and_goes_by_a_commit_stands_in_its_message() {
+    let mut talk = Conversation::of(&["alice", "bob"]);
+    let room = talk.room.clone();
+    let world = &mut talk.world;
+    world.account("carol");
+    let _carol = Client::new(world, "carol/phone");
+    talk.clients[1].go(world);
+    let add = talk.clients[0].claim(world, &["carol"]);
+    world.clear("carol/phone");
+    let remove = vec![talk.clients[1].device.identity().to_owned()];
+    let commit = talk.clients[0].device.commit(room.as_bytes(), &Changes { add, remove }).unwrap();
+    let also = "<add jid='{carol}'/><remove jid='{bob}'/>";
+    world.send("alice/phone", &commit_iq(&room, &commit, also));
+    let told = format!(
+        "<message type='groupchat' from='{room}' id='*'><body/>\
+         <change xmlns='{GROUPS}' by='{{alice}}'><added jid='{{carol}}' affiliation='member'/>\
+         <removed jid='{{bob}}'/></change><fallback xmlns='urn:xmpp:fallback:0' for='{GROUPS}'/>\
+         <commit xmlns='{NS}' epoch='2'><handshake/><welcome/></commit>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='{room}' id='*'/></message>"
+    );
+    let live = world.expect("alice/phone", &told);
+    world.expect("alice/phone", "<iq type='result' id='commit'/>");
+    world.expect_nothing("alice/phone");
+    world.expect("carol/phone", &told);
+    world.expect_nothing("carol/phone");
+    // Who was taken out meanwhile gets it when it comes, as its last, and so does the archive.
+    world.crash();
+    world.come_as_device_to_groups("bob/phone");
+    world.skip_presence("bob/phone");
+    world.expect("bob/phone", &told);
+    world.expect_nothing("bob/phone");
+    world.come_as_device_to_groups("carol/phone");
+    world.clear("carol/phone");
+    let query = "<query xmlns='urn:xmpp:mam:2'/>";
+    world.send("carol/phone", &format!("<iq type='set' id='log' to='{room}'>{query}</iq>"));
+    let page = world.receive("carol/phone").unwrap();
+    let result = page.child("result", "urn:xmpp:mam:2").expect("a message of the archive");
+    assert_eq!(result.attr("id"), live.attr("id"));
+    let forwarded = result.child("forwarded", "urn:xmpp:forward:0").unwrap();
+    let message = forwarded.child("message", "jabber:client").unwrap();
+    assert!(message.child("change", GROUPS).is_some() && message.child("commit", NS).is_some());
+    world.expect("carol/phone", "<iq type='result' id='log'/>");
 }
 
 #[test]

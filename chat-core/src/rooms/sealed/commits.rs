@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::RoomContext;
-use super::super::affiliations::{self, Wish, account_of, check_admin, check_member, check_wishes};
-use super::super::invitees::Invitees;
+use super::super::affiliations::{
+    self, Wish, account_of, check_admin, check_member, check_newcomers, check_wishes,
+};
 use super::super::member::jid_of;
 use super::super::requests::RoomIq;
 use super::silent::gone;
-use super::{check_kind, current, decoded, leaf_of, log, store, with_group};
+use super::{check_kind, current, decoded, leaf_of, store, with_group};
 use crate::context::Request;
 use crate::features::{Reply, blocking};
 use crate::jid::AccountId;
@@ -121,15 +122,15 @@ fn finish(ctx: &mut RoomContext<'_>, carried: &Carried) -> Result<Element, Stanz
     current(ctx)?;
     let staged = stage(ctx, carried)?;
     check_leaves(ctx, carried, staged.changed())?;
-    let wishes: Vec<_> = carried.going.iter().map(|account| (*account, Wish::None)).collect();
-    if !wishes.is_empty() {
+    if !carried.going.is_empty() {
         check_admin(ctx, by)?;
+        let wishes: Vec<_> = carried.going.iter().map(|account| (*account, Wish::None)).collect();
         check_wishes(ctx, by, &wishes)?;
     }
-    if !carried.coming.is_empty() {
-        let accounts = carried.coming.clone();
-        affiliations::add(ctx, by, Invitees { accounts, ..Invitees::default() })?;
-    }
+    let coming = match carried.coming.is_empty() {
+        true => Vec::new(),
+        false => check_newcomers(ctx, by, &carried.coming)?,
+    };
     let Some(group) = &mut ctx.room.sealed.group else {
         return Err(StanzaError::internal_server_error());
     };
@@ -142,10 +143,7 @@ fn finish(ctx: &mut RoomContext<'_>, carried: &Carried) -> Result<Element, Stanz
         .with_attr("epoch", changed.epoch.to_string())
         .with_attr("by", carried.sender.to_string())
         .with_children(carried.told.iter().cloned());
-    let id = log(ctx, vec![commit]);
-    if !wishes.is_empty() {
-        affiliations::affiliate(ctx, by, &wishes)?;
-    }
+    let id = affiliations::change_by_commit(ctx, by, (&coming, &carried.going), commit);
     store(ctx);
     Ok(Element::new("committed", NS)
         .with_attr("epoch", changed.epoch.to_string())

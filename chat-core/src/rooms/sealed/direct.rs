@@ -5,13 +5,13 @@
 use aws_lc_rs::digest;
 
 use super::super::affiliations::{self, Newcomer};
-use super::super::changes::{self, Change};
+use super::super::changes::{self, Change, Said};
 use super::super::creation::{Founding, check_may_create};
 use super::super::invitees::{Invitees, keep_reachable};
 use super::super::member::{Affiliation, jid_of};
 use super::super::settings::Settings;
 use super::super::{Kind, Order, RoomContext, What};
-use super::{Sealed, decoded, log, store};
+use super::{Sealed, decoded, store};
 use crate::chat::check_iq;
 use crate::config::Config;
 use crate::context::{Context, Request};
@@ -103,9 +103,10 @@ pub(in super::super) fn begin(ctx: &mut RoomContext<'_>, direct: Direct) -> Elem
         affiliations::enter(ctx, Newcomer { account: other, affiliation }, id);
         announced.push(Change::Added(other, affiliation));
     }
-    changes::announce(ctx, id, Some(founder.account), &announced);
+    let of_group = Some(Element::new("founded", NS).with_attr("by", founder.to_string()));
+    let said = Said { by: Some(founder.account), changes: &announced, of_group };
+    changes::announce(ctx, id, said);
     ctx.room.sealed = Sealed { founded: None, is_direct: true, group: Some(group) };
-    log(ctx, vec![Element::new("founded", NS).with_attr("by", founder.to_string())]);
     store(ctx);
     Element::new("founded", NS).with_attr("epoch", "0")
 }

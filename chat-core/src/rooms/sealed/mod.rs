@@ -12,16 +12,14 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 
 use super::affiliations::check_member;
-use super::delivery::{self, NewEntry};
+use super::changes::{self, Said};
 use super::requests::RoomIq;
 use super::{Kind, RoomContext};
 use crate::context::Request;
 use crate::features::Reply;
-use crate::id::MessageId;
 use crate::jid::{AccountId, Jid};
 use crate::mls::{FollowedGroup, LeafName, NS, Refusal};
-use crate::ns;
-use crate::stanza::{StanzaError, append_to_rendered};
+use crate::stanza::StanzaError;
 use crate::transaction::{Answer, Query, Write};
 use crate::xml::Element;
 
@@ -74,7 +72,8 @@ pub(super) fn found(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, Sta
     ctx.write(Write::RemoveGroup { owner: ctx.room.id.owner() });
     ctx.room.sealed.group = Some(Box::new(group));
     let founded = Element::new("founded", NS).with_attr("by", sender.to_string());
-    log(ctx, vec![founded]);
+    let id = ctx.next_message_id();
+    changes::announce(ctx, id, Said { of_group: Some(founded), ..Said::default() });
     store(ctx);
     Ok(Reply::Result(Some(Element::new("founded", NS).with_attr("epoch", "0"))))
 }
@@ -193,22 +192,6 @@ fn store(ctx: &mut RoomContext<'_>) {
         record.set_attr("direct", "true");
     }
     ctx.put(super::SEALED, "", &record);
-}
-
-/// Puts a message of the room itself into its log, and sends it to all members.
-fn log(ctx: &mut RoomContext<'_>, children: Vec<Element>) -> MessageId {
-    let id = ctx.next_message_id();
-    let message = Element::new("message", ns::CLIENT)
-        .with_attr("type", "groupchat")
-        .with_attr("from", ctx.room.jid.as_str())
-        .with_attr("id", id.to_string())
-        .with_children(children);
-    let stanza_id = delivery::stanza_id(&ctx.room.jid, id);
-    let stanza = append_to_rendered(&message.to_bytes(ns::CLIENT), &stanza_id);
-    let entry = NewEntry { id, stanza: stanza.clone(), origin: None, expires_unix_ms: None };
-    delivery::log(ctx, entry);
-    delivery::fan_out(ctx, &stanza, Some(id));
-    id
 }
 
 /// The leaf of the device that has this session.

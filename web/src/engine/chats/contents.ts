@@ -235,7 +235,8 @@ export class Log implements Contents {
   async #keysChanged(ledger: Ledger, arrival: Arrival, accounts: AccountId[]): Promise<EngineEvent[]> {
     const events: EngineEvent[] = [];
     for (const [index, account] of accounts.slice(0, LINES_MAX).entries()) {
-      const order = index === 0 ? arrival.order : `${arrival.order}.${index}`;
+      // Behind the lines of who came by the same entry.
+      const order = `${arrival.order}.keys${index}`;
       const id = `${account}.${order}`;
       await this.#placeLine(ledger, { ...arrival, order }, id, { type: "key-changed", account });
       await takePerson(ledger.batch, account, { verified: false }, { order, id });

@@ -45,7 +45,8 @@ async function takeOrPass(parts: Parts, chat: ChatId, entry: LogEntry): Promise<
     if (mustWait(error)) throw error;
     const batch = parts.store.batch();
     const arrival: Arrival = { ...arrivalOf(entry), what: { kind: "unreadable" } };
-    const events = entry.what.kind === "sealed" ? await parts.contents.apply(arrival, batch).catch(() => []) : [];
+    const taken = entry.what.kind === "sealed" ? parts.contents.apply(arrival, batch) : takeChange(parts, entry, batch);
+    const events = await taken.catch(() => []);
     if (entry.order !== "") batch.put("meta", placeKey(chat), entry.order);
     await batch.commit();
     return events;
@@ -66,7 +67,20 @@ async function takeAll(parts: Parts, chat: ChatId, entries: LogEntry[]): Promise
   return events;
 }
 
+// Who is in the room is known before the commit that has it so is followed.
 async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
+  const events = await takeChange(parts, entry, batch);
+  return [...events, ...(await takeWhat(parts, entry, batch))];
+}
+
+async function takeChange({ contents }: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
+  if (!entry.changed) return [];
+  const { by, changes } = entry.changed;
+  const author = by === undefined ? {} : { author: by };
+  return contents.apply({ ...arrivalOf(entry), ...author, what: { kind: "changed", changes } }, batch);
+}
+
+async function takeWhat(parts: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
   const { sealed, contents } = parts;
   const arrival = arrivalOf(entry);
   switch (entry.what.kind) {
@@ -85,11 +99,6 @@ async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<Engine
     case "sealed": {
       const what = await open(parts, entry, arrival, batch);
       return what ? contents.apply({ ...arrival, what }, batch) : [];
-    }
-    case "changed": {
-      const { by, changes } = entry.what;
-      const author = by === undefined ? {} : { author: by };
-      return contents.apply({ ...arrival, ...author, what: { kind: "changed", changes } }, batch);
     }
     default:
       return contents.apply({ ...arrival, what: entry.what }, batch);

@@ -81,6 +81,20 @@ function logged(place: number, account: string, text: string, id = `id${place}`)
   );
 }
 
+/** A commit, and what it does to the room. */
+function commit(place: number, epoch: number, change: Element): Element {
+  const [jid, order] = [`${CHAT}@groups.example.org`, place.toString(16).padStart(16, "0")];
+  const by = `${PEER}@example.org`;
+  const handshake = xml("handshake", {}, textOf(new Uint8Array([epoch])));
+  return xml(
+    "message",
+    { type: "groupchat", from: jid, id: order },
+    xml("change", { xmlns: NS.groups, by }, change),
+    xml("commit", { xmlns: NS.mls, epoch, by: `${PEER}/d2` }, handshake),
+    xml("stanza-id", { xmlns: NS.stanzaId, by: jid, id: order }),
+  );
+}
+
 test("a log is taken once, in order, past what is bad", async () => {
   const { rooms, contents } = await device();
   const texts = ["one", "nonsense", "a trap", "four"];
@@ -88,6 +102,23 @@ test("a log is taken once, in order, past what is bad", async () => {
   await rooms.receive(logged(2, PEER, "a repetition"));
   expect([...new Set(contents.heard)]).toEqual([`1 ${PEER}: one`, `2 ${PEER}: unreadable`, `3 ${PEER}: unreadable`, `4 ${PEER}: four`]);
   expect(await rooms.place(CHAT)).toBe("0000000000000004");
+});
+
+test("who comes by a commit is known before the commit is followed, from one entry", async () => {
+  const { rooms, contents, sealed } = await device();
+  const heard: string[] = [];
+  const take = sealed.take.bind(sealed);
+  sealed.take = async (entry) => {
+    heard.push(...contents.heard.splice(0), entry.what.kind);
+    if (entry.what.kind === "commit" && entry.what.epoch === 3) throw new Error("a mistake of ours");
+    return { ...(await take(entry)), keyChanged: [PEER] } as Taken;
+  };
+  await rooms.receive(commit(1, 2, xml("added", { jid: `${PEER}@example.org`, affiliation: "member" })));
+  expect([...heard, ...contents.heard.splice(0)]).toEqual([`1 ${PEER}: changed`, "commit", "1 room: keys"]);
+  // Who is in it stays known, whatever the commit is.
+  await rooms.receive(commit(2, 3, xml("left", { jid: `${PEER}@example.org` })));
+  expect(contents.heard.at(-1)).toBe(`2 ${PEER}: changed`);
+  expect(await rooms.place(CHAT)).toBe("0000000000000002");
 });
 
 test("what is posted leaves in order, and waits for the log through a reload", async () => {

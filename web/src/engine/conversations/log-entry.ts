@@ -14,6 +14,8 @@ export interface LogEntry {
   /** Who sent it, by the server. Missing where it is the room itself. */
   sender?: AccountId;
   id?: string;
+  /** What happened to the room at that place, beside what the entry is for the group. */
+  changed?: { by?: AccountId; changes: RoomChange[] };
   what: Logged;
 }
 
@@ -23,7 +25,6 @@ export type Logged =
   | { kind: "sealed"; message: Uint8Array; retracts?: Order; lifeS?: number }
   | { kind: "automatic"; text: string }
   | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
-  | { kind: "changed"; by?: AccountId; changes: RoomChange[] }
   | { kind: "nothing" };
 
 /** @param now for what passes, in milliseconds since 1970
@@ -37,7 +38,9 @@ export function readLogEntry(stanza: Element, self: Self, now: number): LogEntry
   if (sender !== undefined) entry.sender = sender;
   const id = stanza.getChild("origin-id", NS.stanzaId)?.attrs["id"] ?? stanza.attrs["id"];
   if (id !== undefined && id.length <= ID_CHARACTERS_MAX) entry.id = id;
-  entry.what = room.isItself ? ofRoom(stanza, self) : ofMember(stanza, order);
+  entry.what = room.isItself ? ofRoom(stanza) : ofMember(stanza, order);
+  const change = room.isItself ? stanza.getChild("change", NS.groups) : undefined;
+  if (change) entry.changed = readChanges(change, self);
   return entry;
 }
 
@@ -84,13 +87,11 @@ function senderOf(stanza: Element, self: Self): AccountId | undefined {
 }
 
 // Only the room itself says what happened to it.
-function ofRoom(stanza: Element, self: Self): Logged {
+function ofRoom(stanza: Element): Logged {
   const founded = stanza.getChild("founded", NS.mls);
   if (founded) return { kind: "founded", by: founded.attrs["by"] ?? "" };
   const commit = stanza.getChild("commit", NS.mls);
   if (commit) return ofCommit(commit);
-  const change = stanza.getChild("change", NS.groups);
-  if (change) return ofChange(change, self);
   const target = stanza.getChild("retract", NS.retract)?.attrs["id"];
   if (target !== undefined && isOrder(target)) return { kind: "forgotten", target, by: "admin" };
   return { kind: "nothing" };
@@ -128,10 +129,10 @@ function ofCommit(commit: Element): Logged {
   return { kind: "commit", by: commit.attrs["by"] ?? "", epoch, handshake, ...(welcome && { welcome }) };
 }
 
-function ofChange(change: Element, self: Self): Logged {
+function readChanges(change: Element, self: Self): NonNullable<LogEntry["changed"]> {
   const by = localOf(change.attrs["by"], self.domain);
   const changes = change.getChildElements().slice(0, CHANGES_MAX).flatMap((child) => readChange(child, self) ?? []);
-  return { kind: "changed", ...(by !== undefined && { by }), changes };
+  return { ...(by !== undefined && { by }), changes };
 }
 
 function readChange(child: Element, self: Self): RoomChange | undefined {
