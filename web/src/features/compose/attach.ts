@@ -14,8 +14,12 @@ import { offerFiles, pickFiles } from "./files";
 
 export function openAttachMenu(at: HTMLElement, chat: Chat, conversation: Conversation, app: App, sent: () => void): void {
   const { words } = app;
-  const files = async (accept: string, capture = false) => {
-    await offerFiles(await pickFiles(accept, { several: !capture, capture }), chat, app, conversation, sent);
+  const offer = (files: File[]) => offerFiles(files, chat, app, conversation, sent);
+  const files = async (accept: string, capture = false) => offer(await pickFiles(accept, { several: !capture, capture }));
+  // A phone's own camera can more than a page.
+  const camera = async () => {
+    if (matchMedia("(pointer: coarse)").matches) return files("image/*,video/*", true);
+    await attempt(app, async () => app.dialogs.lay((await import("./CameraDialog.svelte")).default, { taken: (photo) => void offer([photo]) }));
   };
   const send = async (content: Draft["content"]) => {
     const { reply } = conversation;
@@ -24,7 +28,7 @@ export function openAttachMenu(at: HTMLElement, chat: Chat, conversation: Conver
   };
   openMenu(at, words.compose.attach, [
     { label: words.compose.photos, icon: Image, run: () => void files("image/*,video/*") },
-    matchMedia("(pointer: coarse)").matches && { label: words.compose.camera, icon: Camera, run: () => void files("image/*", true) },
+    { label: words.compose.camera, icon: Camera, run: () => void camera() },
     { label: words.compose.document, icon: FileText, run: () => void files("") },
     { label: words.compose.poll, icon: BarChart, run: () => void lay(app, () => import("./PollDialog.svelte"), send) },
     { label: words.compose.location, icon: MapPin, run: () => void lay(app, () => import("./PlaceDialog.svelte"), send) },

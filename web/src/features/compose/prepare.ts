@@ -38,11 +38,15 @@ export function fit(width: number, height: number, side: number): { width: numbe
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
+/** What a photo is written as: one that may have transparent parts keeps them. */
+export function typeOf({ type }: Blob): "image/webp" | "image/jpeg" {
+  return type === "image/png" || type === "image/webp" ? "image/webp" : "image/jpeg";
+}
+
 async function preparePhoto(file: Blob, name: string): Promise<Prepared> {
   const image = await createImageBitmap(file, { imageOrientation: "from-image" });
   const size = fit(image.width, image.height, PHOTO_SIDE_MAX);
-  const hasAlpha = file.type === "image/png" || file.type === "image/webp";
-  const whole = await draw(image, size.width, size.height, hasAlpha ? "image/webp" : "image/jpeg", JPEG_QUALITY);
+  const whole = await draw(image, size.width, size.height, typeOf(file), JPEG_QUALITY);
   const small = await thumbnail(image, image.width, image.height);
   image.close();
   return { kind: "photo", file: whole, name: name.replace(/\.[^.]+$/, "") + (whole.type === "image/webp" ? ".webp" : ".jpg"), ...size, ...small };

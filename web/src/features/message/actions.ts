@@ -9,6 +9,7 @@ import RotateCw from "@lucide/svelte/icons/rotate-cw";
 import SmilePlus from "@lucide/svelte/icons/smile-plus";
 import SquareCheck from "@lucide/svelte/icons/square-check";
 import Star from "@lucide/svelte/icons/star";
+import Sticker from "@lucide/svelte/icons/sticker";
 import StarOff from "@lucide/svelte/icons/star-off";
 import Trash from "@lucide/svelte/icons/trash-2";
 import type { App } from "../../app/context";
@@ -16,6 +17,7 @@ import { openMenu, type MenuItems, type MenuPlace } from "../../components/menu"
 import type { Chat, Message } from "../../engine/protocol";
 import { attempt } from "../chats/actions";
 import type { Conversation } from "../conversation/conversation.svelte";
+import { keepSticker, stickerOf } from "../stickers/keep";
 import { previewLine, previewOf } from "./preview";
 
 export const QUICK_EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
@@ -43,15 +45,16 @@ export function openMessageMenu(at: MenuPlace, message: Message, chat: Chat, con
 function contentItems(message: Message, chat: Chat, conversation: Conversation, app: App): MenuItems {
   const { words } = app;
   const { content } = message;
-  const isText = content.kind === "text";
-  const hasWords = isText || ("caption" in content && content.caption !== "");
+  const sticker = stickerOf(message);
+  const hasWords = content.kind === "text" || ("caption" in content && content.caption !== "");
   return [
     message.status === "failed" && { label: words.message.resend, icon: RotateCw, run: () => void retry(message, app) },
     chat.canPost && { label: words.message.reply, icon: Reply, run: () => (conversation.reply = message) },
     { label: words.message.forward, icon: Forward, run: () => void forwardMessages([message], app) },
     hasWords && { label: words.message.copy, icon: Copy, run: () => void copyMessages([message], app) },
     { label: message.starred ? words.message.unstar : words.message.star, icon: message.starred ? StarOff : Star, run: () => void starMessages([message], !message.starred, app) },
-    message.isOwn && isText && chat.canPost && { label: words.message.edit, icon: Pencil, run: () => (conversation.editing = message) },
+    sticker && { label: words.stickers.keep, icon: Sticker, run: () => void keepSticker(sticker, app) },
+    message.isOwn && hasWords && chat.canPost && !message.order.startsWith("~") && { label: words.message.edit, icon: Pencil, run: () => (conversation.editing = message) },
     message.reactions.length > 0 && { label: words.message.reactions, icon: SmilePlus, run: () => void showReactions(message, app) },
     message.isOwn && { label: words.message.info, icon: Info, run: () => void showInfo(message, app) },
     selectItem(message, conversation, app),
