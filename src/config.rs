@@ -14,6 +14,7 @@ use crate::admin::{AdminConfig, DataDir};
 use crate::chat::accounts::command::Desk;
 use crate::chat::config::XmppConfig;
 use crate::chat::gateway::VerificationConfig;
+use crate::chat::previews::PreviewsConfig;
 use crate::chat::push::PushConfig;
 use crate::chat::storage::StoreConfig;
 use crate::edge::access_log::AccessLogConfig;
@@ -61,6 +62,8 @@ pub struct Config {
     pub xmpp: XmppConfig,
     /// `[push]`.
     pub push: PushConfig,
+    /// `[previews]`.
+    pub previews: PreviewsConfig,
     /// `[store]`.
     pub store: StoreConfig,
     /// `[media]`.
@@ -86,6 +89,7 @@ impl Default for Config {
             verification: VerificationConfig::default(),
             xmpp: XmppConfig::default(),
             push: PushConfig::default(),
+            previews: PreviewsConfig::default(),
             store: StoreConfig::default(),
             media: MediaConfig::default(),
             admin: AdminConfig::default(),
@@ -304,6 +308,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         verification: document.section("verification"),
         xmpp: document.section("xmpp"),
         push: document.section("push"),
+        previews: document.section("previews"),
         store: document.section("store"),
         media: document.section("media"),
         admin: document.section("admin"),

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{HOST, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::crypto::CryptoProvider;
@@ -37,11 +38,23 @@ pub struct HttpClient {
     reach: Reach,
 }
 
+/// How much of an answer's content is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentLimit {
+    /// All of it; one of more bytes is an error.
+    Whole(usize),
+    /// So many bytes at most; what follows is left where it is.
+    Beginning(usize),
+}
+
 /// Where servers may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Everywhere,
     PublicOnly,
+    /// A server of the tests' own stands for the open Internet.
+    #[cfg(test)]
+    PublicOr(SocketAddr),
 }
 
 /// Which URLs are asked.
@@ -114,6 +127,12 @@ impl HttpClient {
         Self { reach: Reach::PublicOnly, ..self }
     }
 
+    /// The same, with this server beside them.
+    #[cfg(test)]
+    pub(crate) fn public_or(self, address: SocketAddr) -> Self {
+        Self { reach: Reach::PublicOr(address), ..self }
+    }
+
     /// Sends a request whose URI is whole, and reads the whole answer, whatever its status.
     ///
     /// # Errors
@@ -128,13 +147,32 @@ impl HttpClient {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let exchange = self.exchange_unbounded(request);
+        self.read(request, ContentLimit::Whole(ANSWER_BYTES_MAX), within).await
+    }
+
+    /// Sends a request whose URI is whole, and reads so much of the answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub async fn read<B>(
+        &self,
+        request: Request<B>,
+        limit: ContentLimit,
+        within: Duration,
+    ) -> Result<Response<Bytes>, ExchangeError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let exchange = self.exchange_unbounded(request, limit);
         tokio::time::timeout(within, exchange).await.map_err(|_| ExchangeError::Late(within))?
     }
 
     async fn exchange_unbounded<B>(
         &self,
         request: Request<B>,
+        limit: ContentLimit,
     ) -> Result<Response<Bytes>, ExchangeError>
     where
         B: Body + Send + 'static,
@@ -145,11 +183,11 @@ impl HttpClient {
         let request = to_origin_form(request)?;
         let socket = self.connect(&host, port).await?;
         if !is_tls {
-            return converse(socket, request).await;
+            return converse(socket, request, limit).await;
         }
         let name = ServerName::try_from(host).map_err(failed)?;
         let stream = self.connector.connect(name, socket).await.map_err(failed)?;
-        converse(stream, request).await
+        converse(stream, request, limit).await
     }
 
     /// Connects to an address that was looked at, so that a name cannot stand for another one when
@@ -159,6 +197,8 @@ impl HttpClient {
         let may_ask = |address: &SocketAddr| match self.reach {
             Reach::Everywhere => true,
             Reach::PublicOnly => address::is_public(*address),
+            #[cfg(test)]
+            Reach::PublicOr(other) => *address == other || address::is_public(*address),
         };
         let mut last = ExchangeError::Private { host: host.to_owned() };
         for address in found.filter(may_ask).take(ADDRESSES_MAX) {
@@ -193,7 +233,11 @@ struct Target {
     is_tls: bool,
 }
 
-async fn converse<S, B>(stream: S, request: Request<B>) -> Result<Response<Bytes>, ExchangeError>
+async fn converse<S, B>(
+    stream: S,
+    request: Request<B>,
+    limit: ContentLimit,
+) -> Result<Response<Bytes>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Body + Send + 'static,
@@ -204,9 +248,25 @@ where
     // Ends by itself when the sender is dropped.
     let connection = tokio::spawn(connection);
     let (head, body) = sender.send_request(request).await.map_err(failed)?.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(failed)?.to_bytes();
+    let body = match limit {
+        ContentLimit::Whole(bytes_max) => {
+            Limited::new(body, bytes_max).collect().await.map_err(failed)?.to_bytes()
+        }
+        ContentLimit::Beginning(bytes_max) => beginning(body, bytes_max).await?,
+    };
     connection.abort();
     Ok(Response::from_parts(head, body))
+}
+
+async fn beginning(mut body: Incoming, bytes_max: usize) -> Result<Bytes, ExchangeError> {
+    let mut read = BytesMut::new();
+    while read.len() < bytes_max {
+        let Some(frame) = body.frame().await else { break };
+        if let Ok(data) = frame.map_err(failed)?.into_data() {
+            read.extend_from_slice(&data[..data.len().min(bytes_max - read.len())]);
+        }
+    }
+    Ok(read.freeze())
 }
 
 /// HTTP/1.1 sends the path and a Host field (RFC 9112, 3.2.1).

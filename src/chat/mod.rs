@@ -19,6 +19,7 @@ pub mod metrics;
 mod orders;
 mod outgoing;
 mod pace;
+pub mod previews;
 mod pulse;
 pub mod push;
 pub mod registration;

@@ -160,7 +160,7 @@ fn the_default_file_has_every_key_with_a_comment() {
         }
         commented = line.starts_with("# ");
     }
-    let sections: [(&str, &[&str]); 15] = [
+    let sections: [(&str, &[&str]); 16] = [
         ("runtime", known_keys::<RuntimeConfig>()),
         ("http", known_keys::<HttpConfig>()),
         ("tls", known_keys::<TlsConfig>()),
@@ -170,6 +170,7 @@ fn the_default_file_has_every_key_with_a_comment() {
         ("xmpp", known_keys::<XmppConfig>()),
         ("xmpp.external_service", known_keys::<ExternalServiceConfig>()),
         ("push", known_keys::<PushConfig>()),
+        ("previews", known_keys::<PreviewsConfig>()),
         ("store", known_keys::<StoreConfig>()),
         ("media", known_keys::<MediaConfig>()),
         ("media.s3", known_keys::<media_store::S3Config>()),

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::chat::accounts::Accounts;
 use crate::chat::api::upload_tokens::UploadTokenOrder;
 use crate::chat::api::{Api, Request, Response};
+use crate::chat::previews::{Previews, PreviewsConfig};
 use crate::edge::api::{ApiAnswer, ApiDoor, ApiRequest};
 
 /// Requests between the edge and the API.
@@ -15,9 +16,13 @@ const REQUESTS_MAX: usize = 64;
 const ANSWERS_MAX: usize = 32;
 
 /// A door for the edge; what comes through it is answered for these accounts.
-pub fn door(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -> ApiDoor {
+pub fn door(
+    accounts: Accounts,
+    upload_tokens: mpsc::Sender<UploadTokenOrder>,
+    previews: PreviewsConfig,
+) -> ApiDoor {
     let (requests, mut came) = mpsc::channel::<ApiRequest>(REQUESTS_MAX);
-    let api = Api::new(accounts, upload_tokens);
+    let api = Api::new(accounts, upload_tokens, open(previews));
     let places = Arc::new(Semaphore::new(ANSWERS_MAX));
     tokio::spawn(async move {
         while let Some(request) = came.recv().await {
@@ -31,6 +36,12 @@ pub fn door(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -
         }
     });
     ApiDoor { requests }
+}
+
+/// `None`, and a line in the log, where there is nothing to check certificates with.
+fn open(config: PreviewsConfig) -> Option<Previews> {
+    let previews = config.enabled.then(|| Previews::new(config))?;
+    previews.inspect_err(|error| tracing::warn!(%error, "no previews of links")).ok()
 }
 
 async fn answer(api: &Api, request: ApiRequest) {

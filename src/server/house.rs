@@ -332,7 +332,7 @@ impl Base {
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
         let grants = UploadGrants::new(self.store.clone(), tokens, origin);
-        let api = api::door(chat.accounts(), grants.clone().take_wishes());
+        let api = api::door(chat.accounts(), grants.clone().take_wishes(), self.config.previews);
         tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
         Ok((chat, api))
     }

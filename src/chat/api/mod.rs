@@ -4,6 +4,7 @@
 //! in pieces.
 
 mod forms;
+mod link_previews;
 mod problem;
 #[cfg(test)]
 pub(super) mod tests;
@@ -29,6 +30,7 @@ use self::upload_tokens::UploadTokenOrder;
 use super::accounts::export::ExportReader;
 use super::accounts::views::{AppPasswordView, DeviceView};
 use super::accounts::{Accounts, Owner};
+use super::previews::Previews;
 
 /// Exports that are read from the archives at a time.
 const EXPORTS_MAX: usize = 4;
@@ -71,6 +73,7 @@ pub struct Api {
     accounts: Accounts,
     exports: Arc<Semaphore>,
     upload_tokens: mpsc::Sender<UploadTokenOrder>,
+    previews: Option<Arc<Previews>>,
 }
 
 /// What an answer says, or why there is none.
@@ -78,8 +81,14 @@ type Answer = Result<Response, Problem>;
 
 impl Api {
     /// An API to these accounts; `upload_tokens` takes what only the store's keeper can give.
-    pub fn new(accounts: Accounts, upload_tokens: mpsc::Sender<UploadTokenOrder>) -> Self {
-        Self { accounts, exports: Arc::new(Semaphore::new(EXPORTS_MAX)), upload_tokens }
+    /// Without `previews` no pages are looked at.
+    pub fn new(
+        accounts: Accounts,
+        upload_tokens: mpsc::Sender<UploadTokenOrder>,
+        previews: Option<Previews>,
+    ) -> Self {
+        let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
+        Self { accounts, exports, upload_tokens, previews: previews.map(Arc::new) }
     }
 
     /// Answers a request.
@@ -127,6 +136,10 @@ impl Api {
             (["upload-tokens"], "POST") => {
                 let owner = self.owner(request).await?;
                 upload_tokens::issue(&owner, request, &self.upload_tokens).await
+            }
+            (["link-previews"], "POST") => {
+                let owner = self.owner(request).await?;
+                link_previews::find(&owner, request, self.previews.as_deref()).await
             }
             (segments, _) => Err(match methods_of(segments) {
                 Some(allowed) => Problem::MethodNotAllowed { allowed },
@@ -231,7 +244,7 @@ fn is_private(request: &Request) -> bool {
 
 fn methods_of(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["codes" | "registrations" | "links" | "upload-tokens"] => Some("POST"),
+        ["codes" | "registrations" | "links" | "upload-tokens" | "link-previews"] => Some("POST"),
         ["account"] => Some("GET, DELETE"),
         ["account", "number"] => Some("PUT"),
         ["account", "pin"] => Some("PUT, DELETE"),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::upload_tokens::NoUploadToken;
 use super::{Response, challenge};
 use crate::chat::accounts::AccountError;
+use crate::chat::previews::PreviewError;
 
 /// Why a request was refused.
 #[derive(Debug)]
@@ -37,6 +38,10 @@ pub enum Problem {
     Account(AccountError),
     /// There is no token for an upload.
     NoUploadToken(NoUploadToken),
+    /// There is no preview of a link.
+    NoPreview(PreviewError),
+    /// No pages are looked at here.
+    PreviewsOff,
     /// Others are served now.
     Busy,
     /// The server is at fault.
@@ -111,6 +116,10 @@ impl Problem {
             Self::TokenNeeded => (StatusCode::UNAUTHORIZED, "token", "A token is needed"),
             Self::Account(error) => kind_of(error),
             Self::NoUploadToken(reason) => kind_of_upload(reason),
+            Self::NoPreview(error) => kind_of_preview(error),
+            Self::PreviewsOff => {
+                (StatusCode::FORBIDDEN, "previews-off", "No pages are looked at here")
+            }
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "failed", "The server failed"),
         }
     }
@@ -125,6 +134,12 @@ impl Problem {
             }
             Self::Account(error) => Some(error.to_string()),
             Self::NoUploadToken(reason) => Some(reason.to_string()),
+            // What stands where is not told: it could be asked for so.
+            Self::NoPreview(PreviewError::Nothing(reason)) => {
+                tracing::debug!(%reason, "no preview of a link");
+                None
+            }
+            Self::NoPreview(error) => Some(error.to_string()),
             _ => None,
         }
     }
@@ -134,6 +149,9 @@ impl Problem {
             Self::Account(AccountError::Refused(refusal)) => refusal.retry_after(),
             Self::Account(AccountError::Delivery(_) | AccountError::NumberTaken) => {
                 Some(Duration::from_secs(60))
+            }
+            Self::NoPreview(PreviewError::TooMany { retry_after_s }) => {
+                Some(Duration::from_secs(*retry_after_s))
             }
             _ => None,
         }
@@ -205,6 +223,21 @@ fn kind_of_upload(reason: &NoUploadToken) -> (StatusCode, &'static str, &'static
         }
         NoUploadToken::Busy => Problem::Busy.kind(),
         NoUploadToken::Failed => Problem::Failed.kind(),
+    }
+}
+
+fn kind_of_preview(error: &PreviewError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        PreviewError::Url => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "url", "This address is not looked at")
+        }
+        PreviewError::TooMany { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too-many-previews", "Too many links were looked at")
+        }
+        PreviewError::Busy => Problem::Busy.kind(),
+        PreviewError::Nothing(_) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "no-preview", "There is nothing to be shown")
+        }
     }
 }
 

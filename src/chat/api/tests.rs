@@ -17,6 +17,8 @@ use super::upload_tokens::{NoUploadToken, UploadToken, UploadTokenOrder, UploadW
 use super::*;
 use crate::chat::accounts::{AccountError, AccountsSetup, Found, Ledger, Order, OwnedClaim};
 use crate::chat::gateway::{Gateway, Registration};
+use crate::chat::previews::PreviewsConfig;
+use crate::chat::previews::tests::Site;
 
 /// A server's accounts in memory.
 #[derive(Default)]
@@ -180,7 +182,9 @@ impl Bench {
             domain: "chat.example".to_owned(),
             region: None,
         });
-        let api = Api::new(accounts.unwrap(), keeper());
+        let previews = PreviewsConfig { private_endpoints: true, ..PreviewsConfig::default() };
+        let previews = Previews::new(previews).unwrap();
+        let api = Api::new(accounts.unwrap(), keeper(), Some(previews));
         Self { api, ledger, codes, known: HashMap::new() }
     }
 
@@ -323,6 +327,24 @@ async fn the_documented_examples_are_true() {
         count += 1;
     }
     assert!(count >= 20, "{count}");
+}
+
+#[tokio::test]
+async fn the_example_of_a_link_is_true() {
+    let text = include_str!("../../../docs/protocol/link-previews.md");
+    let site = Site::start();
+    let mut blocks =
+        text.split("```http\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut bench = Bench::start();
+    bench.register("+15550100123", "").await;
+    let mut count = 0;
+    while let (Some(request), Some(expected)) = (blocks.next(), blocks.next()) {
+        let here = |text: &str| text.trim_end().replace("https://example.org", &site.origin);
+        let response = bench.ask(&here(request)).await;
+        bench.check(&response, &here(expected));
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }
 
 #[tokio::test]

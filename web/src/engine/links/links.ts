@@ -46,4 +46,4 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
-const NOTHING = new Set(["no-preview", "no-such-path", "url-refused"]);
+const NOTHING = new Set(["no-preview", "previews-off", "url"]);
