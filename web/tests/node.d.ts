@@ -8,6 +8,7 @@ declare module "node:child_process" {
     kill(signal: "SIGTERM" | "SIGKILL"): boolean;
   }
   export function spawn(program: string, args: string[], options: { cwd?: string; stdio: string[] }): Child;
+  export function execFileSync(program: string, args: string[], options: { cwd?: string; encoding: "utf8" }): string;
 }
 declare module "node:fs" {
   export function existsSync(path: string): boolean;

@@ -7,6 +7,7 @@ import { Rooms } from "./conversations/conversations";
 import { AppLock } from "./lock/app-lock";
 import type { Context, Xmpp } from "./parts";
 import type { EngineEvent, EngineState } from "./protocol";
+import { AccountLog } from "./open/account-log";
 import { Refusal } from "./refusal";
 import type { Callee, CommandName } from "./rpc";
 import { makeParts, type Parts } from "./session";
@@ -206,6 +207,7 @@ class Session {
   readonly parts: Parts;
   readonly commands: Record<string, AnyHandler>;
   readonly #rooms: Rooms;
+  readonly #accountLog: AccountLog;
   readonly #around: Around;
   #isResumed = false;
   #running: Promise<void> | undefined;
@@ -231,15 +233,18 @@ class Session {
     const parts = await makeParts(context, { origin, token }, device.api);
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
-    const session = new Session(around, parts, made.rooms);
+    const { rooms } = made;
+    const accountLog = new AccountLog({ ...base, take: (entry) => rooms.take(entry) });
+    const session = new Session(around, parts, rooms, accountLog);
     made.connection = session.connection;
     return session;
   }
 
-  private constructor(around: Around, parts: Parts, rooms: Rooms) {
+  private constructor(around: Around, parts: Parts, rooms: Rooms, accountLog: AccountLog) {
     this.#around = around;
     this.parts = parts;
     this.#rooms = rooms;
+    this.#accountLog = accountLog;
     const own = { catchUp: () => this.connection.caughtUp() };
     this.commands = Object.assign(own, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
     const { device, origin } = around;
@@ -254,6 +259,7 @@ class Session {
       },
       {
         receive: (stanza) => this.#receive(stanza),
+        acknowledged: (stanza) => this.#accountLog.acknowledged(stanza),
         online: (isResumed) => this.#online(isResumed),
         state: (state) => this.#stand(state),
         refused: () => around.refused(),
@@ -274,6 +280,7 @@ class Session {
 
   async #receive(stanza: Element): Promise<void> {
     if (await this.#rooms.receive(stanza)) return;
+    if (await this.#accountLog.receive(stanza)) return;
     if (await this.parts.sealed.receive(stanza)) return;
     for (const part of this.parts.all) {
       if (await part.receive?.(stanza)) return;
@@ -283,6 +290,7 @@ class Session {
   #online(isResumed: boolean): void {
     this.#isResumed = isResumed;
     const tell = async () => {
+      await this.#accountLog.online(isResumed);
       await this.parts.sealed.online();
       for (const part of this.parts.all) await part.online?.(isResumed);
     };

@@ -3,7 +3,9 @@
 
 import type { Element } from "@xmpp/client";
 import type { AccountId, Affiliation, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
+import type { Envelope } from "./content/envelope";
 import type { LogEntry } from "./conversations/log-entry";
+import type { OpenMessage } from "./open/message";
 import type { Answer, CommandName } from "./rpc";
 import type { Batch, Store } from "./store/store";
 
@@ -53,7 +55,8 @@ export interface Part<N extends CommandName> {
 export type Handler<N extends CommandName> = (...args: Parameters<Commands[N]>) => Promise<Answer<N>> | Answer<N>;
 export type Handlers<N extends CommandName> = { [K in N]: Handler<K> };
 
-/** Sealed conversations, each a room (docs/protocol/groups.md, docs/protocol/mls.md). */
+/** Conversations: each a room (docs/protocol/groups.md, docs/protocol/mls.md), but for open ones of two, which
+ *  lie in the account's own archive. */
 export interface Conversations {
   /** Runs a task while nothing else concerns this chat. Do not wait for one within another. */
   exclusive<T>(chat: ChatId, task: () => Promise<T>): Promise<T>;
@@ -77,8 +80,8 @@ export interface Conversations {
 export interface Post {
   /** Drawn at random: the origin-id, by which the server knows a repetition. */
   id: MessageId;
-  /** What stands inside the encryption. */
-  envelope: Uint8Array;
+  /** What stands inside the encryption; of an open conversation, what the stanza says. */
+  envelope: Uint8Array | Envelope;
   /** `log`: everybody gets it, in order, whenever that is. `passing`: who is there now, if we are (typing). */
   lasts: "log" | "passing";
   /** XEP-0466, outside: the server forgets it after so many seconds. */
@@ -160,6 +163,8 @@ export interface Arrival {
   device?: string;
   /** The origin-id. */
   id?: MessageId;
+  /** Of an open conversation of two: the other side. */
+  peer?: AccountId;
   what: What;
 }
 
@@ -167,6 +172,9 @@ export type What =
   /** `retracts`: the author has the server forget this one; what it says to people is inside. */
   | { kind: "sealed"; envelope: Uint8Array; retracts?: Order; lifeS?: number }
   | { kind: "unreadable" }
+  /** Of an open conversation: as its stanza says it, or, by this device, as it was posted. */
+  | { kind: "open"; said: OpenMessage }
+  | { kind: "said"; envelope: Envelope }
   /** A business's answer that is typed as such: not encrypted, and shown so. */
   | { kind: "automatic"; text: string }
   /** The server has taken it out of the log; what its author wrote inside, if anything, comes apart. */

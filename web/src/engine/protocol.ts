@@ -59,7 +59,8 @@ export interface Commands {
   chats(): Chat[];
   /** Sets what only the own devices know of a chat. */
   setChat(chat: ChatId, change: Partial<ChatMarks>): void;
-  /** The conversation of two, or of one's own notes, is made with the first message. */
+  /** The conversation of two, or of one's own notes, is made with the first message. With somebody who has no
+   *  device that takes encrypted messages it is an open one. */
   openDirect(account: AccountId): Chat;
   /** A page of messages, oldest first: the newest ones, or those before or after `from`. */
   messages(chat: ChatId, from?: { before?: Order; after?: Order; around?: MessageId }, count?: number): Page;
@@ -238,6 +239,10 @@ export interface Chat extends ChatMarks {
   canPost: boolean;
   /** Gone from it, or it has ended: readable only. */
   hasLeft: boolean;
+  /** Not end-to-end encrypted, from its birth to its end: with people who use other XMPP clients. */
+  isOpen: boolean;
+  /** An open one of two whose other side takes encrypted messages by now: `openDirect` gives that conversation. */
+  canEncrypt?: boolean;
 }
 
 /** What the user may want to be called for: not muted, not before a "do not disturb" ends. */
@@ -328,6 +333,8 @@ export interface FileRef {
   name: string;
   /** A small JPEG or WebP, at most 4 KiB. */
   thumbnail?: Uint8Array;
+  /** In an open conversation: where it lies for anybody who knows the address. Digest and key are empty. */
+  url?: string;
 }
 
 export interface Sticker { file: FileRef; width: number; height: number }
@@ -358,7 +365,10 @@ export type Affiliation = "owner" | "admin" | "member";
 export interface Member { account: AccountId; affiliation: Affiliation }
 export type NewMember = { account: AccountId } | { number: string };
 export interface Permissions { post: "everyone" | "admins"; add: "everyone" | "admins"; edit: "everyone" | "admins"; requests: boolean }
-export interface GroupDraft { name: string; description: string; icon?: Blob; members: NewMember[]; permissions?: Partial<Permissions> }
+export interface GroupDraft { name: string; description: string; icon?: Blob; members: NewMember[]; permissions?: Partial<Permissions>;
+  /** For members with other XMPP clients, or for more than 256: not encrypted, for good. */
+  isOpen?: boolean;
+}
 export interface GroupChange { name?: string; description?: string; icon?: Blob | null; permissions?: Partial<Permissions> }
 export interface Group {
   chat: ChatId;

@@ -9,6 +9,8 @@ export interface ChatRow {
   id: ChatId;
   kind: Chat["kind"];
   peer?: AccountId;
+  /** Decided at its birth, and known from what is first heard of it. Nothing changes it. */
+  encryption?: "sealed" | "open";
   /** Of a group: sealed like messages, the server knows none of it. */
   look: { [Name in keyof GroupLook]?: Later<GroupLook[Name]> };
   createdAtMs: number;
@@ -48,7 +50,7 @@ export interface ChatSurroundings {
   /** The user sees whether others have read. */
   showsReads: boolean;
   /** Of the other side, in a conversation of two. */
-  peer?: { name: string; avatar?: FileRef; blocked: boolean };
+  peer?: { name: string; avatar?: FileRef; blocked: boolean; encrypted: boolean };
 }
 
 export function chatView(row: ChatRow, around: ChatSurroundings): Chat {
@@ -63,6 +65,7 @@ export function chatView(row: ChatRow, around: ChatSurroundings): Chat {
     disappearingS: row.disappearing?.value ?? null,
     canPost: canPost(row, around),
     hasLeft: row.hasLeft,
+    isOpen: row.encryption === "open",
     pinned: marks.pinned?.value ?? false,
     archived: marks.archived?.value ?? false,
     mutedUntil: marks.mutedUntil?.value ?? null,
@@ -74,6 +77,7 @@ export function chatView(row: ChatRow, around: ChatSurroundings): Chat {
     wallpaper: marks.wallpaper?.value ?? null,
   };
   if (row.peer !== undefined) chat.peer = row.peer;
+  if (chat.isOpen && around.peer?.encrypted) chat.canEncrypt = true;
   const avatar = around.peer ? around.peer.avatar : row.look.icon?.value;
   if (avatar) chat.avatar = avatar;
   if (row.last) {

@@ -1,11 +1,12 @@
 // The chats: what arrives in them, what the user does in them, and what is kept of it.
 
 import type { Context, Contents, Part } from "../parts";
-import type { ChatId, ChatMarks, MessageId, Order } from "../protocol";
-import { encodeEnvelope, newMessageId, type TypingState } from "../content/envelope";
+import type { AccountId, ChatId, ChatMarks, MessageId, Order } from "../protocol";
+import { encodeEnvelope, newMessageId, type Envelope, type TypingState } from "../content/envelope";
 import { IDS_MAX } from "../content/limits";
 import type { Media } from "../media/media";
 import { isPending, later, type Row } from "../content/row";
+import { Refusal } from "../refusal";
 import { Index } from "../search/index";
 import { SettingsBook } from "../settings/settings";
 import { newChat, others, type ChatRow } from "./chat-row";
@@ -28,6 +29,10 @@ export interface Surroundings {
   media?: Media;
   /** Somebody came into a group. */
   newcomer?(chat: ChatId): void;
+  /** Nothing tells yet whether the conversation is encrypted. */
+  kindUnknown?(chat: ChatId): void;
+  /** Whether somebody has a device that takes encrypted messages; nothing where nobody can tell now. */
+  takesSealed?(account: AccountId): Promise<boolean | undefined>;
 }
 
 export class Chats implements Part<Names> {
@@ -121,6 +126,7 @@ export class Chats implements Part<Names> {
     if (what === "expiry") this.#expiry.noticed();
     if (what === "task") this.#drainSoon(chat, DRAIN_AFTER_MS);
     if (what === "newcomer") this.#surroundings.newcomer?.(chat);
+    if (what === "kind") this.#surroundings.kindUnknown?.(chat);
   }
 
   // The task's batch is on its way when it is told of.
@@ -151,18 +157,30 @@ export class Chats implements Part<Names> {
     const { context } = this.desk;
     const { conversations } = context;
     const isSelf = account === this.desk.own;
-    const id = isSelf ? await conversations.own() : await conversations.direct(account);
+    const isOpen = !isSelf && (await this.#isOpenWith(account));
+    const id = isOpen ? account : isSelf ? await conversations.own() : await conversations.direct(account);
     if ((await context.store.get<ChatRow>("chats", chatKey(id))) === undefined) {
       await conversations.exclusive(id, async () => {
         const batch = context.store.batch();
         if ((await batch.get("chats", chatKey(id))) !== undefined) return;
         const members = { [account]: "owner", [this.desk.own]: "owner" } as const;
         const kind: Partial<ChatRow> = isSelf ? { kind: "self" } : { kind: "direct", peer: account };
-        const made: ChatRow = { ...newChat(id, context.now()), ...kind, members };
+        const encryption = isOpen ? "open" : "sealed";
+        const made: ChatRow = { ...newChat(id, context.now()), ...kind, encryption, members };
         await batch.put("chats", chatKey(id), made).commit();
       });
     }
-    return this.desk.chatView(await this.desk.chat(id), context.store);
+    const row = await this.desk.chat(id);
+    if (!isOpen && row.encryption === "open") throw new Refusal("internal", "an open conversation has the address of an encrypted one");
+    return this.desk.chatView(row, context.store);
+  }
+
+  /** What was open stays so while nobody can tell; a new one is encrypted, or does not leave. */
+  async #isOpenWith(account: AccountId): Promise<boolean> {
+    const takesSealed = await this.#surroundings.takesSealed?.(account);
+    if (takesSealed !== undefined) return !takesSealed;
+    const row = await this.desk.context.store.get<ChatRow>("chats", chatKey(account));
+    return row?.encryption === "open";
   }
 
   async #clear(chat: ChatId): Promise<void> {
@@ -210,7 +228,8 @@ export class Chats implements Part<Names> {
     if (!isHeard || !isNews) return;
     this.#typed.set(chat, { state, atMs: context.now() });
     const id = newMessageId(own);
-    const envelope = encodeEnvelope({ id, body: { kind: "typing", state }, forwarded: false });
+    const said: Envelope = { id, body: { kind: "typing", state }, forwarded: false };
+    const envelope = row.encryption === "open" ? said : encodeEnvelope(said);
     const { conversations } = context;
     await conversations.exclusive(chat, () => conversations.post(chat, { id, envelope, lasts: "passing" }));
   }

@@ -3,7 +3,7 @@
 
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId } from "../protocol";
-import { Profiles, takePerson, type Known } from "../contacts/people";
+import { Profiles, takeNick, takePerson, type Known } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
 } from "../content/envelope";
@@ -15,8 +15,11 @@ import type { SettingsBook } from "../settings/settings";
 import { noticesOf } from "../notices/notices";
 import type { Batch } from "../store/store";
 import { isAdmin, orderAfter, others, type ChatRow } from "./chat-row";
+import { keepNames } from "../open/names";
+import type { OpenMessage } from "../open/message";
 import { postedKey, receiptsKey, taskKey } from "./keys";
 import { Ledger, type LedgerContext } from "./ledger";
+import { envelopeOf, takesOpen } from "./open-arrivals";
 import { addReceipt, ticksOf, type Receipts } from "./receipts";
 import { changed, linesOf, ofItsKind } from "./room-changes";
 import { takeSticker } from "./stickers";
@@ -29,7 +32,7 @@ export interface ContentsContext extends LedgerContext {
   person(account: AccountId, batch: Batch): Promise<Known>;
   contactEvent(account: AccountId, batch: Batch): Promise<EngineEvent>;
   /** Something came that others are to be told of, that ends, or that own devices have agreed on. */
-  noticed(what: "receipt" | "expiry" | "task" | "newcomer", chat: ChatId): void;
+  noticed(what: "receipt" | "expiry" | "task" | "newcomer" | "kind", chat: ChatId): void;
 }
 
 export class Log implements Contents {
@@ -44,9 +47,18 @@ export class Log implements Contents {
     if (order === "") return this.#pass(arrival);
     const ledger = await Ledger.open(batch, chat, at, this.#context);
     const events: EngineEvent[] = [];
+    const isPlain = what.kind === "open" || arrival.peer !== undefined;
+    if (isPlain && !(await takesOpen(ledger, arrival, this.#context.own, this.#context.domain))) return [];
     switch (what.kind) {
       case "sealed":
+        ledger.chat.encryption ??= "sealed";
         if (author !== undefined) events.push(...(await this.#take(ledger, arrival, author, what.envelope)));
+        break;
+      case "open":
+        if (author !== undefined) events.push(...(await this.#takeOpen(ledger, arrival, author, what.said)));
+        break;
+      case "said":
+        if (author !== undefined) events.push(...(await this.#takeEnvelope(ledger, arrival, author, what.envelope)));
         break;
       case "unreadable":
         if (author !== undefined) await this.#place(ledger, arrival, nameOf(author, order, arrival.id), unopened(ledger.chat));
@@ -78,7 +90,9 @@ export class Log implements Contents {
 
   // Nothing of it is kept.
   #pass({ chat, author, what }: Arrival): EngineEvent[] {
-    if (what.kind !== "sealed" || author === undefined || author === this.#context.own) return [];
+    if (author === undefined || author === this.#context.own) return [];
+    if (what.kind === "open" && what.said.body.kind === "typing") return [{ type: "typing", chat, account: author, state: what.said.body.state }];
+    if (what.kind !== "sealed") return [];
     const decoded = decodeEnvelope(what.envelope, author);
     if (isUnreadable(decoded) || decoded.body.kind !== "typing") return [];
     return [{ type: "typing", chat, account: author, state: decoded.body.state }];
@@ -90,6 +104,31 @@ export class Log implements Contents {
       await this.#takeUnreadable(ledger, arrival, author, bytes, decoded);
       return [];
     }
+    return this.#takeEnvelope(ledger, arrival, author, decoded);
+  }
+
+  async #takeOpen(ledger: Ledger, arrival: Arrival, author: AccountId, said: OpenMessage): Promise<EngineEvent[]> {
+    const { batch } = ledger;
+    const events: EngineEvent[] = [];
+    if (said.nick !== undefined && author !== this.#context.own && (await takeNick(batch, author, said.nick))) {
+      events.push(await this.#context.contactEvent(author, batch));
+    }
+    const envelope = await envelopeOf(ledger, arrival, author, said);
+    if (!envelope) {
+      if (said.body.kind === "unreadable") await this.#place(ledger, arrival, nameOf(author, arrival.order, arrival.id), { type: "unreadable" });
+      return events;
+    }
+    events.push(...(await this.#takeEnvelope(ledger, arrival, author, envelope)));
+    const row = isMessage(envelope.body) ? await ledger.find(envelope.id) : undefined;
+    const [namedBy] = said.names;
+    if (row && namedBy !== undefined && row.author === author) {
+      keepNames(batch, row, said.names);
+      if (namedBy !== row.id) ledger.put({ ...row, namedBy });
+    }
+    return events;
+  }
+
+  async #takeEnvelope(ledger: Ledger, arrival: Arrival, author: AccountId, decoded: Envelope): Promise<EngineEvent[]> {
     const { body, id, profile } = decoded;
     const { batch } = ledger;
     const stamp = { order: arrival.order, id };
@@ -220,12 +259,13 @@ export class Log implements Contents {
     const { own, domain } = this.#context;
     const { author: by, order } = arrival;
     let chat = ledger.chat;
-    for (const change of changes) chat = changed(chat, by, change, own);
+    for (const change of changes) chat = changed(chat, by, change, own, order);
     ledger.chat = await ofItsKind(chat, own, domain);
+    if (chat.encryption === undefined) this.#context.noticed("kind", chat.id);
     const receipts = await ledger.batch.get<Receipts>("chats", receiptsKey(chat.id));
     if (receipts) await retick(ledger, receipts, own);
     if (ledger.chat.kind !== "group") return;
-    for (const [index, { author, change }] of linesOf(by, changes).slice(0, LINES_MAX).entries()) {
+    for (const [index, { author, change }] of linesOf(by, changes, chat.encryption === "open").slice(0, LINES_MAX).entries()) {
       const suborder = index === 0 ? order : `${order}.${index}`;
       await this.#place(ledger, { ...arrival, order: suborder }, `${author}.${suborder}`, { type: "system", change });
     }

@@ -5,7 +5,7 @@ import type { Context } from "../parts";
 import type { AccountId, Chat, ChatId, EngineEvent, MessageId, Order } from "../protocol";
 import { Refusal } from "../refusal";
 import { contactView, known, profileKey, Profiles, personKey, type Known, type Person } from "../contacts/people";
-import { calls, encodeEnvelope, isQuiet, newMessageId, type Body, type Envelope, type Profile } from "../content/envelope";
+import { calls, encodeEnvelope, isMessage, isQuiet, newMessageId, type Body, type Envelope, type Profile } from "../content/envelope";
 import { FieldError } from "../content/fields";
 import { LIFE_S_MIN } from "../content/limits";
 import type { Later, Row, Stamp } from "../content/row";
@@ -86,7 +86,7 @@ export class Desk implements ContentsContext {
     if (chat.peer === undefined) return chatView(chat, around);
     const other = await this.person(chat.peer, reader);
     const { name, avatar } = contactView(chat.peer, other);
-    return chatView(chat, { ...around, peer: { name, blocked: other.isBlocked, ...(avatar && { avatar }) } });
+    return chatView(chat, { ...around, peer: { name, blocked: other.isBlocked, encrypted: other.isEncrypted, ...(avatar && { avatar }) } });
   }
 
   async chatEvent(chat: ChatRow, reader: Reader): Promise<EngineEvent> {
@@ -136,8 +136,10 @@ export class Desk implements ContentsContext {
     shown: (ledger: Ledger, stamp: Stamp) => Promise<void>,
   ): Promise<MessageId> {
     const known = await this.context.store.get<ChatRow>("chats", chatKey(chat));
-    const profile = said ?? (await this.#profileFor(known, body));
-    const envelope = encoded({ id, body, forwarded: false, ...rest, ...(profile && { profile }) });
+    const isOpen = known?.encryption === "open";
+    const profile = isOpen ? undefined : (said ?? (await this.#profileFor(known, body)));
+    const whole: Envelope = { id, body, forwarded: false, ...rest, ...(profile && { profile }) };
+    const envelope = isOpen ? checked(whole) : encoded(whole);
     const lifeS = serverLifeS ?? rest.lifeS;
     const events: EngineEvent[] = [];
     const rows = async (batch: Batch) => {
@@ -201,6 +203,15 @@ export class Desk implements ContentsContext {
 /** Two profiles of one name are the same. */
 export function nameOfProfile({ name, about, avatar }: Profile): string {
   return JSON.stringify([name, about, avatar?.digest ?? null]);
+}
+
+/** Open ones have the limits of sealed ones; only their files are others. */
+function checked(envelope: Envelope): Envelope {
+  const { body } = envelope;
+  if (body.kind === "poll") throw new Refusal("not-allowed", "other XMPP clients know no polls");
+  if (isMessage(body) && "file" in body && body.file.url === undefined) throw new Refusal("not-allowed", "encrypted files do not go into open conversations");
+  if (!("file" in body)) encoded(envelope);
+  return envelope;
 }
 
 function encoded(envelope: Envelope): Uint8Array {

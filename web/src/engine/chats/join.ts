@@ -21,10 +21,15 @@ export interface ContentParts {
 
 /** @param media where there is none, files cannot be sent */
 export async function contentParts(context: Context, media?: Media): Promise<ContentParts> {
-  const made: { groups?: Groups } = {};
-  const chats = await Chats.open(context, { ...(media && { media }), newcomer: (chat) => made.groups?.newcomer(chat) });
+  const made: { groups?: Groups; contacts?: Contacts } = {};
+  const chats = await Chats.open(context, { ...(media && { media }), 
+    newcomer: (chat) => made.groups?.newcomer(chat),
+    kindUnknown: (chat) => void made.groups?.learnKind(chat).catch(() => undefined),
+    takesSealed: async (account) => made.contacts?.takesSealed(account),
+  });
   const { desk, ownLog } = chats;
   const contacts = new Contacts(desk, ownLog);
+  made.contacts = contacts;
   const groups = new Groups(desk, contacts, media);
   made.groups = groups;
   const settings = new SettingsPart(desk, ownLog, contacts.presences, media);

@@ -3,11 +3,11 @@
 
 import { directChat } from "../conversations/direct";
 import type { RoomChange } from "../parts";
-import type { AccountId, Affiliation, SystemChange } from "../protocol";
+import type { AccountId, Affiliation, Order, SystemChange } from "../protocol";
 import { others, type ChatRow } from "./chat-row";
 
 /** The chat after a change. */
-export function changed(chat: ChatRow, by: AccountId | undefined, change: RoomChange, own: AccountId): ChatRow {
+export function changed(chat: ChatRow, by: AccountId | undefined, change: RoomChange, own: AccountId, order: Order): ChatRow {
   switch (change.type) {
     case "created":
       return withMember(chat, by, "owner", own);
@@ -24,9 +24,13 @@ export function changed(chat: ChatRow, by: AccountId | undefined, change: RoomCh
     case "permissions":
       return { ...chat, permissions: { ...chat.permissions, ...change.permissions } };
     case "named":
-    case "described":
+    case "described": {
+      // Where messages are sealed, so is this; what stands here is of other clients' making.
+      if (chat.encryption !== "open") return chat;
+      const value = change.type === "named" ? { name: { order, value: change.name } } : { description: { order, value: change.description } };
+      return { ...chat, look: { ...chat.look, ...value } };
+    }
     case "icon":
-      // Ours are sealed; these are of other clients' making.
       return chat;
   }
 }
@@ -42,12 +46,12 @@ export async function ofItsKind(chat: ChatRow, own: AccountId, domain: string): 
 }
 
 /** What people read: changes of one kind by one member are one line. */
-export function linesOf(by: AccountId | undefined, changes: RoomChange[]): { author: AccountId; change: SystemChange }[] {
+export function linesOf(by: AccountId | undefined, changes: RoomChange[], isOpen: boolean): { author: AccountId; change: SystemChange }[] {
   const lines: { author: AccountId; change: SystemChange }[] = [];
   for (const change of changes) {
     const author = by ?? ("account" in change ? change.account : undefined);
     if (author === undefined) continue;
-    const line = lineOf(author, change);
+    const line = lineOf(author, change, isOpen);
     const last = lines.at(-1)?.change;
     if (line && last && "accounts" in last && "accounts" in line && last.type === line.type) {
       last.accounts.push(...line.accounts);
@@ -56,7 +60,7 @@ export function linesOf(by: AccountId | undefined, changes: RoomChange[]): { aut
   return lines;
 }
 
-function lineOf(by: AccountId, change: RoomChange): SystemChange | undefined {
+function lineOf(by: AccountId, change: RoomChange, isOpen: boolean): SystemChange | undefined {
   switch (change.type) {
     case "created":
       return { type: "created", by };
@@ -74,9 +78,10 @@ function lineOf(by: AccountId, change: RoomChange): SystemChange | undefined {
     case "permissions":
       return { type: "permissions", by };
     case "named":
+      return isOpen ? { type: "named", by, name: change.name } : undefined;
     case "described":
     case "icon":
-      return undefined;
+      return isOpen ? { type: change.type, by } : undefined;
   }
 }
 

@@ -56,7 +56,9 @@ export class Telling {
     const read = isRead ? { read: chat.readUpTo } : {};
     // Who has seen something has got it.
     const reached = orderAfter(chat.told.delivered, read.read);
-    const isDelivered = members <= DELIVERED_MEMBERS_MAX && chat.newestForeign > reached;
+    // No client of another making tells a room that something has come.
+    const isTold = chat.encryption !== "open" || chat.kind === "direct";
+    const isDelivered = isTold && members <= DELIVERED_MEMBERS_MAX && chat.newestForeign > reached;
     if (!isRead && !isDelivered) return undefined;
     return { ...read, ...(isDelivered && { delivered: chat.newestForeign }) };
   }

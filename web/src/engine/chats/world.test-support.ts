@@ -46,6 +46,7 @@ export class World {
 
   post(author: AccountId, chat: ChatId, { id, envelope, lifeS, retracts, lasts }: Post): void {
     const outside = { ...(lifeS !== undefined && { lifeS }), ...(retracts !== undefined && { retracts }) };
+    if (!(envelope instanceof Uint8Array)) throw new TypeError("nothing is open here");
     const what = { kind: "sealed", envelope, ...outside } as const;
     if (lasts === "passing") this.passing.push({ chat, order: "", at: this.nowMs, author, id, what });
     else this.log(chat).push({ chat, order: this.nextOrder(), at: this.nowMs, author, id, what });

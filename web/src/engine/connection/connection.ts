@@ -27,6 +27,8 @@ export interface Surroundings {
   /** Handles a message, a presence or a request. The server keeps a message until this has ended, and
    *  sends it again if it does not; errors are the handler's own matter. */
   receive(stanza: Element): Promise<void>;
+  /** The server has a message or presence that was sent: it outlasts a crash. */
+  acknowledged?(stanza: Element): void;
   /** There is a session; `isResumed`: nothing was lost meanwhile. */
   online(isResumed: boolean): void;
   state(state: "offline" | "connecting" | "catching-up" | "online"): void;
@@ -136,6 +138,7 @@ export class Connection implements Xmpp {
     made.on("error", () => this.#cut());
     made.on("disconnect", () => this.#cut());
     made.on("online", () => this.#loggedIn(false));
+    made.streamManagement.on("ack", (stanza) => this.#surroundings.acknowledged?.(stanza));
     made.streamManagement.on("resumed", () => this.#loggedIn(true));
     made.on("stanza", (stanza) => this.#receive(stanza));
     this.#countWhatIsHandled(made);
@@ -152,6 +155,7 @@ export class Connection implements Xmpp {
   // The library counts what arrives; what we tell the server is what we have kept.
   #countWhatIsHandled({ streamManagement }: Client): void {
     streamManagement.requestAckInterval = ASK_EVERY_MS;
+    streamManagement.requestAckDebounce = ASK_AFTER_MS;
     streamManagement.timeout = ACKNOWLEDGEMENT_MS_MAX;
     Object.defineProperty(streamManagement, "inbound", {
       get: () => this.#handled.count,
@@ -290,6 +294,8 @@ const NO_OTHER_MECHANISM = "none";
 const SETTLE_MS_MAX = 2_000;
 const LOGIN_MS_MAX = 15_000;
 const ANSWER_MS_MAX = 30_000;
+/** Behind what was sent, to learn that the server has it. */
+const ASK_AFTER_MS = 50;
 /** The server is asked whether it is still there. */
 const ASK_EVERY_MS = 20_000;
 const ACKNOWLEDGEMENT_MS_MAX = 15_000;

@@ -45,6 +45,7 @@ declare module "@xmpp/client" {
     connect(service: string): Promise<void>;
     open(options: { domain: string }): Promise<void>;
     disconnect(): Promise<unknown>;
+    start(): Promise<unknown>;
     stop(): Promise<unknown>;
     send(element: Element): Promise<void>;
     reconnect: { stop(): void };
@@ -73,6 +74,7 @@ declare module "@xmpp/client" {
     service: string;
     domain: string;
     username?: string;
+    password?: string;
     credentials?: (authenticate: Authenticate, mechanisms: string[], fast: unknown, entity: Client) => Promise<void>;
     userAgent?: Element;
     resource?: string;

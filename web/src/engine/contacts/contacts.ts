@@ -94,14 +94,24 @@ export class Contacts implements Part<Names> {
     return contactView(account, await known(store, account));
   }
 
+  /** Whether the account has a device that takes sealed messages; nothing where nobody can tell now. */
+  async takesSealed(account: AccountId): Promise<boolean | undefined> {
+    checkAccount(account);
+    // Whoever once took them goes on to: the server's word does not make a conversation open.
+    if ((await known(this.#context.store, account)).isEncrypted) return true;
+    return this.#askDevices(account);
+  }
+
   /** An account without a device list cannot take sealed messages. Offline nothing is learned. */
-  async #askDevices(account: AccountId): Promise<void> {
+  async #askDevices(account: AccountId): Promise<boolean | undefined> {
     try {
       await this.#context.xmpp.iq("get", this.#jidOf(account), xml("device-list", { xmlns: MLS }));
       await this.#keep(async (batch) => void batch.put("contacts", encryptedKey(account), true));
       await this.#desk.contactEvent(account, this.#context.store);
+      return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
+      return error.name === "item-not-found" ? false : undefined;
     }
   }
 

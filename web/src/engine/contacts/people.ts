@@ -16,31 +16,35 @@ export interface Person {
 export interface Known {
   person: Person;
   profile?: Later<Profile>;
+  /** What it is called in open conversations. */
+  nick?: string;
   isBlocked: boolean;
   isEncrypted: boolean;
 }
 
 /** All that is known of an account. */
 export async function known(reader: Reader, account: AccountId): Promise<Known> {
-  const [person, profile, isBlocked, isEncrypted] = await Promise.all([
+  const [person, profile, isBlocked, isEncrypted, nick] = await Promise.all([
     reader.get<Person>("contacts", personKey(account)),
     reader.get<Later<Profile>>("contacts", profileKey(account)),
     reader.get<boolean>("contacts", blockedKey(account)),
     reader.get<boolean>("contacts", encryptedKey(account)),
+    reader.get<string>("contacts", nickKey(account)),
   ]);
   return {
     person: person ?? { account },
     ...(profile && { profile }),
+    ...(nick !== undefined && { nick }),
     isBlocked: isBlocked ?? false,
     // Whom we talk to has devices; of others it is asked.
     isEncrypted: isEncrypted ?? profile !== undefined,
   };
 }
 
-export function contactView(account: AccountId, { person, profile, isBlocked, isEncrypted }: Known): Contact {
+export function contactView(account: AccountId, { person, profile, nick, isBlocked, isEncrypted }: Known): Contact {
   const contact: Contact = {
     account,
-    name: person.name?.value || profile?.value.name || person.number?.value || account,
+    name: person.name?.value || profile?.value.name || nick || person.number?.value || account,
     blocked: isBlocked,
     verified: person.verified?.value ?? false,
     encrypted: isEncrypted,
@@ -63,6 +67,17 @@ export async function takePerson(
   if (change.number !== undefined) person.number = later(person.number, stamp, change.number);
   if (change.verified !== undefined) person.verified = later(person.verified, stamp, change.verified);
   batch.put("contacts", personKey(account), person);
+}
+
+/** @returns whether it is another one than before. */
+export async function takeNick(batch: Batch, account: AccountId, nick: string): Promise<boolean> {
+  if (nick === account || (await batch.get<string>("contacts", nickKey(account))) === nick) return false;
+  batch.put("contacts", nickKey(account), nick);
+  return true;
+}
+
+function nickKey(account: AccountId): Key {
+  return ["nick", account];
 }
 
 /** Profiles come by several conversations, which do not wait for one another: the newest one counts. */

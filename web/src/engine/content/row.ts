@@ -29,6 +29,8 @@ export interface Row {
   expiresAtMs?: number;
   /** Where it stands in the index of words. */
   document?: number;
+  /** In an open conversation: its id attribute, by which other clients name it. */
+  namedBy?: string;
   /** Of one's own that was refused. */
   error?: EngineError;
 }

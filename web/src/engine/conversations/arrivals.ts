@@ -45,7 +45,8 @@ async function takeOrPass(parts: Parts, chat: ChatId, entry: LogEntry): Promise<
     if (mustWait(error)) throw error;
     const batch = parts.store.batch();
     const arrival: Arrival = { ...arrivalOf(entry), what: { kind: "unreadable" } };
-    const taken = entry.what.kind === "sealed" ? parts.contents.apply(arrival, batch) : takeChange(parts, entry, batch);
+    const isSaid = entry.what.kind === "sealed" || entry.what.kind === "open";
+    const taken = isSaid ? parts.contents.apply(arrival, batch) : takeChange(parts, entry, batch);
     const events = await taken.catch(() => []);
     if (entry.order !== "") batch.put("meta", placeKey(chat), entry.order);
     await batch.commit();
@@ -85,7 +86,10 @@ async function takeWhat(parts: Parts, entry: LogEntry, batch: Batch): Promise<En
   const arrival = arrivalOf(entry);
   switch (entry.what.kind) {
     case "nothing":
-      return [];
+    case "open": {
+      const what = await openly(parts, entry, batch);
+      return what ? contents.apply({ ...arrival, what }, batch) : [];
+    }
     case "founded":
     case "commit": {
       const taken = await sealed.take(entry, batch);
@@ -134,16 +138,28 @@ async function ofThisDevice(
 ): Promise<What | undefined> {
   if (id === undefined || sender !== self.account) return undefined;
   const waiting = await findWaiting(batch, chat, id);
-  if (!waiting) return undefined;
+  if (!(waiting?.envelope instanceof Uint8Array)) return undefined;
   remove(batch, waiting);
   arrival.device = self.device;
   return { kind: "sealed", envelope: waiting.envelope, ...around };
 }
 
-function arrivalOf({ chat, order, at, sender, id }: LogEntry): Omit<Arrival, "what"> & { what: What } {
+// Other clients have no words for all of it: what this device has posted counts.
+async function openly({ self }: Parts, { chat, id, sender, order, what }: LogEntry, batch: Batch): Promise<What | undefined> {
+  const isOwn = id !== undefined && sender === self.account && order !== "";
+  const waiting = isOwn ? await findWaiting(batch, chat, id) : undefined;
+  if (waiting && !(waiting.envelope instanceof Uint8Array)) {
+    remove(batch, waiting);
+    return { kind: "said", envelope: waiting.envelope };
+  }
+  return what.kind === "open" ? what : undefined;
+}
+
+function arrivalOf({ chat, order, at, sender, id, peer }: LogEntry): Omit<Arrival, "what"> & { what: What } {
   const arrival: Arrival = { chat, order, at, what: { kind: "unreadable" } };
   if (sender !== undefined) arrival.author = sender;
   if (id !== undefined) arrival.id = id;
+  if (peer !== undefined) arrival.peer = peer;
   return arrival;
 }
 

@@ -1,7 +1,9 @@
-// Sealed conversations: what arrives is taken in order, what is posted leaves in order, and one chat's
+// Conversations: what arrives is taken in order, what is posted leaves in order, and one chat's
 // matters never run side by side.
 
 import type { Element } from "@xmpp/client";
+import type { Envelope } from "../content/envelope";
+import { stanzaFor } from "../open/stanzas";
 import { append, chatsWaiting, findWaiting, keep, remove, waitingIn, type Waiting } from "../outbox/outbox";
 import { stanzaOf } from "../outbox/stanza";
 import type { Context, Contents, Conversations, Post, Sealed } from "../parts";
@@ -36,13 +38,13 @@ export class Rooms implements Conversations {
     const { self, now } = this.#around;
     const entry = readLogEntry(stanza, self, now());
     if (entry) {
-      await this.#arrive(entry);
+      await this.take(entry);
       return true;
     }
     const refused = readRefused(stanza, self);
     if (!refused) return false;
     const error = new StanzaRefused(stanza);
-    await this.exclusive(refused.chat, () => this.#refused(refused.chat, refused.id, error));
+    await this.exclusive(refused.chat, () => this.#refused(refused, error));
     return true;
   }
 
@@ -69,7 +71,7 @@ export class Rooms implements Conversations {
     const waiting = await append(batch, { ...kept, chat });
     // With all before it gone it is sealed at once, in the same batch.
     const isNext = this.#isOnline && (await this.#unsent(chat)).length === 0;
-    const sealed = isNext ? await this.#seal(waiting, batch) : undefined;
+    const sealed = isNext && !isOpen(waiting) ? await this.#seal(waiting, batch) : undefined;
     await this.#commit(chat, batch);
     if (sealed) await this.#send(sealed);
     else this.#sendSoon(chat);
@@ -122,7 +124,8 @@ export class Rooms implements Conversations {
     return placeIn(this.#around.store, chat);
   }
 
-  #arrive(entry: LogEntry): Promise<void> {
+  /** Something in a log, or passing. @returns once it is kept. */
+  take(entry: LogEntry): Promise<void> {
     const chat = this.#chat(entry.chat);
     return new Promise((done) => {
       chat.arrived.push({ entry, done });
@@ -146,6 +149,8 @@ export class Rooms implements Conversations {
       for (const { done } of some) done();
       // While the stream catches up, what comes next may bring it in.
       if (isOutside && this.#isOnline) this.#enterSoon(id);
+      // What speaks of a message waits until that stands in the log.
+      if (this.#isOnline && some.some(({ entry }) => entry.what.kind === "open")) this.#sendSoon(id);
       if (arrived.length > 0) void serial.run(() => this.#takeArrived(id));
     } catch (error) {
       // No room, a disk that fails, or no answer of the server: it keeps what we have not acknowledged.
@@ -161,6 +166,10 @@ export class Rooms implements Conversations {
   async #sendWaiting(chat: ChatId): Promise<void> {
     for (const waiting of await this.#unsent(chat)) {
       if (!this.#isOnline) return;
+      if (isOpen(waiting)) {
+        if (await this.#sendOpen(waiting)) continue;
+        return;
+      }
       const batch = this.#around.store.batch();
       const sealed = waiting.sealed ? waiting : await this.#seal(waiting, batch);
       if (!sealed) return this.#enterSoon(chat);
@@ -176,7 +185,9 @@ export class Rooms implements Conversations {
   }
 
   async #seal(waiting: Waiting, batch: ReturnType<Context["store"]["batch"]>): Promise<Waiting | undefined> {
-    const bytes = await this.#around.sealed.seal(waiting.chat, waiting.envelope, batch);
+    const { chat, envelope } = waiting;
+    if (!(envelope instanceof Uint8Array)) return undefined;
+    const bytes = await this.#around.sealed.seal(chat, envelope, batch);
     if (!bytes) return undefined;
     const sealed = { ...waiting, sealed: bytes };
     keep(batch, sealed);
@@ -192,8 +203,38 @@ export class Rooms implements Conversations {
     await this.#around.xmpp.send(stanza).catch(() => this.#chat(chat).sent.delete(id));
   }
 
+  /** @returns whether what waits behind it may leave. */
+  async #sendOpen({ chat, id, envelope }: OpenWaiting): Promise<boolean> {
+    const { store, self, xmpp } = this.#around;
+    try {
+      const written = await stanzaFor(chat, envelope, store, self);
+      if (written === "later") return false;
+      if (written === "never") await this.#removeWaiting(chat, id);
+      else {
+        this.#chat(chat).sent.add(id);
+        await xmpp.send(written).catch(() => this.#chat(chat).sent.delete(id));
+      }
+    } catch (error) {
+      await this.#fail(chat, id, Refusal.of(error));
+    }
+    return true;
+  }
+
+  async #removeWaiting(chat: ChatId, id: MessageId): Promise<void> {
+    const batch = this.#around.store.batch();
+    const waiting = await findWaiting(batch, chat, id);
+    if (waiting) remove(batch, waiting);
+    await this.#commit(chat, batch);
+  }
+
   async #pass(chat: ChatId, post: Post): Promise<void> {
     if (!this.#isOnline) return;
+    if (!(post.envelope instanceof Uint8Array)) {
+      const { store, self, xmpp } = this.#around;
+      const written = await stanzaFor(chat, post.envelope, store, self);
+      if (typeof written !== "string") await xmpp.send(written).catch(() => undefined);
+      return;
+    }
     const batch = this.#around.store.batch();
     await post.rows?.(batch);
     const sealed = await this.#around.sealed.seal(chat, post.envelope, batch);
@@ -226,14 +267,16 @@ export class Rooms implements Conversations {
     for (const { id } of await this.#unsent(chat)) await this.#fail(chat, id, error);
   }
 
-  async #refused(chat: ChatId, id: MessageId, error: StanzaRefused): Promise<void> {
+  async #refused({ chat, id, byPeer }: { chat: ChatId; id: MessageId; byPeer: boolean }, error: StanzaRefused): Promise<void> {
     const { sent, tries } = this.#chat(chat);
     const waiting = await findWaiting(this.#around.store, chat, id);
-    if (!waiting || !sent.delete(id)) return;
+    if (!waiting) return byPeer ? this.#refusedByPeer(chat, id, error) : undefined;
+    if (!sent.delete(id)) return;
     const tried = (tries.get(id) ?? 0) + 1;
     tries.set(id, tried);
     if (tried > TRIES_MAX) return this.#fail(chat, id, error);
     if (error.type === "wait") return this.#sendLater(chat);
+    if (isOpen(waiting)) return this.#fail(chat, id, error);
     const isGroupElsewhere = error.is("other-epoch") || error.is("server-restored") || error.name === "item-not-found";
     if (!isGroupElsewhere) return this.#fail(chat, id, error);
     const { sealed: _, ...fresh } = waiting;
@@ -243,11 +286,22 @@ export class Rooms implements Conversations {
     this.#enterSoon(chat);
   }
 
+  /** The own archive has it already. */
+  async #refusedByPeer(chat: ChatId, id: MessageId, error: Refusal): Promise<void> {
+    const { store, self } = this.#around;
+    const row = await store.message<{ id: string; author: AccountId }>(chat, id);
+    if (row?.value.author === self.account) await this.#note(chat, id, error);
+  }
+
   async #fail(chat: ChatId, id: MessageId, error: Refusal): Promise<void> {
     const batch = this.#around.store.batch();
     const waiting = await findWaiting(batch, chat, id);
     if (!waiting) return;
     keep(batch, { ...waiting, error: error.toError() });
+    await this.#note(chat, id, error, batch);
+  }
+
+  async #note(chat: ChatId, id: MessageId, error: Refusal, batch = this.#around.store.batch()): Promise<void> {
     const events = await this.#around.contents.failed(chat, id, error.toError(), batch);
     await this.#commit(chat, batch);
     events.forEach(this.#around.say);
@@ -279,6 +333,12 @@ export class Rooms implements Conversations {
     this.#chats.set(id, made);
     return made;
   }
+}
+
+type OpenWaiting = Waiting & { envelope: Envelope };
+
+function isOpen(waiting: Waiting): waiting is OpenWaiting {
+  return !(waiting.envelope instanceof Uint8Array);
 }
 
 /** What is known of a chat beside what is kept. */

@@ -3,6 +3,8 @@
 
 import type { Element } from "@xmpp/client";
 import type { AccountId, Affiliation, ChatId, Order, Permissions } from "../protocol";
+import type { OpenMessage } from "../open/message";
+import { readOpen } from "../open/stanza";
 import type { RoomChange, Self } from "../parts";
 
 /** A stanza of a room. */
@@ -16,6 +18,8 @@ export interface LogEntry {
   id?: string;
   /** What happened to the room at that place, beside what the entry is for the group. */
   changed?: { by?: AccountId; changes: RoomChange[] };
+  /** Of an open conversation of two: the other side. */
+  peer?: AccountId;
   what: Logged;
 }
 
@@ -23,6 +27,7 @@ export type Logged =
   | { kind: "founded"; by: string }
   | { kind: "commit"; by: string; epoch: number; handshake: Uint8Array; welcome?: Uint8Array }
   | { kind: "sealed"; message: Uint8Array; retracts?: Order; lifeS?: number }
+  | { kind: "open"; said: OpenMessage }
   | { kind: "automatic"; text: string }
   | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
   | { kind: "nothing" };
@@ -38,18 +43,21 @@ export function readLogEntry(stanza: Element, self: Self, now: number): LogEntry
   if (sender !== undefined) entry.sender = sender;
   const id = stanza.getChild("origin-id", NS.stanzaId)?.attrs["id"] ?? stanza.attrs["id"];
   if (id !== undefined && id.length <= ID_CHARACTERS_MAX) entry.id = id;
-  entry.what = room.isItself ? ofRoom(stanza) : ofMember(stanza, order);
+  entry.what = room.isItself ? ofRoom(stanza) : ofMember(stanza, order, self);
   const change = room.isItself ? stanza.getChild("change", NS.groups) : undefined;
   if (change) entry.changed = readChanges(change, self);
   return entry;
 }
 
-/** The chat whose room refuses what was sent to it. */
-export function readRefused(stanza: Element, self: Self): { chat: ChatId; id: string } | undefined {
+/** The chat whose room, or whose other side, refuses what was sent to it. */
+export function readRefused(stanza: Element, self: Self): { chat: ChatId; id: string; byPeer: boolean } | undefined {
   const { from, id, type } = stanza.attrs;
-  const [chat, domain] = (from ?? "").split("@");
-  if (stanza.name !== "message" || type !== "error" || domain !== self.groups || !chat || !id) return undefined;
-  return { chat, id };
+  const jid = (from ?? "").split("/")[0];
+  // Of two, an open conversation has the other account's id.
+  const peer = localOf(jid, self.domain);
+  const chat = peer ?? localOf(jid, self.groups);
+  if (stanza.name !== "message" || type !== "error" || chat === undefined || !id) return undefined;
+  return { chat, id, byPeer: peer !== undefined };
 }
 
 /** When the server took it: its ids have the milliseconds in their upper 44 bits. */
@@ -67,18 +75,19 @@ function roomOf(stanza: Element, self: Self): { chat: ChatId; jid: string; isIts
 }
 
 /** The local part of an address of this domain, if it is an id. */
-function localOf(jid: string | undefined, domain: string): string | undefined {
+export function localOf(jid: string | undefined, domain: string): string | undefined {
   const [local, rest] = (jid ?? "").split("@");
   return rest === domain && local !== undefined && /^[0-9a-z]{12}$/.test(local) ? local : undefined;
 }
 
-function orderOf(stanza: Element, room: string): Order {
+/** The place that an archive's owner gave it, if it stands in one. */
+export function orderOf(stanza: Element, room: string): Order {
   const ids = stanza.getChildren("stanza-id", NS.stanzaId);
   const id = ids.find((child) => child.attrs["by"] === room)?.attrs["id"];
   return id !== undefined && isOrder(id) ? id : "";
 }
 
-function isOrder(id: string): boolean {
+export function isOrder(id: string): boolean {
   return /^[0-9a-f]{16}$/.test(id);
 }
 
@@ -97,7 +106,7 @@ function ofRoom(stanza: Element): Logged {
   return { kind: "nothing" };
 }
 
-function ofMember(stanza: Element, order: Order): Logged {
+function ofMember(stanza: Element, order: Order, self: Self): Logged {
   const retracted = stanza.getChild("retracted", NS.retract);
   if (retracted) {
     const by = retracted.getChild("moderated") ? "admin" : "author";
@@ -109,7 +118,14 @@ function ofMember(stanza: Element, order: Order): Logged {
     const text = stanza.getChildText("body") ?? "";
     return { kind: "automatic", text: text.slice(0, AUTOMATIC_CHARACTERS_MAX) };
   }
-  return { kind: "nothing" };
+  const said = readOpen(stanza, self.domain, nickOf(stanza));
+  return said ? { kind: "open", said } : { kind: "nothing" };
+}
+
+/** The name by which the room shows the sender. */
+function nickOf({ attrs }: Element): string {
+  const from = attrs["from"] ?? "";
+  return from.slice(from.indexOf("/") + 1);
 }
 
 function ofSealed(stanza: Element, message: Uint8Array): Logged {

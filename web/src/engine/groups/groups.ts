@@ -3,6 +3,7 @@
 
 import { isAdmin, type ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
+import { CHAT } from "../chats/keys";
 import type { Media } from "../media/media";
 import type { Contacts } from "../contacts/contacts";
 import type { GroupLook } from "../content/envelope";
@@ -10,6 +11,7 @@ import { isPending, later, place, type Row } from "../content/row";
 import type { Part } from "../parts";
 import type { AccountId, Affiliation, Chat, ChatId, FileRef, Group, GroupChange, GroupDraft, Invitation, Member, NewMember, SystemChange } from "../protocol";
 import { Refusal } from "../refusal";
+import { OpenGroups } from "./open-groups";
 import { Requests } from "./requests";
 
 type Names =
@@ -22,6 +24,7 @@ export class Groups implements Part<Names> {
   readonly #contacts: Contacts;
   readonly #media: Media | undefined;
   readonly #requests: Requests;
+  readonly #open: OpenGroups;
   readonly #answering = new Map<ChatId, ReturnType<typeof setTimeout>>();
   readonly #asked = new Set<ChatId>();
 
@@ -30,6 +33,7 @@ export class Groups implements Part<Names> {
     this.#contacts = contacts;
     this.#media = media;
     this.#requests = new Requests(desk.context.xmpp, desk.context.self);
+    this.#open = new OpenGroups(desk, contacts, this.#requests);
   }
 
   readonly commands: Part<Names>["commands"] = {
@@ -58,13 +62,32 @@ export class Groups implements Part<Names> {
     for (const timer of this.#answering.values()) clearTimeout(timer);
   }
 
-  async #create({ name, description, icon, members, permissions = {} }: GroupDraft): Promise<{ chat: Chat } & Added> {
+  /** The conversation is here, and nothing told yet whether it is encrypted. */
+  async learnKind(chat: ChatId): Promise<void> {
+    await this.#refresh(chat);
+    const { encryption } = await this.#desk.chat(chat);
+    if (encryption === "open") await this.#open.introduce(chat);
+  }
+
+  async online(): Promise<void> {
+    const rows = await this.#desk.context.store.range<ChatRow>("chats", { prefix: [CHAT] });
+    const unknown = rows.filter(({ value }) => value.encryption === undefined && value.kind === "group" && !value.hasLeft);
+    for (const { value } of unknown) await this.learnKind(value.id);
+  }
+
+  async #create(draft: GroupDraft): Promise<{ chat: Chat } & Added> {
+    const { name, description, icon, members, permissions = {} } = draft;
     if (name.trim() === "") throw new Refusal("not-allowed", "a group has a name");
+    if (draft.isOpen) {
+      const chat = await this.#open.create(draft);
+      const added = await this.#open.add(chat, members);
+      return { chat: await this.#view(chat), ...added };
+    }
     const image = icon && (await this.#upload(icon));
     const chat = await this.#requests.create(permissions);
     const { own } = this.#desk;
     await this.#desk.change(chat, async (ledger) => {
-      const set = { kind: "group", members: { [own]: "owner" } } as const;
+      const set = { kind: "group", encryption: "sealed", members: { [own]: "owner" } } as const;
       ledger.chat = { ...ledger.chat, ...set, permissions: { ...ledger.chat.permissions, ...permissions } };
     });
     const added = await this.#bringIn(chat, members);
@@ -77,7 +100,7 @@ export class Groups implements Part<Names> {
     await this.#refresh(chat);
     const row = await this.#desk.chat(chat);
     const own = row.members[this.#desk.own] ?? null;
-    if (row.kind === "group" && row.look.name === undefined && own) void this.#ask(chat).catch(() => undefined);
+    if (row.kind === "group" && row.encryption !== "open" && row.look.name === undefined && own) void this.#ask(chat).catch(() => undefined);
     const mayInvite = own !== null && (isAdmin(own) || row.permissions.add === "everyone");
     return groupView(row, row.hasLeft ? null : own, mayInvite ? await this.#links(chat) : []);
   }
@@ -85,9 +108,10 @@ export class Groups implements Part<Names> {
   /** As the server has it; offline, as it was when it was last told. */
   async #refresh(chat: ChatId): Promise<void> {
     try {
-      const state = await this.#requests.show(chat);
+      const { members, permissions, ...about } = await this.#requests.show(chat);
+      await this.#open.learn(chat, { members, permissions, ...about });
       await this.#desk.change(chat, async (ledger) => {
-        ledger.chat = { ...ledger.chat, ...state };
+        ledger.chat = { ...ledger.chat, members, permissions };
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -104,6 +128,10 @@ export class Groups implements Part<Names> {
   async #edit(chat: ChatId, { name, description, icon, permissions }: GroupChange): Promise<void> {
     const row = await this.#desk.chat(chat);
     const { own } = this.#desk;
+    if (row.encryption === "open") {
+      await this.#open.edit(chat, row, { ...(name !== undefined && { name }), ...(description !== undefined && { description }), ...(icon !== undefined && { icon }), ...(permissions && { permissions }) });
+      return this.#tell(chat);
+    }
     if (row.permissions.edit === "admins" && !isAdmin(row.members[own])) throw new Refusal("not-allowed", "admins change this group");
     if (permissions) await this.#requests.permit(chat, permissions);
     if (name !== undefined) await this.#say(chat, { name }, { type: "named", by: own, name });
@@ -114,6 +142,11 @@ export class Groups implements Part<Names> {
   }
 
   async #add(chat: ChatId, members: NewMember[]): Promise<Added> {
+    if (await this.#isOpen(chat)) {
+      const added = await this.#open.add(chat, members);
+      await this.#tell(chat);
+      return added;
+    }
     const added = await this.#bringIn(chat, members);
     await this.#answer(chat, true);
     await this.#tell(chat);
@@ -135,7 +168,8 @@ export class Groups implements Part<Names> {
   }
 
   async #remove(chat: ChatId, account: AccountId): Promise<void> {
-    await this.#desk.context.conversations.change(chat, [], [account]);
+    if (await this.#isOpen(chat)) await this.#open.remove(chat, account);
+    else await this.#desk.context.conversations.change(chat, [], [account]);
     await this.#tell(chat);
   }
 
@@ -152,7 +186,8 @@ export class Groups implements Part<Names> {
       ledger.chat = { ...ledger.chat, kind: "group", members, hasLeft: false };
     });
     await this.#refresh(chat);
-    await this.#ask(chat);
+    if (await this.#isOpen(chat)) await this.#open.introduce(chat);
+    else await this.#ask(chat);
     return this.#view(chat);
   }
 
@@ -167,6 +202,10 @@ export class Groups implements Part<Names> {
     await this.#desk.change(chat, async (ledger) => {
       ledger.chat = { ...ledger.chat, hasLeft: true };
     });
+  }
+
+  async #isOpen(chat: ChatId): Promise<boolean> {
+    return (await this.#desk.chat(chat)).encryption === "open";
   }
 
   /** Sealed for a group that it is not in yet, it waits until it is. */

@@ -2,14 +2,19 @@
 
 import { xml, type Element } from "@xmpp/client";
 import { affiliationOf, readPermissions } from "../conversations/log-entry";
-import { isAccountId } from "../content/fields";
+import { cutText, isAccountId } from "../content/fields";
+import { DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX } from "../content/limits";
 import type { Self, Xmpp } from "../parts";
-import type { AccountId, Affiliation, ChatId, Invitation, Permissions } from "../protocol";
+import type { AccountId, Affiliation, ChatId, Invitation, NewMember, Permissions } from "../protocol";
 import { Refusal } from "../refusal";
 
 export interface RoomState {
   members: Record<AccountId, Affiliation>;
   permissions: Permissions;
+  isOpen: boolean;
+  /** Of an open one; encrypted ones say theirs sealed. */
+  name: string;
+  description: string;
 }
 
 export class Requests {
@@ -28,6 +33,33 @@ export class Requests {
     return this.#chatOf(answer?.attrs["jid"]);
   }
 
+  /** An open group of the own account alone. */
+  async createOpen(name: string, description: string, permissions: Partial<Permissions>): Promise<ChatId> {
+    const payload = element("create", {}, ...named({ name, description }), xml("permissions", attributesOf(permissions)));
+    const answer = await this.#xmpp.iq("set", this.#self.groups, payload);
+    return this.#chatOf(answer?.attrs["jid"]);
+  }
+
+  /** Of an open group. @returns links for numbers without an account, and who cannot be added */
+  async add(chat: ChatId, members: NewMember[]): Promise<{ absent: AccountId[]; invitations: Invitation[] }> {
+    const asked = members.map((member) => xml("member", "account" in member ? { jid: this.#jidOf(member.account) } : { number: member.number }));
+    const answer = await this.#ask("set", chat, element("add", {}, ...asked));
+    const absent = (answer?.getChildren("absent") ?? []).flatMap(({ attrs }) => this.accountOf(attrs["jid"]) ?? []);
+    return { absent, invitations: invitationsIn(answer) };
+  }
+
+  async remove(chat: ChatId, account: AccountId): Promise<void> {
+    await this.#ask("set", chat, element("remove", {}, xml("member", { jid: this.#jidOf(account) })));
+  }
+
+  async edit(chat: ChatId, { permissions, ...texts }: { name?: string; description?: string; permissions?: Partial<Permissions> }): Promise<void> {
+    await this.#ask("set", chat, element("edit", {}, ...named(texts), ...(permissions ? [xml("permissions", attributesOf(permissions))] : [])));
+  }
+
+  async nick(chat: ChatId, name: string): Promise<void> {
+    await this.#ask("set", chat, xml("nick", { xmlns: GROUPS }, name));
+  }
+
   async show(chat: ChatId): Promise<RoomState> {
     const group = await this.#ask("get", chat, element("group"));
     const members: Record<AccountId, Affiliation> = {};
@@ -37,7 +69,13 @@ export class Requests {
       if (account !== undefined && affiliation) members[account] = affiliation;
     }
     const permissions = group?.getChild("permissions");
-    return { members, permissions: { ...CLOSED, ...(permissions && readPermissions(permissions)) } };
+    return {
+      members,
+      permissions: { ...CLOSED, ...(permissions && readPermissions(permissions)) },
+      isOpen: group !== undefined && group.attrs["kind"] !== "encrypted",
+      name: cutText(group?.getChildText("name") ?? "", NAME_BYTES_MAX),
+      description: cutText(group?.getChildText("description") ?? "", DESCRIPTION_BYTES_MAX),
+    };
   }
 
   /** Links for numbers without an account. */
@@ -135,6 +173,10 @@ export class Requests {
 
 function element(name: string, attributes: Parameters<typeof xml>[1] = {}, ...children: Element[]): Element {
   return xml(name, { xmlns: GROUPS, ...attributes }, ...children);
+}
+
+function named(texts: { name?: string; description?: string }): Element[] {
+  return Object.entries(texts).map(([name, text]) => xml(name, {}, text));
 }
 
 function attributesOf({ post, add, edit, requests }: Partial<Permissions>) {

@@ -1,6 +1,7 @@
 // What waits to be sent, in order for each chat, until the room's log has it. Its rows outlast reloads;
 // the origin-id lets the server drop what it gets twice.
 
+import type { Envelope } from "../content/envelope";
 import type { ChatId, EngineError, MessageId, Order } from "../protocol";
 import type { Batch, Reader } from "../store/store";
 
@@ -9,8 +10,9 @@ export interface Waiting {
   id: MessageId;
   chat: ChatId;
   place: number;
-  /** What stands inside the encryption: sealed anew where the group has gone on. */
-  envelope: Uint8Array;
+  /** What stands inside the encryption: sealed anew where the group has gone on. Of an open conversation,
+   *  what the stanza is to say. */
+  envelope: Uint8Array | Envelope;
   lifeS?: number;
   retracts?: Order;
   isQuiet?: true;

@@ -3,7 +3,7 @@ import type { Chat } from "../../engine/protocol";
 import { chooseChats, isMuted, orderChats, type Filter } from "./order";
 
 const chat = (id: string, change: Partial<Chat> = {}): Chat => ({
-  id, name: id, kind: "direct", changedAt: 1, unread: 0, mentions: 0, disappearingS: null, canPost: true, hasLeft: false,
+  id, name: id, kind: "direct", changedAt: 1, unread: 0, mentions: 0, disappearingS: null, canPost: true, hasLeft: false, isOpen: false,
   pinned: false, archived: false, mutedUntil: null, mentionsMuted: false, markedUnread: false, draft: "", ownColour: null, otherColour: null, wallpaper: null, ...change,
 });
 const chats = [
