@@ -26,6 +26,7 @@ export class Session {
   readonly #hearers = new Set<(event: EngineEvent) => void>();
   readonly #urls = new Map<string, Promise<string>>();
   readonly #typingEnds = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #asked = new Set<AccountId>();
   #loadedFor: AccountId | null = null;
   #ownName = "";
 
@@ -153,7 +154,17 @@ export class Session {
     this.chats.clear();
     this.contacts.clear();
     this.groups.clear();
+    this.#forgetPassing();
     if (id) void this.#load(id);
+  }
+
+  #forgetPassing(): void {
+    this.typing.clear();
+    this.presence.clear();
+    this.uploads.clear();
+    this.settings = null;
+    this.#urls.clear();
+    this.#asked.clear();
   }
 
   async #load(id: AccountId): Promise<void> {
@@ -171,7 +182,6 @@ export class Session {
     }
   }
 
-  readonly #asked = new Set<AccountId>();
   async #know(account: AccountId): Promise<void> {
     if (this.#asked.has(account)) return;
     this.#asked.add(account);

@@ -2,7 +2,7 @@
 import type { App } from "./context";
 import { orderChats } from "../features/chats/order";
 
-export type Action = "search" | "newChat" | "newGroup" | "nextChat" | "previousChat" | "settings" | "shortcuts" | "close";
+export type Action = "search" | "newChat" | "newGroup" | "nextChat" | "previousChat" | "settings" | "shortcuts" | "lock" | "close";
 
 export const KEYS: Record<Exclude<Action, "close">, string> = {
   search: "Alt+K",
@@ -12,6 +12,7 @@ export const KEYS: Record<Exclude<Action, "close">, string> = {
   previousChat: "Alt+↑",
   settings: "Alt+,",
   shortcuts: "Alt+/",
+  lock: "Alt+L",
 };
 
 /** @returns which action a key press means. */
@@ -27,6 +28,7 @@ export function actionOf(press: Pick<KeyboardEvent, "key" | "code" | "altKey" | 
     case "ArrowUp": return "previousChat";
     case "Comma": return "settings";
     case "Slash": return "shortcuts";
+    case "KeyL": return "lock";
     default: return null;
   }
 }
@@ -61,6 +63,10 @@ function act(action: Action, { router, session }: App): void {
       break;
     case "shortcuts":
       router.open({ kind: "settings", section: "shortcuts" });
+      break;
+    case "lock":
+      if (session.state?.lock) void session.call("lock").catch(() => undefined);
+      else router.open({ kind: "settings", section: "lock" });
       break;
     case "close":
       if (router.route.open) router.closeOpen();

@@ -35,6 +35,11 @@ export class Dialogs {
     this.laid = [...this.laid, { id, component: component as unknown as Laid["component"], props }];
   }
 
+  clear(): void {
+    this.question?.answer(null);
+    this.laid = [];
+  }
+
   close(id: number): void {
     this.laid = this.laid.filter((one) => one.id !== id);
   }

@@ -15,6 +15,10 @@ export class Toasts {
     setTimeout(() => this.close(toast.id), action ? SHOWN_MS * 2 : SHOWN_MS);
   }
 
+  clear(): void {
+    this.shown = [];
+  }
+
   close(id: number): void {
     this.shown = this.shown.filter((toast) => toast.id !== id);
   }

@@ -4,6 +4,7 @@ import Database from "@lucide/svelte/icons/database";
 import KeyRound from "@lucide/svelte/icons/key-round";
 import Keyboard from "@lucide/svelte/icons/keyboard";
 import Languages from "@lucide/svelte/icons/languages";
+import LockKeyhole from "@lucide/svelte/icons/lock-keyhole";
 import Lock from "@lucide/svelte/icons/lock";
 import MessageCircle from "@lucide/svelte/icons/message-circle";
 import MonitorSmartphone from "@lucide/svelte/icons/monitor-smartphone";
@@ -11,10 +12,10 @@ import Palette from "@lucide/svelte/icons/palette";
 import User from "@lucide/svelte/icons/user";
 import type { LucideIcon } from "@lucide/svelte";
 
-export const SECTIONS = ["profile", "account", "devices", "privacy", "notifications", "chats", "appearance", "language", "storage", "shortcuts"] as const;
+export const SECTIONS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "appearance", "language", "storage", "shortcuts"] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export const SECTION_ICONS: Record<SectionName, LucideIcon> = {
-  profile: User, account: KeyRound, devices: MonitorSmartphone, privacy: Lock, notifications: Bell,
+  profile: User, account: KeyRound, devices: MonitorSmartphone, privacy: Lock, lock: LockKeyhole, notifications: Bell,
   chats: MessageCircle, appearance: Palette, language: Languages, storage: Database, shortcuts: Keyboard,
 };
