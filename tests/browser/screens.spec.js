@@ -7,7 +7,7 @@ import { SCREENS, expect, test } from "./server.js";
 import { Person } from "./people.js";
 
 const WAYS = [["phone", "dark"], ["desktop", "light"]];
-const SETTINGS = ["profile", "account", "devices", "privacy", "notifications", "chats", "appearance", "language", "storage", "shortcuts"];
+const SETTINGS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "appearance", "language", "storage", "shortcuts"];
 
 test("every screen is fit to be shown, and to be used without seeing it", async ({ browser, server }) => {
   test.setTimeout(240_000);
@@ -24,6 +24,13 @@ test("every screen is fit to be shown, and to be used without seeing it", async 
   }
   for (const list of ["people", "new", "new-group", "starred", "settings"]) await look(list, `#/${list}`);
   for (const section of SETTINGS) await look(`settings-${section}`, `#/settings/${section}`);
+  await lock(ada);
+  await look("settings-lock-set", "#/settings/lock");
+  await ada.page.keyboard.press("Alt+l");
+  await expect(ada.page.getByRole("heading", { name: "Whimbrel is locked" })).toBeVisible();
+  await look("locked", "#/");
+  await ada.page.getByRole("button", { name: "Forgot the passphrase?" }).click();
+  await look("locked-forgotten", "#/");
   expect(ada.said, "the console is quiet").toEqual([]);
 
   const newcomer = new Person();
@@ -33,6 +40,14 @@ test("every screen is fit to be shown, and to be used without seeing it", async 
   await screens(newcomer)("start", "#/");
   for (const person of [ada, bea, newcomer]) await person.leave();
 });
+
+async function lock({ page }) {
+  await page.evaluate(() => (location.hash = "#/settings/lock"));
+  await page.getByRole("button", { name: "Set a passphrase" }).click();
+  for (const label of ["New passphrase", "New passphrase again"]) await page.getByLabel(label, { exact: true }).fill("a tern over the bar");
+  await page.getByRole("dialog").getByRole("button", { name: "Set a passphrase" }).click();
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+}
 
 async function talk(ada, bea) {
   await ada.writeTo(bea);

@@ -214,7 +214,7 @@ type Message =
 
 /** Commands that change nothing. */
 const ASKING: ReadonlySet<CommandName> = new Set<CommandName>([
-  "devices", "settings", "chats", "openDirect", "messages", "search", "media", "starred", "messageInfo", "fileUrl",
+  "devices", "settings", "storageUse", "chats", "openDirect", "messages", "search", "media", "starred", "messageInfo", "fileUrl",
   "group", "joinRequests", "pushKey", "catchUp", "contacts", "lookUp", "contact", "safetyNumber",
 ]);
 const LOCK = "whimbrel-writer";

@@ -38,6 +38,9 @@ export interface Commands {
   settings(): Settings;
   setSettings(change: Partial<Settings>): void;
 
+  /** What is kept in this browser, by what it is for. */
+  storageUse(): StorageUse;
+
   // The lock of this browser
   /** Sets a passphrase, or another one. Where there is one, `current` opens the lock. */
   setLock(passphrase: string, current?: LockSecret): void;
@@ -172,6 +175,9 @@ export interface EngineState {
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
   lock?: LockState;
 }
+
+/** In bytes. */
+export interface StorageUse { messages: number; search: number; files: number; other: number }
 
 export interface LockState {
   isLocked: boolean;

@@ -9,6 +9,7 @@ import type { Context, Sealed } from "./parts";
 import type { AccountId } from "./protocol";
 import { Push } from "./push/push";
 import { SealedRooms } from "./sealed/sealed-rooms";
+import { storageUse } from "./store/use";
 
 export interface Parts extends ContentParts {
   sealed: Sealed;
@@ -20,6 +21,7 @@ export async function makeParts(context: Context, uploads: UploadPlace, api: Acc
   const media = new FileMedia(context.store, uploads);
   const [content, sealed] = await Promise.all([contentParts(context, media), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
+  const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);
-  return { ...content, all: [...content.all, safety, new Links(api), push], sealed, push };
+  return { ...content, all: [...content.all, safety, use, new Links(api), push], sealed, push };
 }

@@ -100,3 +100,13 @@ test("what a batch deletes by a range is gone for it, and what it puts afterward
   await batch.commit();
   expect((await store.range<{ id: string }>("messages")).map((row) => row.value.id)).toEqual(["m5"]);
 });
+
+test("a table is weighed as it lies on the disk", async () => {
+  const batch = store.batch();
+  for (let number = 0; number < 1_200; number++) batch.put("search", ["tail", number], "x".repeat(100));
+  await batch.commit();
+  const bytes = await store.weigh("search");
+  expect(bytes).toBeGreaterThan(1_200 * 100);
+  expect(bytes).toBeLessThan(1_200 * 140);
+  expect(await store.weigh("files")).toBe(0);
+});

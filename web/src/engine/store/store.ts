@@ -105,6 +105,19 @@ export class Store implements Reader {
     return bounds === "empty" ? 0 : this.#database.count(table, bounds ?? undefined);
   }
 
+  /** The bytes of a table's values, as they are kept. */
+  async weigh(table: Table): Promise<number> {
+    let bytes = 0;
+    for (let rest: IDBKeyRange | null = null; ; ) {
+      const { store } = this.#database.transaction(table);
+      const [keys, records] = await Promise.all([store.getAllKeys(rest, WEIGHED_AT_ONCE), store.getAll(rest, WEIGHED_AT_ONCE)]);
+      for (const { sealed } of records) bytes += sealed.length;
+      const last = keys.at(-1);
+      if (last === undefined || keys.length < WEIGHED_AT_ONCE) return bytes;
+      rest = IDBKeyRange.lowerBound(last, true);
+    }
+  }
+
   async message<T extends { id: string }>(chat: string, id: string): Promise<Row<T> | undefined> {
     const key = await this.#database.getKeyFromIndex("messages", "id", [chat, id]);
     if (key === undefined) return undefined;
@@ -185,3 +198,5 @@ interface SealedStep {
 function place(table: Table, key: Key | IDBKeyRange): Uint8Array<ArrayBuffer> {
   return encode([table, key]);
 }
+
+const WEIGHED_AT_ONCE = 500;
