@@ -379,6 +379,7 @@ fn accounts(
         secret,
         domain: setup.domain.to_owned(),
         region: setup.verification.region()?,
+        retraction_within_s: Some(setup.config.retraction_within_s).filter(|within| *within > 0),
     })?)
 }
 

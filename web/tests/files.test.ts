@@ -53,13 +53,27 @@ describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
     await expect.poll(async () => (await ada.messages(chat)).at(-1)?.error?.name, { timeout: 10_000 }).toBe("cancelled");
   }, 60_000);
 
+  test("outlasts the app, and goes on where the server has it", async () => {
+    const chat = (await ada.call("openDirect", bob.account)).id;
+    const before = (await bob.messages(chat)).length;
+    const id = await sendTo(chat);
+    await vi.waitUntil(() => ada.events.some((event) => event.type === "upload" && event.id === id && event.sentBytes > 9_000_000), { timeout: 20_000, interval: 5 });
+    await ada.stop();
+    ada.events.length = 0;
+    await ada.start();
+    await expectRead(await received(chat, before + 1), undefined, content);
+    const first = ada.events.find((event) => event.type === "upload" && event.id === id && event.sentBytes > 0);
+    expect(first).toMatchObject({ sentBytes: expect.toSatisfy((bytes: number) => bytes >= 8 << 20) });
+    expect(await ada.call("uploads")).toEqual([]);
+  }, 60_000);
+
   test("lies on the server's disk as nobody can read it", () => {
     const files = readdirSync(company.server.folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
     const decoder = new TextDecoder("latin1");
     for (const { name, parentPath } of files) {
       expect(decoder.decode(readFileSync(join(parentPath, name))).includes(PLAIN), name).toBe(false);
     }
-  });
+  }, 60_000);
 
   async function sendTo(chat: string): Promise<string> {
     const draft = { kind: "film", file: new Blob([content], { type: "video/mp4" }), name: "big.bin", caption: "", width: 1, height: 1 } as const;

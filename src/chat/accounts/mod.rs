@@ -47,6 +47,7 @@ struct Shared {
     secret: ServerSecret,
     domain: String,
     region: Option<Region>,
+    retraction_within_s: Option<u64>,
     started: Instant,
 }
 
@@ -66,6 +67,8 @@ pub struct AccountsSetup {
     pub domain: String,
     /// Numbers without a country code are of this country.
     pub region: Option<Region>,
+    /// How long authors may delete their messages for everyone, in seconds; apps are told.
+    pub retraction_within_s: Option<u64>,
 }
 
 /// The system gives no random bytes.
@@ -116,7 +119,8 @@ impl Accounts {
     /// # Errors
     /// [`NoRandom`].
     pub fn new(setup: AccountsSetup) -> Result<Self, NoRandom> {
-        let AccountsSetup { ledger, gateway, policy, registration, secret, domain, region } = setup;
+        let AccountsSetup { ledger, gateway, policy, registration, .. } = setup;
+        let AccountsSetup { secret, domain, region, retraction_within_s, .. } = setup;
         let registrar = Mutex::new(Registrar::new(policy, random_bytes()?));
         let started = Instant::now();
         let claiming = tokio::sync::Mutex::default();
@@ -130,6 +134,7 @@ impl Accounts {
                 secret,
                 domain,
                 region,
+                retraction_within_s,
                 started,
             }),
         })
@@ -141,6 +146,12 @@ impl Accounts {
     /// [`AccountError::Number`].
     pub fn number(&self, text: &str) -> Result<PhoneNumber, AccountError> {
         Ok(PhoneNumber::parse(text, self.shared.region)?)
+    }
+
+    /// How long authors may delete their messages for everyone, in seconds; for ever where nothing
+    /// is said.
+    pub fn retraction_within_s(&self) -> Option<u64> {
+        self.shared.retraction_within_s
     }
 
     /// An account's bare JID.

@@ -84,6 +84,8 @@ pub(super) struct AccountView {
     device: String,
     has_pin: bool,
     has_password: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retraction_within_s: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -158,6 +160,7 @@ impl AccountView {
             device: owner.device().to_owned(),
             has_pin: owner.access().pin().is_some(),
             has_password: owner.access().has_password(),
+            retraction_within_s: accounts.retraction_within_s(),
         }
     }
 }

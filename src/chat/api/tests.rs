@@ -181,6 +181,7 @@ impl Bench {
             secret: ServerSecret::new(&[1; 32]),
             domain: "chat.example".to_owned(),
             region: None,
+            retraction_within_s: Some(172_800),
         });
         let previews = PreviewsConfig { private_endpoints: true, ..PreviewsConfig::default() };
         let previews = Previews::new(previews).unwrap();

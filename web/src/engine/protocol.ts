@@ -166,7 +166,8 @@ export type EngineEvent =
 
 /** Where the engine stands. */
 export interface EngineState {
-  account: null | { id: AccountId; jid: string; number: string; name: string; avatar?: FileRef; hasPin: boolean; device: string };
+  /** `retractionWithinS`: how long own messages can be deleted for everyone; for ever where it is missing. */
+  account: null | { id: AccountId; jid: string; number: string; name: string; avatar?: FileRef; hasPin: boolean; device: string; retractionWithinS?: number };
   connection: "offline" | "connecting" | "catching-up" | "online";
   /** This page's engine, or another tab's that it asks. */
   tab: "writer" | "follower";

@@ -17,6 +17,8 @@ export interface OwnAccount {
   jid: string;
   number: string | null;
   has_pin: boolean;
+  /** How long authors may delete their messages for everyone. */
+  retraction_within_s?: number;
 }
 
 export interface ListedDevice {

@@ -5,7 +5,7 @@ import { Refusal } from "../refusal";
 import type { Handlers, Self } from "../parts";
 import type { Store } from "../store/store";
 import { LINK_SECRET } from "../sealed/identity";
-import { AccountApi, type Proof, type Registered } from "./api";
+import { AccountApi, type OwnAccount, type Proof, type Registered } from "./api";
 
 /** What is kept of a registration. */
 export interface Registration {
@@ -17,6 +17,8 @@ export interface Registration {
   mechanism: string;
   number: string;
   hasPin: boolean;
+  /** How long own messages can be deleted for everyone; for ever where nothing is said. */
+  retractionWithinS?: number | undefined;
 }
 
 export type AccountCommand =
@@ -91,8 +93,8 @@ export class OwnDevice {
   /** What the page knows of it; name and picture are the profile's. */
   get state(): EngineState["account"] {
     if (!this.#registration) return null;
-    const { account, jid, number, hasPin, device } = this.#registration;
-    return { id: account, jid, number, name: "", hasPin, device };
+    const { account, jid, number, hasPin, device, retractionWithinS } = this.#registration;
+    return { id: account, jid, number, name: "", hasPin, device, ...(retractionWithinS !== undefined && { retractionWithinS }) };
   }
 
   /** The server does not take the token any more. The device keeps its name: registered again for the
@@ -110,11 +112,9 @@ export class OwnDevice {
   /** Asks what may have changed by other devices. */
   async refresh(): Promise<void> {
     const registration = this.#registered();
-    const account = await this.api.account();
-    const [number, hasPin] = [account.number ?? "", account.has_pin];
-    if (number === registration.number && hasPin === registration.hasPin) return;
-    await this.#keep({ ...this.#registered(), number, hasPin });
-    this.#surroundings.changed();
+    const told = toldOf(await this.api.account());
+    if (Object.entries(told).every(([name, value]) => registration[name as keyof Told] === value)) return;
+    await this.#change(told);
   }
 
   #makeCommands(): Handlers<AccountCommand> {
@@ -165,8 +165,7 @@ export class OwnDevice {
     if (this.#former && this.#former.account !== registration.account) await this.#store.clear();
     this.#former = undefined;
     await this.#keep(registration);
-    const account = await this.api.account();
-    await this.#keep({ ...this.#registered(), number: account.number ?? "", hasPin: account.has_pin });
+    await this.#keep({ ...this.#registered(), ...toldOf(await this.api.account()) });
     await this.#surroundings.registered();
     return { created: registered.created };
   }
@@ -224,6 +223,12 @@ export class OwnDevice {
     const { account, device, token } = this.#registration;
     return `${account}.${device}.${token}`;
   }
+}
+
+type Told = Pick<Registration, "number" | "hasPin" | "retractionWithinS">;
+
+function toldOf({ number, has_pin, retraction_within_s }: OwnAccount): Told {
+  return { number: number ?? "", hasPin: has_pin, retractionWithinS: retraction_within_s };
 }
 
 // Everything later rests on these.

@@ -90,15 +90,22 @@ export async function deleteMessages(messages: Message[], chat: Chat, app: App):
   const ids = messages.map(({ id }) => id);
   const group = chat.kind === "group" ? session.groups.get(chat.id) : undefined;
   const isAdmin = group?.own === "admin" || group?.own === "owner";
-  const canForEveryone = chat.canPost && chat.kind !== "self" && messages.every((message) => (message.isOwn || isAdmin) && message.content.kind !== "deleted" && message.content.kind !== "system" && message.status !== "failed");
+  const isLate = messages.some((message) => message.isOwn && isPastRetraction(message, session.account?.retractionWithinS));
+  const canForEveryone = !isLate && chat.canPost && chat.kind !== "self" && messages.every((message) => (message.isOwn || isAdmin) && message.content.kind !== "deleted" && message.content.kind !== "system" && message.status !== "failed");
   const choice = await dialogs.choose({
     title: words.message.deleteTitle(ids.length),
+    ...(isLate && chat.kind !== "self" ? { text: words.message.tooLate } : {}),
     action: words.message.deleteForMe,
     danger: true,
     others: canForEveryone ? [{ label: words.message.deleteForEveryone, value: "everyone", danger: true }] : [],
   });
   if (!choice) return false;
   return attempt(app, () => session.call(choice === "everyone" ? "deleteForEveryone" : "deleteForMe", chat.id, ids));
+}
+
+/** The operator says how long authors may take back what they wrote; admins may for ever. */
+export function isPastRetraction({ at, order }: Pick<Message, "at" | "order">, withinS: number | undefined, now = Date.now()): boolean {
+  return withinS !== undefined && !order.startsWith("~") && now - at > withinS * 1000;
 }
 
 export async function starMessages(messages: Message[], starred: boolean, app: App): Promise<boolean> {
