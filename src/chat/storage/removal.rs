@@ -1,7 +1,7 @@
 //! Removal of messages from archives: at once where there are few, else step by step, so that no
 //! commit is long. What is still to be removed is in no answer any more.
 //!
-//! The tail has been listed before any of this runs.
+//! What it removes has been listed before: a tail only grows.
 
 use chat_core::id::MessageId;
 use chat_core::jid::AccountId;

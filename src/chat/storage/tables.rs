@@ -23,6 +23,8 @@ pub(super) const TAIL_MESSAGES_MAX: usize = 4096;
 /// Entries that are listed then for each message that comes; it has two at most, so that the tail
 /// grows shorter.
 const ENTRIES_PER_MESSAGE: usize = 4;
+/// How long messages are listed before the next commit may begin, unless listing is late.
+pub(super) const LISTING_TIME_MAX: Duration = Duration::from_micros(500);
 
 /// When a commit is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,18 +190,27 @@ impl Tables {
 
     /// Removes a bounded part of what is still to be removed.
     pub fn remove_step(&mut self) -> rusqlite::Result<()> {
-        self.settle()?;
         if let Some(until_unix_ms) = self.expired_unix_ms {
-            let step = removal::remove_expired(&self.connection, until_unix_ms)?;
-            if step.removed < removal::STEP_MESSAGES_MAX {
-                self.expired_unix_ms = None;
-            }
-            self.heed(step);
+            self.expire_step(until_unix_ms)?;
         } else if self.is_leaving {
+            self.settle()?;
             let step = removal::remove_leaving(&self.connection)?;
             self.heed(step);
             self.is_leaving = removal::is_leaving(&self.connection)?;
         }
+        Ok(())
+    }
+
+    fn expire_step(&mut self, until_unix_ms: u64) -> rusqlite::Result<()> {
+        // Answers leave out what is over, so nobody waits for this: the tail is listed in steps, too.
+        if self.tail.is_any_expired(until_unix_ms) {
+            return self.list_step(LISTING_TIME_MAX);
+        }
+        let step = removal::remove_expired(&self.connection, until_unix_ms)?;
+        if step.removed < removal::STEP_MESSAGES_MAX {
+            self.expired_unix_ms = None;
+        }
+        self.heed(step);
         Ok(())
     }
 
@@ -296,14 +307,7 @@ impl Tables {
     fn begin_expiring(&mut self, until_unix_ms: u64) -> Result<(), WriteError> {
         key_packages::remove_ended(&self.connection, until_unix_ms / 1000)?;
         if removal::is_any_expired(&self.connection, until_unix_ms)? {
-            self.settle()?;
-            let until_unix_ms = self.expired_unix_ms.unwrap_or(0).max(until_unix_ms);
-            self.expired_unix_ms = Some(until_unix_ms);
-            let step = removal::remove_expired(&self.connection, until_unix_ms)?;
-            if step.removed < removal::STEP_MESSAGES_MAX {
-                self.expired_unix_ms = None;
-            }
-            self.heed(step);
+            self.expired_unix_ms = self.expired_unix_ms.max(Some(until_unix_ms));
         }
         Ok(())
     }

@@ -78,6 +78,12 @@ impl Tail {
         self.rows.len()
     }
 
+    /// Whether it has a message whose end has come.
+    pub fn is_any_expired(&self, until_unix_ms: u64) -> bool {
+        let is_over = |expires: u64| expires <= until_unix_ms;
+        self.rows.iter().any(|row| row.expires_unix_ms.is_some_and(is_over))
+    }
+
     /// The newest message, in the tail or before it.
     pub fn newest(&self) -> MessageId {
         self.rows.last().map_or(self.listing.settled(), |row| row.id)

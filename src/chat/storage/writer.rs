@@ -12,14 +12,12 @@ use chat_core::transaction::{Answer, StorageError, Transaction};
 use super::error::{WriteError, failed, is_corruption};
 use super::metrics::StorageMetrics;
 use super::schema;
-use super::tables::{Durability, Tables};
+use super::tables::{Durability, LISTING_TIME_MAX, Tables};
 
 /// Transactions in one commit.
 pub(super) const BATCH_TRANSACTIONS_MAX: usize = 512;
 /// How long a batch may grow before it is committed.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(2);
-/// How long messages are listed before the next commit may begin, unless listing is late.
-const LISTING_TIME_MAX: Duration = Duration::from_micros(500);
 /// Between two chores the other threads have the core, of which there may be one only.
 const CHORE_PAUSE: Duration = Duration::from_millis(2);
 /// After a failure everything fails for so long before the disk is tried again.
