@@ -249,6 +249,13 @@ impl Connection {
 
     /// Works off what the stream wants and what the client has said, as far as it goes.
     fn advance(&self, state: &mut State) {
+        self.work_off(state);
+        if let Some(stream) = &mut state.stream {
+            stream.rest();
+        }
+    }
+
+    fn work_off(&self, state: &mut State) {
         loop {
             while let Some(output) = state.stream.as_mut().and_then(|stream| stream.poll_output()) {
                 self.carry_out(state, output);

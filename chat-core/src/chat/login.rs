@@ -185,6 +185,8 @@ fn bind_resource(ctx: &mut Context<'_>, stream: StreamId, resource: &str, is_las
     let mark = is_lasting.then(|| messages::mark_of(resource.as_bytes()));
     let entrance = ctx.account.take_entrance(stream).unwrap_or_default();
     let session = Session { mark, entrance, ..Session::new(jid, stream, received) };
+    // Most accounts have one or two, and they stay.
+    ctx.account.sessions.reserve_exact(1);
     ctx.account.sessions.push(session);
 }
 

@@ -179,6 +179,12 @@ impl Stream {
         self.shared.outputs.pop_front()
     }
 
+    /// Nothing is handled for a while: gives back what only busy streams need.
+    pub fn rest(&mut self) {
+        // Room for outputs is four times what all else of a stream needs.
+        self.shared.outputs.shrink_to_fit();
+    }
+
     /// When [`Self::handle_timeout`] is to be called, as [`Now::elapsed_ms`].
     pub fn poll_timeout(&self) -> Option<u64> {
         self.state.timeout_ms(&self.shared)
