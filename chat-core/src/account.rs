@@ -124,7 +124,9 @@ impl Account {
     /// What a stream has logged in by, once.
     pub(crate) fn take_entrance(&mut self, stream: StreamId) -> Option<Entrance> {
         let at = self.arriving.iter().position(|(arriving, _)| *arriving == stream)?;
-        Some(self.arriving.swap_remove(at).1)
+        let (_, entrance) = self.arriving.swap_remove(at);
+        self.arriving.shrink_to_fit();
+        Some(entrance)
     }
 
     /// Sessions that have sent presence and not gone.
@@ -158,7 +160,10 @@ impl Account {
     pub fn set_cursor(&mut self, resource: &str, received: MessageId) {
         match self.cursors.iter_mut().find(|(device, _)| **device == *resource) {
             Some((_, cursor)) => *cursor = received,
-            None => self.cursors.push((resource.into(), received)),
+            None => {
+                self.cursors.reserve_exact(1);
+                self.cursors.push((resource.into(), received));
+            }
         }
     }
 

@@ -94,7 +94,7 @@ impl Attempt {
             let failure = SaslFailure::malformed("<fast/> belongs to a mechanism for tokens");
             return self.fail(shared, failure);
         }
-        let nonce = ServerNonce::draw(&mut shared.random);
+        let nonce = ServerNonce::draw(&mut shared.random());
         let step = sasl::start(mechanism, initial, nonce, &self.terms(shared));
         self.take_step(shared, mechanism, None, step)
     }

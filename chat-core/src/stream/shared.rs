@@ -24,7 +24,10 @@ pub(super) struct Shared {
     pub channel: Channel,
     pub starttls: StartTls,
     pub now: Now,
-    pub random: ChaCha20Rng,
+    /// What [`Self::random`] starts from, and how often it was asked: a generator that stays would
+    /// be most of an idle stream.
+    seed: [u8; 32],
+    draws: u64,
     pub outputs: VecDeque<StreamOutput>,
     /// Whom the client says to be in its header (RFC 6120 4.7.1), which proves nothing.
     pub from: Option<Jid>,
@@ -49,7 +52,8 @@ impl Shared {
             channel: transport.channel,
             starttls: transport.starttls,
             now,
-            random: ChaCha20Rng::from_seed(seed),
+            seed,
+            draws: 0,
             outputs: VecDeque::new(),
             from: None,
             is_open: false,
@@ -58,6 +62,14 @@ impl Shared {
             registrations: 0,
             deadline_ms,
         }
+    }
+
+    /// Random numbers, each time others.
+    pub fn random(&mut self) -> ChaCha20Rng {
+        let mut random = ChaCha20Rng::from_seed(self.seed);
+        random.set_stream(self.draws);
+        self.draws += 1;
+        random
     }
 
     /// Whether TLS can still be started.
@@ -82,7 +94,7 @@ impl Shared {
     /// Sends the server's header, with an id that nobody can guess (RFC 6120 4.7.3).
     pub fn send_header(&mut self) {
         let mut id = [0; STREAM_ID_BYTES];
-        self.random.fill_bytes(&mut id);
+        self.random().fill_bytes(&mut id);
         let to = self.from.as_ref().map(Jid::as_str);
         let id = BASE32_NOPAD.encode(&id).to_ascii_lowercase();
         let header = self.framing.header(self.config.domain.as_str(), to, &id);
