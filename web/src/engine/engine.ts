@@ -34,7 +34,7 @@ export class Engine implements Callee {
   #store: Store | undefined;
   #device: OwnDevice | undefined;
   #session: Session | undefined;
-  #state: EngineState = { account: null, connection: "offline", tab: "writer", full: false };
+  #state: EngineState = { account: null, connection: "offline", tab: "writer", full: false, history: null };
 
   /** Opens what is kept, and goes online if this device is registered. */
   static async start(options: Options): Promise<Engine> {
@@ -229,8 +229,8 @@ class Session {
       },
     };
     const { origin, device } = around;
-    const token = async (bytes: number) => (await device.api.uploadToken(bytes)).token;
-    const parts = await makeParts(context, { origin, token }, device.api);
+    const token = async (bytes: number, expires?: number) => (await device.api.uploadToken(bytes, expires)).token;
+    const parts = await makeParts(context, { origin, token }, device.api, (history) => around.show({ history }));
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const { rooms } = made;
@@ -301,7 +301,9 @@ class Session {
   async #caughtUp(): Promise<void> {
     const isResumed = this.#isResumed;
     await this.#rooms.online(isResumed);
-    if (!isResumed) await this.parts.sealed.enterAll();
+    if (isResumed) return;
+    await this.parts.sealed.enterAll();
+    await this.parts.history?.online(await this.parts.sealed.certifiedDevices());
   }
 
   #stand(state: EngineState["connection"]): void {

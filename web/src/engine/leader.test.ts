@@ -42,7 +42,7 @@ class FakeEngine implements Callee {
 
   listen(listener: (event: EngineEvent) => void): void {
     this.say = listener;
-    const state: EngineState = { account: null, connection: "online", tab: "writer", full: false };
+    const state: EngineState = { account: null, connection: "online", tab: "writer", full: false, history: null };
     listener({ type: "state", state });
   }
 }

@@ -188,7 +188,7 @@ class Broken implements Callee {
   }
 
   listen(listener: (event: EngineEvent) => void): void {
-    listener({ type: "state", state: { account: null, connection: "offline", tab: "writer", full: false } });
+    listener({ type: "state", state: { account: null, connection: "offline", tab: "writer", full: false, history: null } });
   }
 }
 

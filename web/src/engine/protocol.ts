@@ -173,6 +173,8 @@ export interface EngineState {
   tab: "writer" | "follower";
   /** Set where the store cannot be written: nothing is sent until there is room. */
   full: boolean;
+  /** Messages that come over from another of the own devices, or go there. */
+  history: HistoryProgress | null;
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
   lock?: LockState;
 }
@@ -190,6 +192,9 @@ export interface LockState {
 /** What opens the lock: the passphrase, or the secret of 32 bytes that the passkey gives. */
 export type LockSecret = { passphrase: string } | { passkey: Uint8Array };
 export interface LockPasskey { id: Uint8Array; salt: Uint8Array; secret: Uint8Array }
+
+/** `total` is 0 while the other device has not answered. */
+export interface HistoryProgress { role: "giving" | "taking"; done: number; total: number }
 
 /** Why a call was refused. `name` is for programs: a problem of the account API, a condition of XMPP,
  *  or one of `offline`, `full`, `locked`, `not-found`, `not-allowed`, `internal`. */

@@ -3,7 +3,7 @@ import type { EngineEvent, EngineState } from "./protocol";
 import { Refusal } from "./refusal";
 import { connectTo, serve, type Callee } from "./rpc";
 
-const STATE: EngineState = { account: null, connection: "offline", tab: "writer", full: false };
+const STATE: EngineState = { account: null, connection: "offline", tab: "writer", full: false, history: null };
 
 class FakeEngine implements Callee {
   say: (event: EngineEvent) => void = () => undefined;

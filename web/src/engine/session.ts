@@ -6,7 +6,7 @@ import { Links } from "./links/links";
 import { FileMedia } from "./media/media";
 import type { UploadPlace } from "./media/upload";
 import type { Context, Sealed } from "./parts";
-import type { AccountId } from "./protocol";
+import type { AccountId, HistoryProgress } from "./protocol";
 import { Push } from "./push/push";
 import { SealedRooms } from "./sealed/sealed-rooms";
 import { storageUse } from "./store/use";
@@ -17,9 +17,12 @@ export interface Parts extends ContentParts {
 }
 
 /** @param context is whole once the parts are made. */
-export async function makeParts(context: Context, uploads: UploadPlace, api: AccountApi): Promise<Parts> {
+export async function makeParts(
+  context: Context, uploads: UploadPlace, api: AccountApi, showHistory: (progress: HistoryProgress | null) => void,
+): Promise<Parts> {
   const media = new FileMedia(context.store, uploads);
-  const [content, sealed] = await Promise.all([contentParts(context, media), SealedRooms.load(context)]);
+  const files = { media, history: { uploads, show: showHistory } };
+  const [content, sealed] = await Promise.all([contentParts(context, files), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
   const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);

@@ -85,9 +85,10 @@ export class AccountApi {
     return this.#ask("DELETE", `/devices/${encodeURIComponent(id)}`);
   }
 
-  /** @param bytes of all that is uploaded by it */
-  uploadToken(bytes: number): Promise<{ token: string; expires_in: number }> {
-    return this.#ask("POST", "/upload-tokens", { bytes });
+  /** @param bytes of all that is uploaded by it
+   *  @param expires when it may go, in seconds since 1970 */
+  uploadToken(bytes: number, expires?: number): Promise<{ token: string; expires_in: number }> {
+    return this.#ask("POST", "/upload-tokens", { bytes, ...(expires !== undefined && { expires }) });
   }
 
   /** docs/protocol/link-previews.md; the image in base64. */

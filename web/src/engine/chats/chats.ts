@@ -33,6 +33,8 @@ export interface Surroundings {
   kindUnknown?(chat: ChatId): void;
   /** Whether somebody has a device that takes encrypted messages; nothing where nobody can tell now. */
   takesSealed?(account: AccountId): Promise<boolean | undefined>;
+  /** Another of the own devices asks for the history, or gives of it. */
+  history?(): void;
 }
 
 export class Chats implements Part<Names> {
@@ -125,6 +127,7 @@ export class Chats implements Part<Names> {
     if (what === "receipt") this.telling.soon(chat);
     if (what === "expiry") this.#expiry.noticed();
     if (what === "task") this.#drainSoon(chat, DRAIN_AFTER_MS);
+    if (what === "history") this.#surroundings.history?.();
     if (what === "newcomer") this.#surroundings.newcomer?.(chat);
     if (what === "kind") this.#surroundings.kindUnknown?.(chat);
   }

@@ -17,7 +17,7 @@ import type { Batch } from "../store/store";
 import { isAdmin, orderAfter, others, type ChatRow } from "./chat-row";
 import { keepNames } from "../open/names";
 import type { OpenMessage } from "../open/message";
-import { postedKey, receiptsKey, taskKey } from "./keys";
+import { HEARD, postedKey, receiptsKey, taskKey, type Heard } from "./keys";
 import { Ledger, type LedgerContext } from "./ledger";
 import { envelopeOf, takesOpen } from "./open-arrivals";
 import { addReceipt, ticksOf, type Receipts } from "./receipts";
@@ -26,13 +26,15 @@ import { takeSticker } from "./stickers";
 
 export interface ContentsContext extends LedgerContext {
   domain: string;
+  /** This one's id. */
+  device: string;
   now(): number;
   settings: SettingsBook;
   profiles: Profiles;
   person(account: AccountId, batch: Batch): Promise<Known>;
   contactEvent(account: AccountId, batch: Batch): Promise<EngineEvent>;
   /** Something came that others are to be told of, that ends, or that own devices have agreed on. */
-  noticed(what: "receipt" | "expiry" | "task" | "newcomer" | "kind", chat: ChatId): void;
+  noticed(what: "receipt" | "expiry" | "task" | "newcomer" | "kind" | "history", chat: ChatId): void;
 }
 
 export class Log implements Contents {
@@ -143,7 +145,7 @@ export class Log implements Contents {
       const base: Base = { type: "message", body, forwarded, ...(reply && { reply }) };
       await this.#place(ledger, arrival, id, base, lifeS);
     } else if (isOwn(body)) {
-      if (ledger.chat.kind === "self" && author === this.#context.own) events.push(...(await this.#agree(batch, body, stamp)));
+      if (ledger.chat.kind === "self" && author === this.#context.own) events.push(...(await this.#agree(batch, body, stamp, arrival.device)));
     } else await this.#annotate(ledger, arrival, decoded, body, author);
     return events;
   }
@@ -285,7 +287,7 @@ export class Log implements Contents {
     return events;
   }
 
-  async #agree(batch: Batch, body: OwnBody, stamp: Stamp): Promise<EngineEvent[]> {
+  async #agree(batch: Batch, body: OwnBody, stamp: Stamp, device = ""): Promise<EngineEvent[]> {
     switch (body.kind) {
       case "settings":
         return this.#context.settings.take(batch, body.set, stamp);
@@ -294,6 +296,12 @@ export class Log implements Contents {
         return [await this.#context.contactEvent(body.account, batch)];
       case "tray":
         await takeSticker(batch, body, stamp);
+        return [];
+      case "history-ask":
+      case "history":
+        if (body.device !== this.#context.device || device === this.#context.device) return [];
+        batch.put("meta", [HEARD, stamp.order], { body, device } satisfies Heard);
+        this.#context.noticed("history", "");
         return [];
       default:
         // The chat is another's matter now: it takes it in by itself.

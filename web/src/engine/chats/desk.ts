@@ -51,6 +51,10 @@ export class Desk implements ContentsContext {
     return this.context.self.account;
   }
 
+  get device(): string {
+    return this.context.self.device;
+  }
+
   get domain(): string {
     return this.context.self.domain;
   }

@@ -6,6 +6,7 @@ import type { EngineState } from "../protocol";
 import type { CommandName } from "../rpc";
 import { Groups } from "../groups/groups";
 import type { Media } from "../media/media";
+import { History, type HistorySurroundings } from "../history/history";
 import { SettingsPart } from "../settings/part";
 import { Chats } from "./chats";
 import { Stickers } from "./stickers";
@@ -15,23 +16,36 @@ export interface ContentParts {
   all: (Pick<Part<CommandName>, "receive" | "online"> & { commands: object })[];
   /** What the account says of itself. */
   profile(): Partial<Pick<NonNullable<EngineState["account"]>, "name" | "avatar">>;
+  /** What a further device gets of the others. */
+  history: Pick<History, "online"> | undefined;
   /** No timer runs any more. */
   close(): void;
 }
 
-/** @param media where there is none, files cannot be sent */
-export async function contentParts(context: Context, media?: Media): Promise<ContentParts> {
-  const made: { groups?: Groups; contacts?: Contacts } = {};
-  const chats = await Chats.open(context, { ...(media && { media }), 
+/** What goes through the media store, where there is one. */
+export interface Files {
+  media: Media;
+  history: Omit<HistorySurroundings, "came">;
+}
+
+/** @param files where there is nothing, files cannot be sent, and no history */
+export async function contentParts(context: Context, files?: Files): Promise<ContentParts> {
+  const made: { groups?: Groups; contacts?: Contacts; history?: History } = {};
+  const media = files?.media;
+  const chats = await Chats.open(context, {
+    ...(media && { media }),
     newcomer: (chat) => made.groups?.newcomer(chat),
     kindUnknown: (chat) => void made.groups?.learnKind(chat).catch(() => undefined),
     takesSealed: async (account) => made.contacts?.takesSealed(account),
+    history: () => made.history?.heard(),
   });
   const { desk, ownLog } = chats;
   const contacts = new Contacts(desk, ownLog);
   made.contacts = contacts;
   const groups = new Groups(desk, contacts, media);
   made.groups = groups;
+  if (files) made.history = new History(desk, { ...files.history, came: (came) => groups.renew(came) });
+  await made.history?.begin();
   const settings = new SettingsPart(desk, ownLog, contacts.presences, media);
   return {
     contents: chats.contents,
@@ -40,7 +54,9 @@ export async function contentParts(context: Context, media?: Media): Promise<Con
       const { name, avatar } = desk.profile;
       return { name, ...(avatar && { avatar }) };
     },
+    history: made.history,
     close: () => {
+      made.history?.close();
       chats.close();
       groups.close();
       contacts.presences.close();

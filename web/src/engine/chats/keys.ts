@@ -1,6 +1,7 @@
 // Where the chats' own rows lie in the table `chats`.
 
 import type { ChatId, MessageId, Order } from "../protocol";
+import type { HistoryBody } from "../content/envelope";
 import type { Key } from "../store/store";
 
 export const CHAT = "chat";
@@ -57,3 +58,10 @@ export function messageKey(chat: ChatId, order: Order, id: MessageId): [ChatId, 
 
 /** Behind what has no place, before what has. */
 export const FIRST_PLACE = "\"";
+
+/** In the table `meta`: what another of the own devices said of the history, by its place in the own log. */
+export const HEARD = "history-heard";
+export interface Heard {
+  body: HistoryBody;
+  device: string;
+}

@@ -13,7 +13,7 @@ import { TASK, taskKey } from "./keys";
 import type { Ledger } from "./ledger";
 import { takeSticker } from "./stickers";
 
-type ChatBody = Exclude<OwnBody, { kind: "settings" | "person" | "tray" }>;
+type ChatBody = Extract<OwnBody, { chat: string }>;
 interface Task {
   body: ChatBody;
   stamp: Stamp;
@@ -71,7 +71,7 @@ export class OwnLog {
     if (body.kind === "settings") this.#desk.settings.take(batch, body.set, stamp);
     else if (body.kind === "person") await takePerson(batch, body.account, body, stamp);
     else if (body.kind === "tray") await takeSticker(batch, body, stamp);
-    else batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp } satisfies Task);
+    else if ("chat" in body) batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp } satisfies Task);
   }
 
   async #tell(body: OwnBody): Promise<void> {

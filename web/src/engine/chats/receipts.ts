@@ -21,6 +21,16 @@ export function addReceipt(
   return { ...receipts, [account]: changed };
 }
 
+/** What two of the own devices were told. */
+export function mergeReceipts(one: Receipts, other: Receipts): Receipts {
+  const merged = { ...one };
+  for (const [account, { delivered, read }] of Object.entries(other)) {
+    const known = merged[account] ?? { delivered: [], read: [] };
+    merged[account] = { delivered: delivered.reduce(addMark, known.delivered), read: read.reduce(addMark, known.read) };
+  }
+  return merged;
+}
+
 /** What has come to all of these, and what all have seen; empty where there is nobody. */
 export function ticksOf(receipts: Receipts, accounts: AccountId[]): { delivered: Order; read: Order } {
   const newest = accounts.map((account) => {

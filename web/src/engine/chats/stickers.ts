@@ -11,7 +11,7 @@ import type { Batch } from "../store/store";
 import type { Desk } from "./desk";
 import type { OwnLog } from "./own-log";
 
-type StickerBody = OwnBody & { kind: "tray" };
+export type StickerBody = OwnBody & { kind: "tray" };
 type Names = "stickers" | "keepSticker" | "makeSticker";
 
 export class Stickers implements Part<Names> {
@@ -60,5 +60,5 @@ export async function takeSticker(batch: Batch, body: StickerBody, stamp: Stamp)
   batch.put("meta", key, later(known, stamp, body));
 }
 
-const STICKER = "sticker";
+export const STICKER = "sticker";
 const STICKERS_MAX = 200;

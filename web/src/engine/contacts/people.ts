@@ -102,7 +102,7 @@ export function personKey(account: AccountId): Key {
 }
 
 export function profileKey(account: AccountId): Key {
-  return ["profile", account];
+  return [PROFILE, account];
 }
 
 export function blockedKey(account: AccountId): Key {
@@ -114,4 +114,5 @@ export function encryptedKey(account: AccountId): Key {
 }
 
 export const PERSON = "person";
+export const PROFILE = "profile";
 export const BLOCKED = "blocked";

@@ -62,7 +62,15 @@ export type OwnBody =
   | { kind: "clear"; chat: ChatId; upTo: Order }
   | { kind: "person"; account: AccountId; name?: string; number?: string; verified?: boolean }
   | { kind: "tray"; file: FileRef; width: number; height: number; kept: boolean }
-  | { kind: "settings"; set: Partial<Settings> };
+  | { kind: "settings"; set: Partial<Settings> }
+  | HistoryBody;
+
+/** What a further device has not. */
+export type HistoryBody =
+  /** Asks this device for it; `key` seals what is for the one that asks. */
+  | { kind: "history-ask"; device: string; key: Uint8Array }
+  /** For this device: where a portion is, sealed by HPKE. */
+  | { kind: "history"; device: string; enc: Uint8Array; sealed: Uint8Array };
 
 /** What an account says of itself. */
 export interface Profile {
@@ -221,6 +229,17 @@ const OWN_READERS: Readers<OwnBody> = {
     kept: fields.flag("kept"),
   }),
   settings: (fields) => ({ kind: "settings", set: readSettings(fields.map("set")) }),
+  "history-ask": (fields) => ({
+    kind: "history-ask",
+    device: fields.text("device", limits.DEVICE_BYTES_MAX),
+    key: fields.bytes("key", HPKE_KEY_BYTES, HPKE_KEY_BYTES),
+  }),
+  history: (fields) => ({
+    kind: "history",
+    device: fields.text("device", limits.DEVICE_BYTES_MAX),
+    enc: fields.bytes("enc", HPKE_KEY_BYTES, HPKE_KEY_BYTES),
+    sealed: fields.bytes("sealed", 1, limits.PARCEL_BYTES_MAX),
+  }),
 };
 
 function readMarks(fields: Fields): Partial<ChatMarks> {
@@ -309,6 +328,8 @@ export function newMessageId(author: AccountId): MessageId {
 }
 
 const VERSION = 1;
+/** X25519. */
+const HPKE_KEY_BYTES = 32;
 const AUDIENCES = ["everybody", "contacts", "nobody"] as const;
 const TYPING_STATES = ["typing", "recording", "paused"] as const;
 const KIND_BYTES_MAX = 32;

@@ -38,3 +38,7 @@ export const LIFE_S_MAX = 31_536_000;
 export const IDS_MAX = 250;
 export const COLOUR_BYTES_MAX = 32;
 export const WALLPAPER_BYTES_MAX = 64;
+/** Of a device's id. */
+export const DEVICE_BYTES_MAX = 255;
+/** Of what says where a portion of a history is. */
+export const PARCEL_BYTES_MAX = 1_024;

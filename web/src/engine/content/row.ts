@@ -65,6 +65,12 @@ export function later<T>(one: Later<T> | undefined, stamp: Stamp, value: T): Lat
   return one === undefined || isBack || order > one.order ? other : one;
 }
 
+/** The later of two that are in the log, or wait here. */
+export function laterOf<T>(one: Later<T> | undefined, other: Later<T> | undefined): Later<T> | undefined {
+  if (!one || !other) return one ?? other;
+  return other.order > one.order ? other : one;
+}
+
 /** A message of which nothing is known but its id. */
 export function newRow(chat: ChatId, id: MessageId): Row {
   return { id, chat, author: authorOf(id), order: "", atMs: 0 };
@@ -123,6 +129,23 @@ export function star(row: Row, stamp: Stamp, starred: boolean): Row {
 export function outlive(row: Row, { lifeS }: Pick<Envelope, "lifeS">, atMs: number): Row {
   if (row.base || lifeS === undefined) return row;
   return { ...row, expiresAtMs: Math.max(row.expiresAtMs ?? 0, atMs + lifeS * 1000) };
+}
+
+/** What is here of a message, and what another of the own devices has of it. */
+export function merge(row: Row, other: Row): Row {
+  const merged = other.base ? place(row, other.order, other.atMs, other.base) : { ...row };
+  if (other.base && merged.base === other.base) {
+    if (other.baseOrder !== undefined) merged.baseOrder = other.baseOrder;
+    if (other.expiresAtMs !== undefined) merged.expiresAtMs = other.expiresAtMs;
+  }
+  const edit = laterOf(row.edit, other.edit);
+  const starred = laterOf(row.starred, other.starred);
+  if (edit) merged.edit = edit;
+  if (starred) merged.starred = starred;
+  if (other.reactions) merged.reactions = latestOf(row.reactions, other.reactions);
+  if (other.votes) merged.votes = latestOf(row.votes, other.votes);
+  for (const flag of ["isRetracted", "isModerated", "isHidden"] as const) if (other[flag]) merged[flag] = true;
+  return erased(merged);
 }
 
 /** Not in the log yet: `~` and a counter. */
@@ -187,6 +210,12 @@ function isBetter(base: Base, order: Order, { base: known, baseOrder }: Row): bo
 
 function setLater<T>(values: Record<AccountId, Later<T>> | undefined, account: AccountId, stamp: Stamp, value: T) {
   return { ...values, [account]: later(values?.[account], stamp, value) };
+}
+
+function latestOf<T>(ones: Record<AccountId, Later<T>> = {}, others: Record<AccountId, Later<T>>): Record<AccountId, Later<T>> {
+  const latest = { ...ones };
+  for (const [account, other] of Object.entries(others)) latest[account] = laterOf(ones[account], other) ?? other;
+  return latest;
 }
 
 /** Which of two versions of one message is kept. */

@@ -27,6 +27,7 @@ export class Groups implements Part<Names> {
   readonly #open: OpenGroups;
   readonly #answering = new Map<ChatId, ReturnType<typeof setTimeout>>();
   readonly #asked = new Set<ChatId>();
+  readonly #renewed = new Set<ChatId>();
 
   constructor(desk: Desk, contacts: Contacts, media: Media | undefined) {
     this.#desk = desk;
@@ -103,6 +104,15 @@ export class Groups implements Part<Names> {
     if (row.kind === "group" && row.encryption !== "open" && row.look.name === undefined && own) void this.#ask(chat).catch(() => undefined);
     const mayInvite = own !== null && (isAdmin(own) || row.permissions.add === "everyone");
     return groupView(row, row.hasLeft ? null : own, mayInvite ? await this.#links(chat) : []);
+  }
+
+  /** Who is in these groups, after what was told of them elsewhere. */
+  async renew(chats: ChatId[]): Promise<void> {
+    for (const chat of new Set(chats)) {
+      const row = await this.#desk.chat(chat);
+      if (row.kind === "group" && !row.hasLeft && !this.#renewed.has(chat)) await this.#refresh(chat);
+      this.#renewed.add(chat);
+    }
   }
 
   /** As the server has it; offline, as it was when it was last told. */

@@ -25,8 +25,9 @@ export interface Begun {
 export interface UploadPlace {
   /** Of the server: `https://example.org`. */
   origin: string;
-  /** A token for so many bytes (docs/protocol/accounts.md, "Upload tokens"). */
-  token(bytes: number): Promise<string>;
+  /** A token for so many bytes (docs/protocol/accounts.md, "Upload tokens").
+   *  @param expires when the file may go, in seconds since 1970 */
+  token(bytes: number, expires?: number): Promise<string>;
 }
 
 export class FileUpload {

@@ -3,11 +3,11 @@
 import { xml, type Element } from "@xmpp/client";
 import { NS, bytesOf, textOf } from "../conversations/log-entry";
 import {
-  certify, decodeDeviceList, encodeDeviceList, loadKeyPackage, newAccountKey, newDevice, newKeyPackage, storeKeyPackage, vouchesFor,
+  certify, decodeDeviceList, isEqual, encodeDeviceList, loadKeyPackage, newAccountKey, newDevice, newKeyPackage, storeKeyPackage, vouchesFor,
   type AccountKey, type Device, type DeviceList, type OwnKeyPackage,
 } from "../mls";
 import type { Context } from "../parts";
-import { takeKey } from "./linking";
+import { findKey, removeKey, type Shared } from "./linking";
 import { StanzaRefused } from "../connection/stanza-refused";
 
 export class Identity {
@@ -80,9 +80,11 @@ export class Identity {
     await this.#publish(key, list.counter + 1, list.devices.filter(({ id }) => !ids.includes(id)));
   }
 
-  async #linkedKey(): Promise<AccountKey | undefined> {
+  async #shared(list: DeviceList): Promise<Shared | undefined> {
     const secret = await this.#context.store.get<string>("meta", LINK_SECRET);
-    return secret === undefined ? undefined : takeKey(this.#context.xmpp, secret);
+    const shared = secret === undefined ? undefined : await findKey(this.#context.xmpp, secret);
+    // The server shows the list; who showed the link knows better whose key it is signed by.
+    return shared && isEqual(shared.key.publicKey, list.accountKey) ? shared : undefined;
   }
 
   // The first device draws the account's key; a further one gets it from another when it is linked.
@@ -91,12 +93,17 @@ export class Identity {
     const list = await this.listOf(self.account);
     const leaf = { account: self.account, device: self.device, publicKey: this.device.publicKey };
     if (list && vouchesFor(list, leaf)) return;
-    const key = (await this.accountKey()) ?? (list ? await this.#linkedKey() : newAccountKey());
+    const own = await this.accountKey();
+    const shared = !own && list ? await this.#shared(list) : undefined;
+    const key = own ?? shared?.key ?? (list ? undefined : newAccountKey());
     if (!key) return;
-    await store.batch().put("meta", ACCOUNT_KEY, key).delete("meta", LINK_SECRET).commit();
+    const batch = store.batch().put("meta", ACCOUNT_KEY, key).delete("meta", LINK_SECRET);
+    if (shared) batch.put("meta", HISTORY_FROM, shared.device);
+    await batch.commit();
+    if (shared) await removeKey(this.#context.xmpp);
     const others = (list?.devices ?? []).filter(({ id }) => id !== self.device);
-    const own = certify(key, this.device, Math.floor(this.#context.now() / 1000));
-    await this.#publish(key, (list?.counter ?? 0) + 1, [...others, own]);
+    const certified = certify(key, this.device, Math.floor(this.#context.now() / 1000));
+    await this.#publish(key, (list?.counter ?? 0) + 1, [...others, certified]);
   }
 
   async #publish(key: AccountKey, counter: number, devices: DeviceList["devices"]): Promise<void> {
@@ -123,6 +130,8 @@ export function packageKey({ ref }: OwnKeyPackage): [string, string] {
 
 /** Where a device keeps the secret of the link by which it was registered. */
 export const LINK_SECRET = "link-secret";
+/** Which device is to be asked for the history. */
+export const HISTORY_FROM = "history-from";
 const DEVICE = "device";
 const ACCOUNT_KEY = "account-key";
 const PACKAGE = "key-package";

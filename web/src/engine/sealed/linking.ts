@@ -11,25 +11,37 @@ export function newSecret(): string {
   return [...crypto.getRandomValues(new Uint8Array(SECRET_BYTES))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Leaves the key for the device that has the secret. */
-export async function leaveKey(xmpp: Xmpp, secret: string, { publicKey, privateKey }: AccountKey): Promise<void> {
+/** What the device that shows a link gives to the one that uses it. */
+export interface Shared {
+  key: AccountKey;
+  /** The id of the device that shows it: it has the history. */
+  device: string;
+}
+
+/** Leaves it for the device that has the secret. */
+export async function leaveKey(xmpp: Xmpp, secret: string, { key: { publicKey, privateKey }, device }: Shared): Promise<void> {
   const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-  const keys = new Uint8Array([...publicKey, ...privateKey]);
+  const keys = new Uint8Array([...publicKey, ...privateKey, ...new TextEncoder().encode(device)]);
   const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce }, await keyOf(secret), keys);
   await keep(xmpp, textOf(new Uint8Array([...nonce, ...new Uint8Array(sealed)])));
 }
 
-/** Takes what was left, and removes it. @returns nothing where it is not there, or not for this secret. */
-export async function takeKey(xmpp: Xmpp, secret: string): Promise<AccountKey | undefined> {
+/** Looks at what was left. @returns nothing where it is not there, or not for this secret. */
+export async function findKey(xmpp: Xmpp, secret: string): Promise<Shared | undefined> {
   const query = await xmpp.iq("get", undefined, xml("query", { xmlns: PRIVATE }, xml("link", { xmlns: LINK })));
   const left = bytesOf(query?.getChild("link", LINK));
   if (!left || left.length <= NONCE_BYTES) return undefined;
   const iv = left.slice(0, NONCE_BYTES);
   const opened = crypto.subtle.decrypt({ name: "AES-GCM", iv }, await keyOf(secret), left.slice(NONCE_BYTES));
   const keys = await opened.then((bytes) => new Uint8Array(bytes), () => undefined);
-  if (keys?.length !== 2 * KEY_BYTES) return undefined;
+  if (!keys || keys.length <= 2 * KEY_BYTES) return undefined;
+  const key = { publicKey: keys.slice(0, KEY_BYTES), privateKey: keys.slice(KEY_BYTES, 2 * KEY_BYTES) };
+  return { key, device: new TextDecoder().decode(keys.subarray(2 * KEY_BYTES)) };
+}
+
+/** Once it is kept by whom it was for. */
+export async function removeKey(xmpp: Xmpp): Promise<void> {
   await keep(xmpp, "");
-  return { publicKey: keys.slice(0, KEY_BYTES), privateKey: keys.slice(KEY_BYTES) };
 }
 
 function keep(xmpp: Xmpp, text: string): Promise<Element | undefined> {

@@ -1,10 +1,10 @@
 // Accounts' device lists: which devices their accounts vouch for, and whether an account's key is still
 // the one that was first seen.
 
-import { members, vouchesFor, type DeviceList, type GroupState, type Leaf } from "../mls";
+import { isEqual, members, vouchesFor, type DeviceList, type GroupState, type Leaf } from "../mls";
 import type { Context } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
-import type { Batch } from "../store/store";
+import type { Batch, Reader } from "../store/store";
 import type { Identity } from "./identity";
 import type { States } from "./states";
 
@@ -66,14 +66,27 @@ export class Peers {
   }
 }
 
+/** The device lists of all accounts, as they were last seen. */
+export async function keysSeen(reader: Reader): Promise<DeviceList[]> {
+  return (await reader.range<DeviceList>("meta", { prefix: [LIST] })).map(({ value }) => value);
+}
+
+/** Takes lists that another of the own devices has seen, where there is none of the account here.
+ *  @returns accounts of which another key was seen here */
+export async function learnKeys(batch: Batch, lists: DeviceList[]): Promise<AccountId[]> {
+  const differing: AccountId[] = [];
+  for (const list of lists) {
+    const known = await batch.get<DeviceList>("meta", [LIST, list.account]);
+    if (!known) batch.put("meta", [LIST, list.account], list);
+    else if (!isEqual(known.accountKey, list.accountKey)) differing.push(list.account);
+  }
+  return differing;
+}
+
 /** What the server refuses to show is as if it were not there. */
 function unlessOffline(error: unknown): undefined {
   if (error instanceof Error && error.name === "offline") throw error;
   return undefined;
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
 const LIST = "device-list";

@@ -49,6 +49,7 @@ export class SealedRooms implements Sealed {
     const state = await this.#states.get(chat, batch);
     if (!state || state.isRemoved || messagesInEpoch(state) >= MESSAGES_IN_EPOCH_MAX) return undefined;
     if ((await this.#states.strangers(chat, batch)).length > 0) return undefined;
+    if ((await this.#states.wanted(chat, batch)).length > 0) return undefined;
     const sealed = await seal(state, bytes);
     this.#states.put(chat, sealed.state, batch);
     return sealed.message;
@@ -75,7 +76,7 @@ export class SealedRooms implements Sealed {
     const key = await this.#identity.accountKey();
     if (!key) throw new Refusal("not-allowed", "this device is not vouched for itself");
     const secret = newSecret();
-    await leaveKey(this.#context.xmpp, secret, key);
+    await leaveKey(this.#context.xmpp, secret, { key, device: this.#context.self.device });
     return secret;
   }
 

@@ -1,7 +1,7 @@
 // Groups' states as they are kept: the newest one in memory, and in each batch what has changed of it.
 
 import { load, store, type Commit, type Device, type GroupState, type Leaf, type StoredGroup } from "../mls";
-import type { ChatId } from "../protocol";
+import type { AccountId, ChatId } from "../protocol";
 import type { Batch, Reader } from "../store/store";
 
 /** A commit or founding that the server was asked to take. It is kept before it is asked. */
@@ -46,7 +46,7 @@ export class States {
 
   /** This device is not in the group any more, or cannot follow it. */
   remove(chat: ChatId, batch: Batch): void {
-    for (const part of [...PARTS, STRANGERS]) batch.delete("groups", [chat, part]);
+    for (const part of [...PARTS, STRANGERS, WANTED]) batch.delete("groups", [chat, part]);
     this.#newest.delete(chat);
   }
 
@@ -62,6 +62,16 @@ export class States {
     const names = new Set([...before, ...came.map(nameOf)]);
     for (const leaf of went) names.delete(nameOf(leaf));
     batch.put("groups", [chat, STRANGERS], [...names]);
+  }
+
+  /** Members who have no leaf yet: nothing is sealed until they have. */
+  async wanted(chat: ChatId, reader: Reader): Promise<AccountId[]> {
+    return (await reader.get<AccountId[]>("groups", [chat, WANTED])) ?? [];
+  }
+
+  noteWanted(chat: ChatId, accounts: AccountId[], batch: Batch): void {
+    if (accounts.length > 0) batch.put("groups", [chat, WANTED], accounts);
+    else batch.delete("groups", [chat, WANTED]);
   }
 
   /** What was put was not kept. */
@@ -97,4 +107,5 @@ export function nameOf({ account, device }: Pick<Leaf, "account" | "device">): s
 
 const PARTS = ["epoch", "secrets", "past"] as const;
 const STRANGERS = "strangers";
+const WANTED = "wanted";
 const PENDING = "pending";

@@ -111,7 +111,12 @@ export class Steps {
 
   async #found(chat: ChatId, peer: AccountId | undefined): Promise<boolean> {
     const { state, groupInfo } = await found(this.#identity.device, this.#room(chat), this.#nowS());
-    await this.#keepPending(chat, { state, handshake: new Uint8Array() });
+    // Whoever the conversation is with is a member from its beginning, and could not read what is said before the commit.
+    const wanted = peer === undefined || peer === this.#context.self.account ? [] : [peer];
+    await this.#within(chat, async (batch) => {
+      this.#states.putPending(chat, { state, handshake: new Uint8Array() }, batch);
+      this.#states.noteWanted(chat, wanted, batch);
+    });
     const payload = peer === undefined
       ? xml("found", { xmlns: NS.mls }, textOf(groupInfo))
       : xml("direct", { xmlns: NS.mls, with: `${peer}@${this.#context.self.domain}` }, textOf(groupInfo));
@@ -131,10 +136,16 @@ export class Steps {
     const absent = missing.find((account) => !packages.some((one) => one.account === account));
     if (absent !== undefined) throw new Refusal("not-encrypted", `${absent} has no device that can take sealed messages`);
     const strangers = await this.#strangersIn(chat, state);
-    if (packages.length === 0 && strangers.length === 0 && !isFull) return true;
+    if (packages.length === 0 && strangers.length === 0 && !isFull) {
+      await this.#within(chat, async (batch) => this.#states.noteWanted(chat, [], batch));
+      return true;
+    }
     const step = await made(() => commit(state, { add: packages.map(({ bytes }) => bytes), remove: strangers }, this.#nowS()));
     if (!(await this.#request(chat, step, [], []))) return false;
-    await this.#within(chat, (batch) => this.#states.noteStrangers(chat, [], strangers, batch));
+    await this.#within(chat, async (batch) => {
+      this.#states.noteWanted(chat, [], batch);
+      await this.#states.noteStrangers(chat, [], strangers, batch);
+    });
     return true;
   }
 

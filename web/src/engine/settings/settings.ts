@@ -4,16 +4,17 @@ import type { EngineEvent, Settings } from "../protocol";
 import { later, type Later, type Stamp } from "../content/row";
 import type { Batch, Reader } from "../store/store";
 
-type Kept = { [Name in keyof Settings]?: Later<Settings[Name]> };
+/** Of each, where in the own log it was set. */
+export type KeptSettings = { [Name in keyof Settings]?: Later<Settings[Name]> };
 
 export class SettingsBook {
-  #kept: Kept;
+  #kept: KeptSettings;
 
   static async open(reader: Reader): Promise<SettingsBook> {
-    return new SettingsBook((await reader.get<Kept>("meta", KEY)) ?? {});
+    return new SettingsBook((await reader.get<KeptSettings>("meta", SETTINGS)) ?? {});
   }
 
-  private constructor(kept: Kept) {
+  private constructor(kept: KeptSettings) {
     this.#kept = kept;
   }
 
@@ -28,8 +29,8 @@ export class SettingsBook {
     for (const [name, value] of Object.entries(change)) {
       if (Object.hasOwn(DEFAULTS, name)) kept[name] = later(kept[name], stamp, value);
     }
-    this.#kept = kept as Kept;
-    batch.put("meta", KEY, kept);
+    this.#kept = kept as KeptSettings;
+    batch.put("meta", SETTINGS, kept);
     return [{ type: "settings", settings: this.current }];
   }
 }
@@ -43,4 +44,4 @@ const DEFAULTS: Settings = {
   linkPreviews: null,
   notifications: { sounds: true, previews: true, doNotDisturbUntil: null },
 };
-const KEY = ["settings"];
+export const SETTINGS = ["settings"];
