@@ -2,6 +2,7 @@
 
 import type { Element } from "@xmpp/client";
 import { OwnDevice, type Place } from "./account/own-device";
+import { Clock } from "./clock";
 import { Connection } from "./connection/connection";
 import { Rooms } from "./conversations/conversations";
 import { AppLock } from "./lock/app-lock";
@@ -32,6 +33,7 @@ export class Engine implements Callee {
   readonly #keys: Keys;
   #lock!: AppLock;
   #store: Store | undefined;
+  #clock: Clock | undefined;
   #device: OwnDevice | undefined;
   #session: Session | undefined;
   #state: EngineState = { account: null, connection: "offline", tab: "writer", full: false, history: null };
@@ -92,7 +94,10 @@ export class Engine implements Callee {
 
   async #open(key?: CryptoKey): Promise<void> {
     this.#store = await Store.open(this.#options.storeName, key);
+    const clock = await Clock.load(this.#store, () => this.#now());
+    this.#clock = clock;
     this.#device = await OwnDevice.load(this.#store, this.#options, {
+      dated: (date) => clock.heard(date),
       registered: () => this.#beginSession(),
       changed: () => this.#showAccount(),
       ended: () => this.#forget(),
@@ -108,12 +113,13 @@ export class Engine implements Callee {
   }
 
   async #beginSession(): Promise<void> {
-    if (!this.#store || !this.#device) return;
+    const clock = this.#clock;
+    if (!this.#store || !this.#device || !clock) return;
     const session = await Session.begin({
       store: this.#store,
       device: this.#device,
       origin: this.#options.origin,
-      now: () => this.#now(),
+      now: () => clock.now(),
       isBrief: this.#options.isBrief ?? false,
       say: (event) => this.#hear(event),
       show: (change) => this.#show(change),

@@ -42,11 +42,14 @@ export type Proof = { number: string; code: string; pin?: string } | { link: str
 export class AccountApi {
   readonly #origin: string;
   readonly #bearer: () => string | undefined;
+  readonly #dated: (date: string | null) => void;
 
-  /** @param bearer of this device, once it is registered. */
-  constructor(origin: string, bearer: () => string | undefined) {
+  /** @param bearer of this device, once it is registered.
+   *  @param dated hears each answer's `Date`. */
+  constructor(origin: string, bearer: () => string | undefined, dated: (date: string | null) => void = () => undefined) {
     this.#origin = origin;
     this.#bearer = bearer;
+    this.#dated = dated;
   }
 
   requestCode(number: string): Promise<{ number: string; digits: number; expires_in: number }> {
@@ -112,6 +115,7 @@ export class AccountApi {
     const answer = await fetch(`${this.#origin}/api/v1${path}`, request).catch((cause: unknown) => {
       throw new Refusal("offline", "the server cannot be reached", { cause });
     });
+    this.#dated(answer.headers.get("Date"));
     if (!answer.ok) throw await refusalOf(answer);
     if (answer.status === 204) return undefined as T;
     return (await answer.json()) as T;

@@ -45,6 +45,8 @@ export interface Place {
 export interface Surroundings {
   /** A new registration: log in. */
   registered(): Promise<void>;
+  /** Hears the `Date` of the server's answers. */
+  dated?(date: string | null): void;
   /** Number or PIN are others. */
   changed(): void;
   /** The registration has ended: log out, and remove all that is kept. */
@@ -75,7 +77,7 @@ export class OwnDevice {
     this.#deviceName = place.deviceName;
     this.#surroundings = surroundings;
     this.#registration = registration;
-    this.api = new AccountApi(place.origin, () => this.#bearer());
+    this.api = new AccountApi(place.origin, () => this.#bearer(), surroundings.dated);
     this.commands = this.#makeCommands();
   }
 

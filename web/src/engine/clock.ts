@@ -1,0 +1,47 @@
+// The server's time, as far as this device knows it: messages end and key packages hold by that, and a device's
+// own clock may be hours off.
+
+import type { Store } from "./store/store";
+
+export class Clock {
+  readonly #store: Store;
+  readonly #own: () => number;
+  /** The server's time less the own. */
+  #aheadMs: number;
+  #isHeard = false;
+
+  /** @param own milliseconds since 1970, by this device */
+  static async load(store: Store, own: () => number): Promise<Clock> {
+    return new Clock(store, own, (await store.get<number>("meta", KEY)) ?? 0);
+  }
+
+  private constructor(store: Store, own: () => number, aheadMs: number) {
+    this.#store = store;
+    this.#own = own;
+    this.#aheadMs = aheadMs;
+  }
+
+  /** Milliseconds since 1970. Until the server is heard of, the own clock may have been set right since: of
+   *  both times the earlier one, by which nothing ends too early. */
+  now(): number {
+    return this.#own() + (this.#isHeard ? this.#aheadMs : Math.min(0, this.#aheadMs));
+  }
+
+  /** RFC 9110 6.6.1: an answer's `Date`. */
+  heard(date: string | null): void {
+    const serverMs = Date.parse(date ?? "");
+    if (Number.isNaN(serverMs)) return;
+    const differenceMs = serverMs - this.#own();
+    const aheadMs = Math.abs(differenceMs) < TOLERATED_MS ? 0 : differenceMs;
+    const isNews = Math.abs(aheadMs - this.#aheadMs) >= TOLERATED_MS;
+    this.#isHeard = true;
+    if (!isNews) return;
+    this.#aheadMs = aheadMs;
+    // Where it cannot be kept it is heard again at the next start.
+    this.#store.batch().put("meta", KEY, aheadMs).commit().catch(() => undefined);
+  }
+}
+
+/** `Date` says whole seconds, and answers take their time. */
+const TOLERATED_MS = 30_000;
+const KEY = "clock";
