@@ -64,6 +64,55 @@ export class Person {
     await expect(this.composer()).toBeVisible();
   }
 
+  /// Another browser of this person, by the link that this one shows.
+  async link() {
+    const { page, context, server, name, number } = this;
+    const browser = context.browser();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await this.settings("Devices");
+    await page.getByRole("button", { name: "Link a device" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Copy" }).click();
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+    const other = await Person.arrive(browser, server, name, { number });
+    await other.page.getByRole("button", { name: "Link to another device instead" }).click();
+    await other.page.getByLabel("Link", { exact: true }).fill(link);
+    await other.page.getByRole("button", { name: "Use this link" }).click();
+    await expect(other.page.getByRole("button", { name: "New chat" }).first()).toBeVisible();
+    await page.getByRole("button", { name: "Close" }).click();
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+    return other;
+  }
+
+  /// The rows of the list of chats, by what is to be read in them.
+  rows() {
+    return this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link");
+  }
+
+  row(name) {
+    return this.rows().filter({ hasText: name });
+  }
+
+  /// A chat's row has this tick.
+  async shows(name, tick) {
+    await expect(this.row(name).getByRole("img", { name: tick, exact: true })).toBeVisible();
+  }
+
+  /// Chooses from the menu of a chat's row.
+  async chooseOf(name, item) {
+    await this.row(name).click({ button: "right" });
+    await this.page.getByRole("menuitem", { name: item, exact: true }).click();
+  }
+
+  /// Presses a row with a finger until its menu is there.
+  async press(name) {
+    const box = await this.row(name).boundingBox();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    const touch = await this.context.newCDPSession(this.page);
+    await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x, y }] });
+    await expect(this.page.getByRole("menu")).toBeVisible();
+    await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  }
+
   composer() {
     return this.page.getByRole("textbox", { name: /^Message to/ });
   }
@@ -74,9 +123,15 @@ export class Person {
   }
 
   /// Opens a conversation of the list.
-  async open(name) {
+  async open(name, { mayWrite = true } = {}) {
     await this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name }).first().click();
-    await expect(this.composer()).toBeVisible();
+    if (mayWrite) await expect(this.composer()).toBeVisible();
+  }
+
+  /// Opens what there is to know about a conversation of the list.
+  async info(name) {
+    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+    await this.chooseOf(name, "Info");
   }
 
   /// A message on the screen.
