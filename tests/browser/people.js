@@ -79,7 +79,7 @@ export class Person {
     await other.page.getByRole("button", { name: "Use this link" }).click();
     await expect(other.page.getByRole("button", { name: "New chat" }).first()).toBeVisible();
     await page.getByRole("button", { name: "Close" }).click();
-    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+    await this.chats();
     return other;
   }
 
@@ -128,9 +128,14 @@ export class Person {
     if (mayWrite) await expect(this.composer()).toBeVisible();
   }
 
+  /// Shows the list of chats.
+  async chats() {
+    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+  }
+
   /// Opens what there is to know about a conversation of the list.
   async info(name) {
-    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+    await this.chats();
     await this.chooseOf(name, "Info");
   }
 

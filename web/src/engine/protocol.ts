@@ -157,6 +157,8 @@ export type EngineEvent =
   | { type: "presence"; account: AccountId; online: boolean; lastSeen?: number }
   | { type: "contact"; contact: Contact }
   | { type: "group"; group: Group }
+  /** Somebody asks this account's user, who is an admin, to be let in. */
+  | { type: "join-request"; chat: ChatId; account: AccountId }
   | ({ type: "upload" } & Upload)
   | { type: "settings"; settings: Settings }
   /** Something came that the user may want to be called for. */
@@ -392,7 +394,15 @@ export interface Group {
   own: Affiliation | null;
   invitations: Invitation[];
 }
-export interface Invitation { uri: string; token: string; number?: string; uses?: number; expiresAt?: number }
+export interface Invitation {
+  uri: string;
+  token: string;
+  number?: string;
+  uses?: number;
+  expiresAt?: number;
+  /** Admins decide on each who comes by it. */
+  approve?: true;
+}
 
 export interface Contact {
   account: AccountId;

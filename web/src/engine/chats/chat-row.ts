@@ -118,6 +118,9 @@ export function others(row: ChatRow, own: AccountId): AccountId[] {
   return Object.keys(row.members).filter((account) => account !== own);
 }
 
+/** `profileTold`, where it was told before somebody came who does not know it. */
+export const TOLD_TO_FEWER = "fewer";
+
 export function isAdmin(affiliation: Affiliation | undefined): boolean {
   return affiliation === "owner" || affiliation === "admin";
 }

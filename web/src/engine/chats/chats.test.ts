@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { known } from "../contacts/people";
 import { random } from "../content/random.test-support";
 import { directChat } from "../conversations/direct";
 import type { ChatId, Message } from "../protocol";
@@ -160,6 +161,25 @@ test("names go sealed with the first message, and again when they change", async
   await ada.do.send(chat, text("Still me"));
   await world.settle();
   expect(world.log(chat).filter((entry) => entry.what.kind === "sealed" && hasText(entry.what.envelope, "profile"))).toHaveLength(1);
+});
+
+test("who comes into a group later learns who has written before, and of nobody else", async () => {
+  const group = "gr0up0000000";
+  world.change(group, ADA, [{ type: "created" }, { type: "added", account: BOB, affiliation: "member" }]);
+  for (const [device, name] of [[ada, "Ada"], [bob, "Bob"]] as const) await rename(device, name);
+  for (const device of [ada, bob]) await device.chats.telling.online();
+  await world.settle();
+  await ada.do.send(group, text("Hi"));
+  await world.settle();
+  const eve = await world.device(EVE);
+  world.change(group, ADA, [{ type: "added", account: EVE, affiliation: "member" }]);
+  const before = world.log(group).length;
+  await world.settle();
+  for (const device of [ada, bob]) await device.chats.telling.tell(group);
+  await world.settle();
+  const said = world.log(group).slice(before).filter((entry) => entry.what.kind === "sealed" && hasText(entry.what.envelope, "profile"));
+  expect(said).toMatchObject([{ author: ADA }]);
+  expect((await known(eve.store, ADA)).profile?.value.name).toBe("Ada");
 });
 
 test("any portions of a log, and any beginning of it twice, come to the same end", async () => {

@@ -14,7 +14,8 @@ import { annotate, isPending, later, moderate, outlive, place, type Base, type R
 import type { SettingsBook } from "../settings/settings";
 import { noticesOf } from "../notices/notices";
 import type { Batch } from "../store/store";
-import { isAdmin, orderAfter, others, type ChatRow } from "./chat-row";
+import { isAdmin, orderAfter, others, TOLD_TO_FEWER, type ChatRow } from "./chat-row";
+import { nameOfProfile } from "./desk";
 import { keepNames } from "../open/names";
 import type { OpenMessage } from "../open/message";
 import { HEARD, postedKey, receiptsKey, taskKey, type Heard } from "./keys";
@@ -141,6 +142,8 @@ export class Log implements Contents {
     if (profile && isToldWhole && (await this.#context.profiles.take(batch, author, profile, stamp))) {
       events.push(await this.#context.contactEvent(author, batch));
     }
+    // Another of the own devices has told it.
+    if (profile && author === this.#context.own) ledger.chat.profileTold = nameOfProfile(profile);
     if (isMessage(body)) {
       const { reply, forwarded, lifeS } = decoded;
       const base: Base = { type: "message", body, forwarded, ...(reply && { reply }) };
@@ -268,6 +271,11 @@ export class Log implements Contents {
     const receipts = await ledger.batch.get<Receipts>("chats", receiptsKey(chat.id));
     if (receipts) await retick(ledger, receipts, own);
     if (ledger.chat.kind !== "group") return;
+    const isComing = (change: RoomChange) => (change.type === "added" || change.type === "joined") && change.account !== own;
+    if (chat.encryption !== "open" && chat.profileTold !== "" && changes.some(isComing)) {
+      ledger.chat = { ...ledger.chat, profileTold: TOLD_TO_FEWER };
+      this.#context.noticed("receipt", chat.id);
+    }
     for (const [index, { author, change }] of linesOf(by, changes, chat.encryption === "open").slice(0, LINES_MAX).entries()) {
       const suborder = index === 0 ? order : `${order}.${index}`;
       await this.#place(ledger, { ...arrival, order: suborder }, `${author}.${suborder}`, { type: "system", change });

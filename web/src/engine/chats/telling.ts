@@ -2,7 +2,7 @@
 // the last word (docs/protocol/envelope.md, "Receipts").
 
 import type { ChatId } from "../protocol";
-import { orderAfter, others, type ChatRow } from "./chat-row";
+import { orderAfter, others, TOLD_TO_FEWER, type ChatRow } from "./chat-row";
 import type { Desk } from "./desk";
 import { CHAT } from "./keys";
 
@@ -18,7 +18,7 @@ export class Telling {
   async online(): Promise<void> {
     this.#isOnline = true;
     for (const { value } of await this.#desk.context.store.range<ChatRow>("chats", { prefix: [CHAT] })) {
-      if (this.#due(value)) this.soon(value.id);
+      if (this.#due(value) || this.#owesProfile(value)) this.soon(value.id);
     }
   }
 
@@ -41,12 +41,20 @@ export class Telling {
 
   tell(chat: ChatId): Promise<void> {
     return this.#desk.context.conversations.exclusive(chat, async () => {
-      const due = this.#due(await this.#desk.chat(chat));
+      const row = await this.#desk.chat(chat);
+      if (this.#owesProfile(row)) await this.#desk.sayWithin(chat, { kind: "profile" }, {}, async () => undefined);
+      const due = this.#due(row);
       if (!due) return;
       await this.#desk.sayWithin(chat, { kind: "receipt", ...due }, { serverLifeS: KEPT_S }, async ({ chat }) => {
         chat.told = { delivered: orderAfter(chat.told.delivered, due.delivered), read: orderAfter(chat.told.read, due.read) };
       });
     });
+  }
+
+  /** Newcomers learn who has written before them; in larger groups they do with the next message. */
+  #owesProfile(chat: ChatRow): boolean {
+    const members = others(chat, this.#desk.own).length + 1;
+    return chat.profileTold === TOLD_TO_FEWER && !chat.hasLeft && members <= DELIVERED_MEMBERS_MAX;
   }
 
   #due(chat: ChatRow): { delivered?: string; read?: string } | undefined {
@@ -67,5 +75,5 @@ export class Telling {
 const DELAY_MS = 1_000;
 /** The server forgets receipts after 30 days. */
 const KEPT_S = 30 * 86_400;
-/** In larger conversations only what was read is told. */
+/** In larger conversations only what was read is told, and nobody is introduced. */
 const DELIVERED_MEMBERS_MAX = 32;

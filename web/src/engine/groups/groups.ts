@@ -1,6 +1,7 @@
 // Groups: made, changed, entered and left. Members come and go by commits (engine/sealed); what a group
 // is called and looks like is said inside the encryption.
 
+import type { Element } from "@xmpp/client";
 import { isAdmin, type ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
 import { CHAT } from "../chats/keys";
@@ -57,6 +58,13 @@ export class Groups implements Part<Names> {
     clearTimeout(this.#answering.get(chat));
     const answer = () => void this.#answer(chat).catch(() => undefined);
     this.#answering.set(chat, setTimeout(answer, ANSWER_AFTER_MS));
+  }
+
+  /** Somebody asks to come in: admins who are there hear of it at once. */
+  async receive(stanza: Element): Promise<boolean> {
+    const request = this.#requests.readRequest(stanza);
+    if (request) this.#desk.context.say({ type: "join-request", ...request });
+    return request !== undefined;
   }
 
   close(): void {
@@ -197,7 +205,10 @@ export class Groups implements Part<Names> {
     });
     await this.#refresh(chat);
     if (await this.#isOpen(chat)) await this.#open.introduce(chat);
-    else await this.#ask(chat);
+    else {
+      await this.#ask(chat);
+      await this.#desk.say(chat, { kind: "profile" }, {}, async () => undefined);
+    }
     return this.#view(chat);
   }
 

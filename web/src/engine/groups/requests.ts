@@ -145,6 +145,14 @@ export class Requests {
     return token === undefined ? { chat } : { chat, token };
   }
 
+  /** `<request/>` in a headline. */
+  readRequest(stanza: Element): { chat: ChatId; account: AccountId } | undefined {
+    const request = stanza.name === "message" && stanza.attrs["type"] === "headline" ? stanza.getChild("request", GROUPS) : undefined;
+    const account = this.accountOf(request?.attrs["jid"]);
+    const [chat = "", domain] = (stanza.attrs["from"] ?? "").split("@");
+    return account !== undefined && domain === this.#self.groups && isAccountId(chat) ? { chat, account } : undefined;
+  }
+
   accountOf(jid: string | undefined): AccountId | undefined {
     const [local, domain] = (jid ?? "").split("@");
     return domain === this.#self.domain && local !== undefined && isAccountId(local) ? local : undefined;
@@ -186,13 +194,14 @@ function attributesOf({ post, add, edit, requests }: Partial<Permissions>) {
 function invitationsIn(answer: Element | undefined): Invitation[] {
   const elements = answer?.name === "invitation" ? [answer] : (answer?.getChildren("invitation") ?? []);
   return elements.slice(0, INVITATIONS_MAX).flatMap(({ attrs }) => {
-    const { token, uri = "", number, uses, expires } = attrs;
+    const { token, uri = "", number, uses, expires, approve } = attrs;
     if (token === undefined || !/^[0-9a-f]{1,64}$/.test(token)) return [];
     const expiresAt = Date.parse(expires ?? "");
     const invitation: Invitation = { token, uri };
     if (number !== undefined) invitation.number = number;
     if (uses !== undefined && Number.isSafeInteger(Number(uses))) invitation.uses = Number(uses);
     if (!Number.isNaN(expiresAt)) invitation.expiresAt = expiresAt;
+    if (approve !== undefined) invitation.approve = true;
     return [invitation];
   });
 }

@@ -27,15 +27,18 @@ export function systemWords(change: SystemChange, session: Pick<Session, "nameOf
       return isOwn ? of.removedByYou(names) : of.removed(name(change.by), names);
     }
     case "affiliated":
-      return of.affiliated[change.affiliation](name(change.account));
+      return session.isOwn(change.account) ? of.affiliatedYou[change.affiliation] : of.affiliated[change.affiliation](name(change.account));
     case "named":
-      return of.named(name(change.by), change.name);
+      return isOwn ? of.namedByYou(change.name) : of.named(name(change.by), change.name);
     case "described":
     case "icon":
     case "permissions":
-      return of[change.type](name(change.by));
-    case "disappearing":
-      return change.lifeS === null ? of.disappearingOff(name(change.by)) : of.disappearing(name(change.by), lifeWords(change.lifeS, words));
+      return isOwn ? of[`${change.type}ByYou`] : of[change.type](name(change.by));
+    case "disappearing": {
+      if (change.lifeS === null) return isOwn ? of.disappearingOffByYou : of.disappearingOff(name(change.by));
+      const life = lifeWords(change.lifeS, words);
+      return isOwn ? of.disappearingByYou(life) : of.disappearing(name(change.by), life);
+    }
     case "key-changed":
       return of.keyChanged(name(change.account));
   }
