@@ -49,7 +49,8 @@ export class Log implements Contents {
     const { chat, order, at, what, author } = arrival;
     if (order === "") return this.#pass(arrival);
     const ledger = await Ledger.open(batch, chat, at, this.#context);
-    if (ledger.isNew) ledger.chat = await ofItsKind(ledger.chat, this.#context.own, this.#context.domain);
+    // The own devices' one is known by its address, whoever began its row.
+    if (Object.keys(ledger.chat.members).length === 0) ledger.chat = await ofItsKind(ledger.chat, this.#context.own, this.#context.domain);
     const events: EngineEvent[] = [];
     const isPlain = what.kind === "open" || arrival.peer !== undefined;
     if (isPlain && !(await takesOpen(ledger, arrival, this.#context.own, this.#context.domain))) return [];

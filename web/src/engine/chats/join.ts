@@ -25,7 +25,7 @@ export interface ContentParts {
 /** What goes through the media store, where there is one. */
 export interface Files {
   media: Media;
-  history: Omit<HistorySurroundings, "came">;
+  history: Pick<HistorySurroundings, "uploads" | "show">;
 }
 
 /** @param files where there is nothing, files cannot be sent, and no history */
@@ -44,7 +44,7 @@ export async function contentParts(context: Context, files?: Files): Promise<Con
   made.contacts = contacts;
   const groups = new Groups(desk, contacts, media);
   made.groups = groups;
-  if (files) made.history = new History(desk, { ...files.history, came: (came) => groups.renew(came) });
+  if (files) made.history = new History(desk, { ...files.history, agreed: () => ownLog.drainAll(), came: (came) => groups.renew(came) });
   await made.history?.begin();
   const settings = new SettingsPart(desk, ownLog, contacts.presences, media);
   return {

@@ -5,6 +5,7 @@ import type { Element } from "@xmpp/client";
 import { isAdmin, type ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
 import { CHAT } from "../chats/keys";
+import { ofItsKind } from "../chats/room-changes";
 import type { Media } from "../media/media";
 import type { Contacts } from "../contacts/contacts";
 import type { GroupLook } from "../content/envelope";
@@ -129,7 +130,7 @@ export class Groups implements Part<Names> {
       const { members, permissions, ...about } = await this.#requests.show(chat);
       await this.#open.learn(chat, { members, permissions, ...about });
       await this.#desk.change(chat, async (ledger) => {
-        ledger.chat = { ...ledger.chat, members, permissions };
+        ledger.chat = await ofItsKind({ ...ledger.chat, members, permissions }, this.#desk.own, this.#desk.domain);
       });
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;

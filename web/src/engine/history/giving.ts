@@ -19,11 +19,13 @@ interface Job {
 export class Giving {
   readonly #desk: Desk;
   readonly #uploads: UploadPlace;
+  readonly #agreed: () => Promise<void>;
   readonly #show: (done: number, total: number) => void;
 
-  constructor(desk: Desk, uploads: UploadPlace, show: (done: number, total: number) => void) {
+  constructor(desk: Desk, uploads: UploadPlace, agreed: () => Promise<void>, show: (done: number, total: number) => void) {
     this.#desk = desk;
     this.#uploads = uploads;
+    this.#agreed = agreed;
     this.#show = show;
   }
 
@@ -41,6 +43,7 @@ export class Giving {
   }
 
   async #step(job: Job): Promise<Job | undefined> {
+    if (!job.reading) await this.#agreed();
     const reading = job.reading ?? (await beginReading(this.#store));
     const total = job.reading ? job.total : await this.#store.count("messages");
     const { portion, next } = await nextPortion(this.#store, reading);

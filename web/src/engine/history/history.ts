@@ -13,6 +13,8 @@ import { Taking } from "./taking";
 export interface HistorySurroundings {
   uploads: UploadPlace;
   show(progress: HistoryProgress | null): void;
+  /** What own devices have agreed on is the chats' own from now on. */
+  agreed(): Promise<void>;
   /** Something of these chats was taken in: who is in them now the server knows. */
   came(chats: ChatId[]): Promise<void>;
 }
@@ -25,9 +27,9 @@ export class History {
   #isReady = false;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
-  constructor(desk: Desk, { uploads, show, came }: HistorySurroundings) {
+  constructor(desk: Desk, { uploads, show, agreed, came }: HistorySurroundings) {
     this.#desk = desk;
-    this.#giving = new Giving(desk, uploads, (done, total) => show(done < total ? { role: "giving", done, total } : null));
+    this.#giving = new Giving(desk, uploads, agreed, (done, total) => show(done < total ? { role: "giving", done, total } : null));
     this.#taking = new Taking(desk, (progress) => show(progress && { role: "taking", ...progress }), came);
   }
 

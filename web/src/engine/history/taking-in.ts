@@ -5,6 +5,7 @@ import { orderAfter, type ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
 import { FIRST_PLACE, receiptsKey } from "../chats/keys";
 import type { Ledger } from "../chats/ledger";
+import { ofItsKind } from "../chats/room-changes";
 import { takeSticker } from "../chats/stickers";
 import { mergeReceipts, type Receipts } from "../chats/receipts";
 import { takePerson, type Person } from "../contacts/people";
@@ -62,6 +63,7 @@ async function takeChat(desk: Desk, { chat, place, receipts, rows }: ChatPortion
     await desk.change(chat.id, async (ledger) => {
       if (at === 0) {
         await takeChatRow(ledger, chat);
+        ledger.chat = await ofItsKind(ledger.chat, desk.own, desk.domain);
         if (receipts) await takeReceipts(ledger, receipts);
         if (place !== undefined) await removeUnopened(ledger, place);
       }
@@ -75,6 +77,7 @@ async function takeChatRow(ledger: Ledger, other: Omit<ChatRow, "last">): Promis
   // By the log this device knows what has changed since it came, and nothing of what was before.
   const isUnknown = ledger.isNew || Object.keys(chat.members).length === 0;
   const { kind, peer, members, permissions, hasLeft } = isUnknown ? other : chat;
+  const encryption = chat.encryption ?? other.encryption;
   const disappearing = laterOf(chat.disappearing, other.disappearing);
   ledger.chat = {
     ...chat,
@@ -83,6 +86,7 @@ async function takeChatRow(ledger: Ledger, other: Omit<ChatRow, "last">): Promis
     look: latest(chat.look, other.look),
     marks: latest(chat.marks, other.marks),
     ...(disappearing && { disappearing }),
+    ...(encryption && { encryption }),
     ticks: { delivered: orderAfter(chat.ticks.delivered, other.ticks.delivered), read: orderAfter(chat.ticks.read, other.ticks.read) },
     told: { delivered: orderAfter(chat.told.delivered, other.told.delivered), read: orderAfter(chat.told.read, other.told.read) },
     newestForeign: orderAfter(chat.newestForeign, other.newestForeign),
