@@ -69,6 +69,7 @@ export interface Commands {
   messages(chat: ChatId, from?: { before?: Order; after?: Order; around?: MessageId }, count?: number): Page;
   /** Removes the chat's messages from the own devices. */
   clearChat(chat: ChatId): void;
+  /** Nothing for no words; said when somebody is about to search, it makes the first search quick. */
   search(words: string, chat?: ChatId): Hit[];
   media(chat: ChatId): Message[];
   starred(): Message[];

@@ -11,7 +11,9 @@ import { needlesOf, wordsOf } from "./words";
 export class Index {
   readonly #store: Store;
   #newest: number;
-  #loaded: { segments: Segment[]; tail: Map<number, Numbered>; gone: Set<number> } | undefined;
+  #loaded: Loaded | undefined;
+  /** While it is read: what changes meanwhile may not be in what is read. */
+  #loading: { done: Promise<Loaded>; added: Numbered[]; removed: number[] } | undefined;
   #packing: Promise<void> = Promise.resolve();
   /** Since it was packed last. */
   #changes = 0;
@@ -37,6 +39,7 @@ export class Index {
     const document: Document = { chat, order, words };
     batch.put("search", [TAIL, number], document);
     this.#loaded?.tail.set(number, { number, ...document });
+    this.#loading?.added.push({ number, ...document });
     this.#noteChange();
     return number;
   }
@@ -44,13 +47,18 @@ export class Index {
   remove(batch: Batch, number: number): void {
     batch.put("search", [GONE, number], true);
     this.#loaded?.gone.add(number);
+    this.#loading?.removed.push(number);
     this.#noteChange();
   }
 
-  /** The places of messages with all these words, the newest first. */
+  /** The places of messages with all these words, the newest first. Without a word nothing is found, and what is
+   *  looked through is fetched: somebody is about to search. */
   async find(question: string, chat: ChatId | undefined, count: number): Promise<Place[]> {
     const needles = needlesOf(question);
-    if (needles.length === 0) return [];
+    if (needles.length === 0) {
+      void this.warm().catch(() => undefined);
+      return [];
+    }
     const { segments, tail, gone } = await this.#load();
     const newest = new Newest(count);
     const found = (place: Place) => {
@@ -80,6 +88,7 @@ export class Index {
   /** Gives the memory back. */
   forget(): void {
     this.#loaded = undefined;
+    this.#loading = undefined;
   }
 
   #noteChange(): void {
@@ -87,21 +96,35 @@ export class Index {
     if (++this.#changes % SEGMENT_DOCUMENTS === 0) void this.pack().catch(() => undefined);
   }
 
-  async #load() {
+  async #load(): Promise<Loaded> {
     if (this.#loaded) return this.#loaded;
+    this.#loading ??= { done: this.#read(), added: [], removed: [] };
+    const loading = this.#loading;
+    try {
+      const loaded = await loading.done;
+      if (this.#loading !== loading) return loaded;
+      for (const document of loading.added) loaded.tail.set(document.number, document);
+      for (const number of loading.removed) loaded.gone.add(number);
+      this.#loaded = loaded;
+      return loaded;
+    } finally {
+      if (this.#loading === loading) this.#loading = undefined;
+    }
+  }
+
+  async #read(): Promise<Loaded> {
     const [segments, tail, gone] = await Promise.all([
       this.#store.range<Segment>("search", { prefix: [SEGMENT] }),
       this.#store.range<Document>("search", { prefix: [TAIL] }),
       this.#store.range<true>("search", { prefix: [GONE] }),
     ]);
     const numbered = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
-    this.#loaded = {
+    return {
       // The newest first: what they have need not be looked for in the others.
       segments: segments.map(({ value }) => value).sort((one, other) => (one.newest < other.newest ? 1 : -1)),
       tail: new Map(numbered.map((document) => [document.number, document])),
       gone: new Set(gone.map(({ key }) => numberOf(key))),
     };
-    return this.#loaded;
   }
 
   async #pack(): Promise<void> {
@@ -120,7 +143,7 @@ export class Index {
       batch.put("search", [SEGMENT, run[0]?.number ?? 0], pack(run));
     }
     await batch.commit();
-    if (this.#loaded) {
+    if (this.#loaded || this.#loading) {
       this.forget();
       await this.#load();
     }
@@ -136,6 +159,12 @@ export class Index {
       else batch.put("search", key, pack(kept));
     }
   }
+}
+
+interface Loaded {
+  segments: Segment[];
+  tail: Map<number, Numbered>;
+  gone: Set<number>;
 }
 
 function numberOf(key: unknown): number {

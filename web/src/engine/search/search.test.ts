@@ -57,6 +57,18 @@ test("packed or not, after a restart and in one chat alone, the newest first; wh
   expect(await add("again")).toBeGreaterThan(numbers.get(1_298) ?? 0);
 });
 
+test("what is said while the words are fetched for the first search is found", async () => {
+  for (let number = 0; number < 700; number++) await add(`tern ${number}`, number);
+  await index.pack();
+  index = await Index.open(store);
+  const warming = index.find("", undefined, 9);
+  const meanwhile = add("the newest tern", 700);
+  expect(await warming).toEqual([]);
+  await meanwhile;
+  expect(await index.find("newest", undefined, 9)).toHaveLength(1);
+  expect(await index.find("tern", undefined, 1_000)).toHaveLength(701);
+});
+
 test("words are cut from what is between them", () => {
   expect(wordsOf("Well – it’s 5 o'clock!")).toBe(" well it s 5 o clock");
   expect(needlesOf("a  longer")).toEqual([" longer", " a"]);
