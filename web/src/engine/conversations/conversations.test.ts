@@ -1,6 +1,6 @@
 import { xml, type Element } from "@xmpp/client";
 import "fake-indexeddb/auto";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Arrival, Contents, Sealed, Self, Taken } from "../parts";
 import type { EngineEvent } from "../protocol";
 import { Store } from "../store/store";
@@ -138,6 +138,36 @@ test("what is posted leaves in order, and waits for the log through a reload", a
   await second.rooms.receive(logged(2, SELF.account, "…", "b"));
   await second.rooms.receive(logged(3, SELF.account, "…", "c"));
   expect(await second.store.count("outbox")).toBe(0);
+});
+
+test("what the server has no time for waits, and leaves in order later", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  try {
+    const { rooms, contents, sent, post } = await device();
+    await rooms.online(false);
+    const ids = Array.from({ length: 40 }, (_, number) => `m${String(number).padStart(2, "0")}`);
+    for (const id of ids) await post(id);
+    const left = () => sent().map((line) => line.slice(0, 3));
+    await vi.waitFor(() => expect(left()).toEqual(ids.slice(0, 16)));
+    const logged_ = async (from: number, to: number) => {
+      for (let number = from; number < to; number++) await rooms.receive(logged(number + 1, SELF.account, "…", ids[number]));
+    };
+    await logged_(0, 10);
+    await vi.waitFor(() => expect(left().length).toBeGreaterThanOrEqual(24));
+    const under = left().slice(10);
+    for (const id of under) {
+      const error = xml("error", { type: "wait" }, xml("policy-violation", { xmlns: "urn:ietf:params:xml:ns:xmpp-stanzas" }));
+      await rooms.receive(xml("message", { type: "error", from: `${CHAT}@groups.example.org`, id }, error));
+    }
+    const before = left().length;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(left()).toHaveLength(before);
+    await vi.advanceTimersByTimeAsync(2_000);
+    await vi.waitFor(() => expect(left().slice(before)).toEqual(ids.slice(10, 26)));
+    expect(contents.failures).toEqual([]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("what is refused is sealed anew, or fails and is tried again by the user", async () => {

@@ -70,7 +70,7 @@ export class Rooms implements Conversations {
     const { lasts: _lasts, rows: _rows, ...kept } = post;
     const waiting = await append(batch, { ...kept, chat });
     // With all before it gone it is sealed at once, in the same batch.
-    const isNext = this.#isOnline && (await this.#unsent(chat)).length === 0;
+    const isNext = this.#isOnline && this.#mayLeave(chat) && (await this.#unsent(chat)).length === 0;
     const sealed = isNext && !isOpen(waiting) ? await this.#seal(waiting, batch) : undefined;
     await this.#commit(chat, batch);
     if (sealed) await this.#send(sealed);
@@ -147,6 +147,7 @@ export class Rooms implements Conversations {
       arrived.splice(0, some.length);
       events.forEach(this.#around.say);
       for (const { done } of some) done();
+      this.#noteLogged(id, some.map(({ entry }) => entry));
       // While the stream catches up, what comes next may bring it in.
       if (isOutside && this.#isOnline) this.#enterSoon(id);
       // What speaks of a message waits until that stands in the log.
@@ -157,6 +158,24 @@ export class Rooms implements Conversations {
       if (error instanceof Error && error.name === "StoreFull") this.#around.full(true);
       setTimeout(() => void serial.run(() => this.#takeArrived(id)), TAKE_AGAIN_MS);
     }
+  }
+
+  /** What has come into the log makes room for what waits. */
+  #noteLogged(id: ChatId, entries: LogEntry[]): void {
+    const { sent } = this.#chat(id);
+    const own = entries.filter((entry) => entry.id !== undefined && sent.delete(entry.id));
+    if (own.length > 0 && this.#isOnline && sent.size <= UNDER_WAY_MAX / 2) this.#sendSoon(id);
+  }
+
+  // The server bounds how many a member sends at once, and refuses those beyond: what is refused would come behind
+  // what is not.
+  #mayLeave(id: ChatId): boolean {
+    const { sent, pausedUntilMs } = this.#chat(id);
+    const now = performance.now();
+    if (now < pausedUntilMs) return false;
+    let underWay = 0;
+    for (const sentMs of sent.values()) underWay += Number(now - sentMs < UNDER_WAY_MS_MAX);
+    return underWay < UNDER_WAY_MAX;
   }
 
   #sendSoon(chat: ChatId): void {
@@ -170,6 +189,7 @@ export class Rooms implements Conversations {
         if (await this.#sendOpen(waiting)) continue;
         return;
       }
+      if (!this.#mayLeave(chat)) return;
       const batch = this.#around.store.batch();
       const sealed = waiting.sealed ? waiting : await this.#seal(waiting, batch);
       if (!sealed) return this.#enterSoon(chat);
@@ -197,7 +217,7 @@ export class Rooms implements Conversations {
   async #send(waiting: Waiting): Promise<void> {
     const { chat, id, sealed } = waiting;
     if (!sealed) return;
-    this.#chat(chat).sent.add(id);
+    this.#chat(chat).sent.set(id, performance.now());
     const stanza = stanzaOf(this.#roomOf(chat), sealed, waiting);
     // Where the stream has just ended it leaves by the next one.
     await this.#around.xmpp.send(stanza).catch(() => this.#chat(chat).sent.delete(id));
@@ -211,7 +231,7 @@ export class Rooms implements Conversations {
       if (written === "later") return false;
       if (written === "never") await this.#removeWaiting(chat, id);
       else {
-        this.#chat(chat).sent.add(id);
+        this.#chat(chat).sent.set(id, performance.now());
         await xmpp.send(written).catch(() => this.#chat(chat).sent.delete(id));
       }
     } catch (error) {
@@ -272,10 +292,10 @@ export class Rooms implements Conversations {
     const waiting = await findWaiting(this.#around.store, chat, id);
     if (!waiting) return byPeer ? this.#refusedByPeer(chat, id, error) : undefined;
     if (!sent.delete(id)) return;
+    if (error.type === "wait") return this.#sendLater(chat);
     const tried = (tries.get(id) ?? 0) + 1;
     tries.set(id, tried);
     if (tried > TRIES_MAX) return this.#fail(chat, id, error);
-    if (error.type === "wait") return this.#sendLater(chat);
     if (isOpen(waiting)) return this.#fail(chat, id, error);
     const isGroupElsewhere = error.is("other-epoch") || error.is("server-restored") || error.name === "item-not-found";
     if (!isGroupElsewhere) return this.#fail(chat, id, error);
@@ -307,8 +327,12 @@ export class Rooms implements Conversations {
     events.forEach(this.#around.say);
   }
 
-  #sendLater(chat: ChatId): void {
-    setTimeout(() => this.#sendSoon(chat), SEND_AGAIN_MS);
+  #sendLater(id: ChatId): void {
+    const chat = this.#chat(id);
+    const now = performance.now();
+    if (now < chat.pausedUntilMs) return;
+    chat.pausedUntilMs = now + SEND_AGAIN_MS;
+    setTimeout(() => this.#sendSoon(id), SEND_AGAIN_MS + 1);
   }
 
   async #commit(chat: ChatId, batch: ReturnType<Context["store"]["batch"]>): Promise<void> {
@@ -329,7 +353,7 @@ export class Rooms implements Conversations {
   #chat(id: ChatId): Chat {
     const known = this.#chats.get(id);
     if (known) return known;
-    const made: Chat = { serial: new Serial(), arrived: [], sent: new Set(), tries: new Map(), isEntering: false };
+    const made: Chat = { serial: new Serial(), arrived: [], sent: new Map(), pausedUntilMs: 0, tries: new Map(), isEntering: false };
     this.#chats.set(id, made);
     return made;
   }
@@ -345,8 +369,10 @@ function isOpen(waiting: Waiting): waiting is OpenWaiting {
 interface Chat {
   serial: Serial;
   arrived: { entry: LogEntry; done: () => void }[];
-  /** What has left by this session, and is not in the log. */
-  sent: Set<MessageId>;
+  /** What has left by this session and is not in the log, and when, by `performance.now()`. */
+  sent: Map<MessageId, number>;
+  /** The server takes no more for now. */
+  pausedUntilMs: number;
   tries: Map<MessageId, number>;
   isEntering: boolean;
 }
@@ -354,4 +380,8 @@ interface Chat {
 const TAKEN_AT_ONCE_MAX = 64;
 const TAKE_AGAIN_MS = 2_000;
 const SEND_AGAIN_MS = 3_000;
+/** Sealed messages of a chat that have left and are not in its log; one that never comes there counts no longer
+ *  than this. */
+const UNDER_WAY_MAX = 16;
+const UNDER_WAY_MS_MAX = 30_000;
 const TRIES_MAX = 8;
