@@ -13,11 +13,12 @@ test("every screen is fit to be shown, and to be used without seeing it", async 
   test.setTimeout(240_000);
   const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
   const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
-  await talk(ada, bea);
+  const other = server.account();
+  await talk(ada, bea, other);
   const look = screens(ada);
   await look("chats", "#/");
   const chats = ada.page.getByRole("navigation", { name: "Conversations" });
-  for (const [name, chat] of [["conversation", /^Bea Curlew/], ["group", /^Saturday count/]]) {
+  for (const [name, chat] of [["conversation", /^Bea Curlew/], ["group", /^Saturday count/], ["open", new RegExp(`^\\${other.number}`)]]) {
     const link = await chats.getByRole("link", { name: chat }).first().getAttribute("href");
     await look(name, link);
     await look(`${name}-info`, `${link}/info`);
@@ -49,7 +50,9 @@ async function lock({ page }) {
   await expect(page.getByRole("dialog")).toHaveCount(0);
 }
 
-async function talk(ada, bea) {
+async function talk(ada, bea, other) {
+  await ada.writeTo(other);
+  await ada.send("Does your XMPP client show this?");
   await ada.writeTo(bea);
   await ada.send("The tide is out. Are you coming?");
   await bea.open("Ada Sandpiper");

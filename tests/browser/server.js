@@ -116,7 +116,8 @@ class Server {
   /// A new account of someone who chats.
   account() {
     const password = "correct horse";
-    return { jid: this.command("account", "add", this.number(), "--password", password), password };
+    const number = this.number();
+    return { jid: this.command("account", "add", number, "--password", password), number, password };
   }
 
   /// Runs ffmpeg, and returns the path of what it made.

@@ -261,6 +261,18 @@ export const de: Dictionary = {
     ownChoice: "Eigene Farbe",
     preview: "So sieht es aus",
   },
+  open: {
+    mark: "Nicht verschlüsselt",
+    readable: "Dieser Server und die XMPP-Programme aller Beteiligten können mitlesen.",
+    direct: (name) => `${name} benutzt ein anderes XMPP-Programm. Diese Unterhaltung ist offen und bleibt es.`,
+    group: "Eine offene Gruppe, auch für Leute mit anderen XMPP-Programmen. Sie bleibt offen.",
+    canEncrypt: (name) => `${name} kann jetzt verschlüsselte Nachrichten empfangen.`,
+    encrypt: "Verschlüsselt schreiben",
+    placeholder: "Nachricht, nicht verschlüsselt",
+    newGroup: "Offene Gruppe",
+    newGroupHint: "Für Leute mit anderen XMPP-Programmen oder für mehr als 256. Sie ist nicht verschlüsselt, und das bleibt so.",
+    needed: (names) => `Ohne Schlüssel: ${names}. Sie können nur in einer offenen Gruppe sein.`,
+  },
   message: {
     own: "Du",
     reply: "Antworten",

@@ -260,6 +260,18 @@ export const en = {
     ownChoice: "Own colour",
     preview: "How it looks",
   },
+  open: {
+    mark: "Not encrypted",
+    readable: "This server, and whatever XMPP clients people use here, can read it.",
+    direct: (name: string) => `${name} uses another XMPP client. This conversation is open, and stays so.`,
+    group: "An open group, also for people with other XMPP clients. It stays open.",
+    canEncrypt: (name: string) => `${name} can take encrypted messages now.`,
+    encrypt: "Write encrypted",
+    placeholder: "Message, not encrypted",
+    newGroup: "Open group",
+    newGroupHint: "For people with other XMPP clients, or for more than 256. It is not encrypted, and that never changes.",
+    needed: (names: string) => `No keys here: ${names}. They can only be in an open group.`,
+  },
   message: {
     own: "You",
     reply: "Reply",

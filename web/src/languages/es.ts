@@ -261,6 +261,18 @@ export const es: Dictionary = {
     ownChoice: "Color propio",
     preview: "Así se ve",
   },
+  open: {
+    mark: "Sin cifrar",
+    readable: "Este servidor y los programas XMPP de quienes participan pueden leerlo.",
+    direct: (name) => `${name} usa otro programa XMPP. Esta conversación es abierta y lo seguirá siendo.`,
+    group: "Un grupo abierto, también para quienes usan otros programas XMPP. Seguirá abierto.",
+    canEncrypt: (name) => `${name} ya puede recibir mensajes cifrados.`,
+    encrypt: "Escribir cifrado",
+    placeholder: "Mensaje sin cifrar",
+    newGroup: "Grupo abierto",
+    newGroupHint: "Para personas con otros programas XMPP o para más de 256. No está cifrado, y eso no cambia nunca.",
+    needed: (names) => `Sin claves aquí: ${names}. Solo pueden estar en un grupo abierto.`,
+  },
   message: {
     own: "Tú",
     reply: "Responder",

@@ -16,7 +16,8 @@ export class Files {
   }
 
   /** Where a file that is uploaded is shown from. */
-  async url({ digest, key, bytes, type, name }: FileRef): Promise<string> {
+  async url({ digest, key, bytes, type, name, url }: FileRef): Promise<string> {
+    if (url !== undefined) return openUrl(url);
     const file: SealedAt = { digest, key, bytes, type, name };
     if (!/^[0-9a-f]{64}$/.test(digest)) throw new RangeError("the file is not uploaded");
     if (!(await this.#worker)) return blobUrl(file);
@@ -66,6 +67,13 @@ export function withFiles(engine: Engine, files: Files): Engine {
       return files.url(args[0] as FileRef) as Promise<Answer<N>>;
     },
   };
+}
+
+/** A file that nobody sealed. The own server may have several names; what lies elsewhere is only linked to. */
+function openUrl(url: string): string {
+  const { protocol, hostname, pathname, search, href } = new URL(url);
+  if (protocol !== "https:" && protocol !== "http:") throw new RangeError("no page can show the file");
+  return hostname === location.hostname ? `${location.origin}${pathname}${search}` : href;
 }
 
 function controlled(container: ServiceWorkerContainer): Promise<boolean> {

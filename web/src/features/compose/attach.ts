@@ -30,7 +30,8 @@ export function openAttachMenu(at: HTMLElement, chat: Chat, conversation: Conver
     { label: words.compose.photos, icon: Image, run: () => void files("image/*,video/*") },
     { label: words.compose.camera, icon: Camera, run: () => void camera() },
     { label: words.compose.document, icon: FileText, run: () => void files("") },
-    { label: words.compose.poll, icon: BarChart, run: () => void lay(app, () => import("./PollDialog.svelte"), send) },
+    // Other XMPP clients know no polls.
+    ...(chat.isOpen ? [] : [{ label: words.compose.poll, icon: BarChart, run: () => void lay(app, () => import("./PollDialog.svelte"), send) }]),
     { label: words.compose.location, icon: MapPin, run: () => void lay(app, () => import("./PlaceDialog.svelte"), send) },
     { label: words.compose.contact, icon: Contact, run: () => void lay(app, () => import("./ContactDialog.svelte"), send) },
   ]);
