@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join, relative } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { build, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
@@ -24,29 +27,63 @@ export default defineConfig({
   },
 });
 
-/** The service worker, as one script at an address that never changes. */
+/** The service worker, as one script at an address that never changes. It knows all files of its version. */
 function serviceWorker(): Plugin {
   return {
     name: "service-worker",
     apply: "build",
-    async generateBundle() {
-      const made = await build({
-        configFile: false,
-        logLevel: "warn",
-        publicDir: false,
-        build: {
-          write: false,
-          target: "es2023",
-          rolldownOptions: {
-            input: "src/service-worker/service-worker.ts",
-            output: { format: "iife", entryFileNames: "service-worker.js" },
-          },
-        },
-      });
-      for (const { output } of [made].flat() as { output: { type: string; code?: string }[] }[]) {
-        const source = output.find(({ type }) => type === "chunk")?.code;
-        if (source !== undefined) this.emitFile({ type: "asset", fileName: "service-worker.js", source });
-      }
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      async handler(_options, bundle) {
+        const page = bundle["index.html"];
+        if (page?.type !== "asset") throw new Error("there is no page");
+        const paths = [...Object.keys(bundle).filter((name) => name !== "index.html" && !isSeldomUsed(name)), ...publicFiles()].map((name) => `/${name}`).sort();
+        const files = { paths, page: digestOf(page.source) };
+        const source = await builtWorker(files);
+        this.emitFile({ type: "asset", fileName: "service-worker.js", source });
+      },
     },
   };
+}
+
+async function builtWorker(files: { paths: string[]; page: string }): Promise<string> {
+  const made = await build({
+    configFile: false,
+    logLevel: "warn",
+    publicDir: false,
+    define: { SHELL_FILES: JSON.stringify(files), SHELL_VERSION: JSON.stringify(digestOf(JSON.stringify(files)).slice(0, 16)) },
+    build: {
+      write: false,
+      target: "es2023",
+      modulePreload: false,
+      rolldownOptions: {
+        // Nothing is loaded by its address.
+        transform: { define: { "import.meta": "{}" } },
+        input: "src/service-worker/service-worker.ts",
+        // In a service worker nothing can be fetched later: all is in one script.
+        output: { format: "iife", entryFileNames: "service-worker.js", codeSplitting: false },
+      },
+    },
+  });
+  for (const { output } of [made].flat() as { output: { type: string; code?: string }[] }[]) {
+    const source = output.find(({ type }) => type === "chunk")?.code;
+    if (source !== undefined) return source;
+  }
+  throw new Error("there is no service worker");
+}
+
+/** Emoji in one language or another: half a megabyte each. */
+function isSeldomUsed(name: string): boolean {
+  return name.endsWith(".json");
+}
+
+/** Copied as they are; pictures for the installing browser are not kept. */
+function publicFiles(): string[] {
+  const names = readdirSync("public", { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+  return names.map((file) => relative("public", join(file.parentPath, file.name))).filter((name) => !name.startsWith("screens/"));
+}
+
+function digestOf(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
 }

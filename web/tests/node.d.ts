@@ -10,6 +10,10 @@ declare module "node:child_process" {
   export function spawn(program: string, args: string[], options: { cwd?: string; stdio: string[] }): Child;
   export function execFileSync(program: string, args: string[], options: { cwd?: string; encoding: "utf8" }): string;
 }
+declare module "node:crypto" {
+  interface Hash { update(content: string | Uint8Array): Hash; digest(form: "hex"): string }
+  export function createHash(name: "sha256"): Hash;
+}
 declare module "node:fs" {
   export function existsSync(path: string): boolean;
   export function mkdtempSync(prefix: string): string;
@@ -31,6 +35,7 @@ declare module "node:os" {
 }
 declare module "node:path" {
   export function join(...parts: string[]): string;
+  export function relative(from: string, to: string): string;
 }
 declare module "node:readline" {
   export interface Input {

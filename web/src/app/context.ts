@@ -4,6 +4,8 @@ import type { Dictionary } from "../languages/en";
 import type { Dialogs } from "../components/dialogs.svelte";
 import type { Toasts } from "../components/toasts.svelte";
 import type { Format } from "../languages/format";
+import type { InstallOffer } from "../features/notifications/install.svelte";
+import type { PushSwitch } from "../features/notifications/push.svelte";
 import type { PreferenceKeeper } from "./preferences.svelte";
 import type { Router } from "./router.svelte";
 import type { Session } from "./session.svelte";
@@ -17,6 +19,8 @@ export interface App {
   format: Format;
   toasts: Toasts;
   dialogs: Dialogs;
+  push: PushSwitch;
+  install: InstallOffer;
 }
 
 const KEY = Symbol("app");

@@ -16,6 +16,11 @@ export interface Preferences {
   otherColour: string | null;
   wallpaper: string | null;
   recentEmoji: string[];
+  /** Notifications on this device, where the browser allows them. */
+  notices: boolean;
+  /** The user was asked once, and not again. */
+  noticesAsked: boolean;
+  installAsked: boolean;
 }
 
 export const STANDARD: Preferences = {
@@ -29,6 +34,9 @@ export const STANDARD: Preferences = {
   otherColour: null,
   wallpaper: "shore",
   recentEmoji: [],
+  notices: true,
+  noticesAsked: false,
+  installAsked: false,
 };
 
 const KEY = "whimbrel.preferences";
@@ -57,6 +65,9 @@ export function parsePreferences(text: string | null): Preferences {
     otherColour: colour(of.otherColour, null),
     wallpaper: colour(of.wallpaper, STANDARD.wallpaper),
     recentEmoji: Array.isArray(of.recentEmoji) ? of.recentEmoji.filter((e): e is string => typeof e === "string" && e.length < 32).slice(0, 24) : [],
+    notices: of.notices !== false,
+    noticesAsked: of.noticesAsked === true,
+    installAsked: of.installAsked === true,
   };
 }
 

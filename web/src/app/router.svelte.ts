@@ -2,6 +2,8 @@
 //
 // A route has a list (the left pane) and, beside it, what is open. A phone shows one of them.
 
+import { hashOfAddress } from "./addresses";
+
 export type List = "chats" | "archived" | "people" | "starred" | "settings" | "new" | "new-group";
 
 export type Open =
@@ -15,6 +17,10 @@ export interface Route {
   open: Open | null;
   /** An invitation that the address brought. */
   join?: string;
+  /** A link by which this device becomes one more of an account. */
+  link?: string;
+  /** Another app has shared something with this one. */
+  isShare?: boolean;
 }
 
 const LISTS: readonly string[] = ["chats", "archived", "people", "starred", "settings", "new", "new-group"];
@@ -26,6 +32,8 @@ export function parseRoute(hash: string, listBefore: List = "chats"): Route {
   if (first === "person" && second) return { list: beside(listBefore), open: { kind: "person", account: second } };
   if (first === "settings" && second) return { list: "settings", open: { kind: "settings", section: second } };
   if (first === "join" && second) return { list: "people", open: null, join: second };
+  if (first === "link" && second) return { list: "chats", open: null, link: second };
+  if (first === "share") return { list: "chats", open: null, isShare: true };
   return { list: LISTS.includes(first) ? (first as List) : "chats", open: null };
 }
 
@@ -50,6 +58,10 @@ export class Router {
   #trail: string[] = [];
 
   constructor() {
+    this.#enter(location.href, (hash) => history.replaceState(null, "", `/${hash}`));
+    // An installed app that is open already is told where a link leads, and stays.
+    const { launchQueue } = globalThis as { launchQueue?: { setConsumer(consumer: (launch: { targetURL?: string }) => void): void } };
+    launchQueue?.setConsumer(({ targetURL }) => targetURL !== undefined && this.#enter(targetURL, (hash) => this.#go(hash)));
     this.#read();
     addEventListener("hashchange", () => this.#read());
   }
@@ -76,6 +88,12 @@ export class Router {
   /** Closes what is open beside the list. */
   closeOpen(): void {
     this.#go(listAbove(this.route.open, this.route.list));
+  }
+
+  /** An address from outside; one with "#" is the app's own. */
+  #enter(address: string, go: (hash: string) => void): void {
+    const hash = hashOfAddress(address) ?? (address === location.href ? undefined : new URL(address).hash || undefined);
+    if (hash !== undefined) go(hash);
   }
 
   #go(hash: string): void {

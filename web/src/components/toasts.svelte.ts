@@ -9,10 +9,11 @@ export class Toasts {
   shown: Toast[] = $state.raw([]);
   #next = 0;
 
-  show(text: string, kind: Toast["kind"] = "plain", action?: Toast["action"]): void {
+  show(text: string, kind: Toast["kind"] = "plain", action?: Toast["action"], stays?: "stays"): void {
     const toast = { id: this.#next++, text, kind, action };
     this.shown = [...this.shown, toast].slice(-TOASTS_MAX);
-    setTimeout(() => this.close(toast.id), action ? SHOWN_MS * 2 : SHOWN_MS);
+    // Some wait for an answer.
+    if (!stays) setTimeout(() => this.close(toast.id), action ? SHOWN_MS * 2 : SHOWN_MS);
   }
 
   clear(): void {

@@ -20,7 +20,8 @@ export class Files {
     if (url !== undefined) return openUrl(url);
     const file: SealedAt = { digest, key, bytes, type, name };
     if (!/^[0-9a-f]{64}$/.test(digest)) throw new RangeError("the file is not uploaded");
-    if (!(await this.#worker)) return blobUrl(file);
+    // The first service worker may be a while until it is there.
+    if (!(await this.#worker) && !globalThis.navigator?.serviceWorker?.controller) return blobUrl(file);
     const id = await idOf(file);
     this.#known.set(id, file);
     return FILES + id;
