@@ -8,7 +8,7 @@ import type { Run } from "./engine-run";
 import type { Notifications } from "./show";
 
 export interface PushAround {
-  notifications: Pick<Notifications, "show" | "showWaiting" | "close">;
+  notifications: Pick<Notifications, "show" | "showWaiting" | "close" | "idle">;
   isSeen(): Promise<boolean>;
   withEngine<T>(task: (run: Run) => Promise<T>): Promise<T>;
   setBadge(unread: number): void;
@@ -35,15 +35,18 @@ export async function pushed(text: string, around: PushAround): Promise<void> {
         await after(lingerMs);
     }
   });
+  await around.notifications.idle();
 }
 
 type Outcome = "caught-up" | "nobody" | "failed";
 
 async function catchUp(run: Run, around: PushAround): Promise<Outcome> {
-  const notices: Notice[] = [];
+  let held: Notice[] | undefined = [];
   const chats = new Map<ChatId, Chat>();
   run.listen((event: EngineEvent) => {
-    if (event.type === "notice") notices.push(event.notice);
+    // Behind what has waited, each is shown as it comes.
+    if (event.type === "notice" && held) held.push(event.notice);
+    else if (event.type === "notice") void around.notifications.show(event.notice);
     if (event.type === "chat") chats.set(event.chat.id, event.chat);
   });
   try {
@@ -54,7 +57,9 @@ async function catchUp(run: Run, around: PushAround): Promise<Outcome> {
   // What was read meanwhile, by another device, calls nobody.
   const isRead = (chat: ChatId) => chats.get(chat)?.unread === 0;
   await around.notifications.close(isRead);
-  for (const notice of notices) if (notice.reaction !== undefined || !isRead(notice.chat)) await around.notifications.show(notice);
+  const waited = held;
+  held = undefined;
+  for (const notice of waited) if (notice.reaction !== undefined || !isRead(notice.chat)) await around.notifications.show(notice);
   around.setBadge(unreadOf(await run.call("chats"), Date.now()));
   return "caught-up";
 }

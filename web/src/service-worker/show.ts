@@ -50,6 +50,11 @@ export class Notifications {
     return this.#next(() => closeRead(this.#around.registration, isRead));
   }
 
+  /** @returns once all is shown. */
+  async idle(): Promise<void> {
+    await this.#queue;
+  }
+
   async #show(notice: Notice): Promise<void> {
     const { registration, words, picturesOf, isSeen, actionsMax } = this.#around;
     if (await isSeen()) return;
