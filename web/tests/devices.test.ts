@@ -1,7 +1,9 @@
 // Several devices of one account, each with an engine, against a real server.
 
 import "fake-indexeddb/auto";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { xml } from "@xmpp/client";
+import { Connection } from "../src/engine/connection/connection";
 import type { Message } from "../src/engine/protocol";
 import { Company, Person } from "./person";
 import { LEFT_OUT, WHIMBREL } from "./server";
@@ -17,6 +19,7 @@ describe.skipIf(WHIMBREL === undefined)(`devices${LEFT_OUT}`, () => {
     const { fetch } = globalThis;
     vi.stubGlobal("fetch", (at: string, init?: RequestInit) => fetch(new URL(at, company.server.url), init));
   }, 60_000);
+  afterEach(() => void vi.restoreAllMocks());
   afterAll(async () => {
     vi.unstubAllGlobals();
     await company.end();
@@ -74,7 +77,82 @@ describe.skipIf(WHIMBREL === undefined)(`devices${LEFT_OUT}`, () => {
     }
     await tablet.stop();
   }, 60_000);
+
+  test("who leaves a group leaves no leaf, by one commit of whoever is there", async () => {
+    const cleo = await Person.register(company.server, company.server.number());
+    const members = [bob, cleo].map(({ account }) => ({ account }));
+    const { chat } = await ada.call("createGroup", { name: "Quay", description: "", members });
+    await ada.say(chat.id, "all here");
+    for (const person of [bob, cleo]) await person.sees(chat.id, ["all here"]);
+    const watched = watchCommits();
+    await cleo.call("leaveGroup", chat.id);
+    await expect.poll(() => watched.taken(chat.id), WAIT).toBe(1);
+    // Whoever waited longer finds it done.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect(watched.taken(chat.id)).toBe(1);
+    expect(watched.commits.filter((one) => one.chat === chat.id).length).toBeLessThanOrEqual(2);
+    await bob.say(chat.id, "without cleo");
+    await ada.sees(chat.id, ["all here", "without cleo"]);
+    await cleo.stop();
+  }, 60_000);
+
+  test("a device that was silent is taken out by an admin's, and comes back by itself", async () => {
+    const cleo = await Person.register(company.server, company.server.number());
+    const { chat } = await ada.call("createGroup", { name: "Pier", description: "", members: [{ account: cleo.account }] });
+    await ada.say(chat.id, "before");
+    await cleo.sees(chat.id, ["before"]);
+    await cleo.stop();
+    const watched = watchCommits();
+    watched.silent.add(`${cleo.account}/${cleo.device}`);
+    // A day later, by her clock; a new stream has it looked at.
+    ada.clockMs += 25 * 3_600_000;
+    await ada.reload();
+    await expect.poll(() => watched.taken(chat.id), { timeout: 70_000, interval: 200 }).toBe(1);
+    await ada.say(chat.id, "meanwhile");
+    watched.silent.clear();
+    await cleo.start();
+    await cleo.online();
+    await expect.poll(() => watched.taken(chat.id), WAIT).toBe(2);
+    await ada.say(chat.id, "after");
+    await cleo.sees(chat.id, ["before", "unreadable", "after"]);
+    await cleo.say(chat.id, "back");
+    await ada.sees(chat.id, ["before", "meanwhile", "after", "back"]);
+    await cleo.stop();
+  }, 120_000);
+
+  test("own keys in a group are others after seven days of use", async () => {
+    const { id: chat } = await ada.call("openDirect", bob.account);
+    await ada.say(chat, "used");
+    await expect.poll(async () => (await bob.texts(chat)).at(-1), WAIT).toBe("used");
+    const watched = watchCommits();
+    ada.clockMs += 8 * 86_400_000;
+    await ada.reload();
+    await expect.poll(() => watched.taken(chat), { timeout: 40_000, interval: 200 }).toBe(1);
+    await bob.say(chat, "with others");
+    await expect.poll(async () => (await ada.texts(chat)).at(-1), WAIT).toBe("with others");
+    ada.clockMs = 0;
+  }, 60_000);
 });
+
+/** What engines ask of the server to commit, and what it answers. */
+function watchCommits() {
+  const { iq } = Connection.prototype;
+  const commits: { chat: string; removed: boolean; isTaken: boolean }[] = [];
+  /** Leaves that the server is to call silent: it would do so after thirty days. */
+  const silent = new Set<string>();
+  vi.spyOn(Connection.prototype, "iq").mockImplementation(async function (this: Connection, type, to, payload) {
+    const chat = (to ?? "").split("@")[0] ?? "";
+    const commit = payload.is("commit") ? { chat, removed: payload.getChild("remove") !== undefined, isTaken: false } : undefined;
+    if (commit) commits.push(commit);
+    const answer = await iq.call(this, type, to, payload);
+    if (commit) commit.isTaken = true;
+    if (payload.is("group") && payload.attrs["epoch"] === undefined) {
+      for (const leaf of silent) answer?.append(xml("silent", { leaf, since: "2026-01-01T00:00:00Z" }));
+    }
+    return answer;
+  });
+  return { commits, silent, taken: (chat: string) => commits.filter((one) => one.chat === chat && one.isTaken).length };
+}
 
 const WAIT = { timeout: 20_000, interval: 50 };
 

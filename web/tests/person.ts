@@ -48,6 +48,8 @@ export class Person {
   engine!: Engine;
   state!: EngineState;
   readonly events: EngineEvent[] = [];
+  /** How far this device's clock is ahead. */
+  clockMs = 0;
   #said: (event: EngineEvent) => void = () => undefined;
 
   static async register(server: Server, number: string): Promise<Person> {
@@ -75,18 +77,29 @@ export class Person {
     readonly store = crypto.randomUUID(),
   ) {}
 
+  get device(): string {
+    return this.state.account?.device ?? "";
+  }
+
   get account(): AccountId {
     if (!this.state.account) throw new Error(`${this.number} is not registered`);
     return this.state.account.id;
   }
 
   async start(): Promise<void> {
-    this.engine = await Engine.start({ origin: this.server.url, deviceName: "Test", storeName: this.store });
+    const now = () => Date.now() + this.clockMs;
+    this.engine = await Engine.start({ now, origin: this.server.url, deviceName: "Test", storeName: this.store });
     this.engine.listen((event) => {
       if (event.type === "state") this.state = event.state;
       this.events.push(event);
       this.#said(event);
     });
+  }
+
+  async reload(): Promise<void> {
+    await this.stop();
+    await this.start();
+    await this.online();
   }
 
   async online(): Promise<void> {

@@ -113,6 +113,10 @@ export interface Sealed {
    *  Called outside of `exclusive`. @returns accounts that have no device to be added.
    *  @throws {Refusal} */
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  /** A member has left: leaves of its devices are to go. */
+  memberLeft(chat: ChatId): void;
+  /** No timer runs any more. */
+  close(): void;
   /** A batch was not kept: what it held of this chat never was. */
   drop(chat: ChatId): void;
   /** Joins the groups of the account that this device is not in. */

@@ -26,5 +26,9 @@ export async function makeParts(
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
   const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);
-  return { ...content, all: [...content.all, safety, use, new Links(api), push], sealed, push };
+  const close = () => {
+    content.close();
+    sealed.close();
+  };
+  return { ...content, close, all: [...content.all, safety, use, new Links(api), push], sealed, push };
 }

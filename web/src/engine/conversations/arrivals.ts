@@ -74,9 +74,10 @@ async function take(parts: Parts, entry: LogEntry, batch: Batch): Promise<Engine
   return [...events, ...(await takeWhat(parts, entry, batch))];
 }
 
-async function takeChange({ contents }: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
+async function takeChange({ contents, sealed }: Parts, entry: LogEntry, batch: Batch): Promise<EngineEvent[]> {
   if (!entry.changed) return [];
   const { by, changes } = entry.changed;
+  if (changes.some(({ type }) => type === "left" || type === "removed")) sealed.memberLeft(entry.chat);
   const author = by === undefined ? {} : { author: by };
   return contents.apply({ ...arrivalOf(entry), ...author, what: { kind: "changed", changes } }, batch);
 }

@@ -37,6 +37,8 @@ class FakeSealed implements Sealed {
   withdraw = async () => undefined;
   safetyNumber = async () => ({ digits: "", qr: new Uint8Array() });
   drop(): void {}
+  memberLeft(): void {}
+  close(): void {}
   certifiedDevices = async () => new Set<string>();
   online = async () => undefined;
   receive = async () => false;

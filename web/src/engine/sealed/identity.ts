@@ -48,13 +48,18 @@ export class Identity {
 
   /** @param left single-use ones that the server has */
   async restock(left: number, hasLastResort = true): Promise<void> {
-    const count = left < STOCK_LOW ? STOCK - left : 0;
-    const isLastResort = [...Array<boolean>(count).fill(false), ...(hasLastResort ? [] : [true])];
-    if (isLastResort.length === 0) return;
     const nowS = Math.floor(this.#context.now() / 1000);
+    const kept = await this.packages();
+    const fresh = kept.filter(({ notAfterS }) => notAfterS - nowS > RENEWED_BEFORE_S);
+    const usable = Math.min(left, fresh.filter((own) => !own.isLastResort).length);
+    const count = usable < STOCK_LOW ? STOCK - usable : 0;
+    const needsLastResort = !hasLastResort || !fresh.some((own) => own.isLastResort);
+    const isLastResort = [...Array<boolean>(count).fill(false), ...(needsLastResort ? [true] : [])];
+    if (isLastResort.length === 0) return;
     const made = await Promise.all(isLastResort.map((isLast) => newKeyPackage(this.device, nowS, isLast)));
     const batch = this.#context.store.batch();
     for (const { own } of made) batch.put("meta", packageKey(own), storeKeyPackage(own));
+    for (const own of kept) if (nowS - own.notAfterS > KEPT_BEHIND_S) batch.delete("meta", packageKey(own));
     // Whoever takes one finds its keys here.
     await batch.commit();
     const offered = made.map(({ bytes }) => xml("key-package", {}, textOf(bytes)));
@@ -138,3 +143,7 @@ const PACKAGE = "key-package";
 /** Single-use key packages: below this there will be more, up to that. */
 const STOCK_LOW = 20;
 const STOCK = 40;
+/** Before a key package ends (key-packages.ts) there is another in its place: two weeks. */
+const RENEWED_BEFORE_S = 14 * 86_400;
+/** A Welcome may be read long after it was made. */
+const KEPT_BEHIND_S = 30 * 86_400;

@@ -15,6 +15,7 @@ import { leaveKey, newSecret } from "./linking";
 import { Peers } from "./peers";
 import { nameOf, States } from "./states";
 import { MESSAGES_IN_EPOCH_MAX, Steps } from "./steps";
+import { Upkeep } from "./upkeep";
 
 export class SealedRooms implements Sealed {
   readonly #context: Context;
@@ -22,6 +23,7 @@ export class SealedRooms implements Sealed {
   readonly #states: States;
   readonly #peers: Peers;
   readonly #steps: Steps;
+  readonly #upkeep: Upkeep;
 
   static async load(context: Context): Promise<SealedRooms> {
     return new SealedRooms(context, await Identity.load(context));
@@ -33,6 +35,8 @@ export class SealedRooms implements Sealed {
     this.#states = new States(identity.device);
     this.#peers = new Peers(context, identity);
     this.#steps = new Steps(context, identity, this.#states, this.#peers);
+    this.#upkeep = new Upkeep(context, identity, this.#states, this.#steps);
+    this.#steps.onGone = (chat) => this.#upkeep.soon(chat);
   }
 
   async take(entry: LogEntry, batch: Batch): Promise<Taken> {
@@ -51,6 +55,7 @@ export class SealedRooms implements Sealed {
     if ((await this.#states.strangers(chat, batch)).length > 0) return undefined;
     if ((await this.#states.wanted(chat, batch)).length > 0) return undefined;
     const sealed = await seal(state, bytes);
+    this.#upkeep.used(chat);
     this.#states.put(chat, sealed.state, batch);
     return sealed.message;
   }
@@ -65,6 +70,14 @@ export class SealedRooms implements Sealed {
 
   enterAll(): Promise<void> {
     return this.#steps.enterAll();
+  }
+
+  memberLeft(chat: ChatId): void {
+    this.#upkeep.soon(chat);
+  }
+
+  close(): void {
+    this.#upkeep.close();
   }
 
   drop(chat: ChatId): void {
@@ -101,6 +114,7 @@ export class SealedRooms implements Sealed {
 
   async online(): Promise<void> {
     await this.#identity.publish();
+    this.#upkeep.begin();
   }
 
   async receive(stanza: Element): Promise<boolean> {

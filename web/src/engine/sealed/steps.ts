@@ -20,6 +20,8 @@ export class Steps {
   readonly #identity: Identity;
   readonly #states: States;
   readonly #peers: Peers;
+  /** Set by who sees to it: leaves are left of accounts that are no members any more. */
+  onGone: (chat: ChatId) => void = () => undefined;
   readonly #stepping = new Map<ChatId, Serial>();
 
   constructor(context: Context, identity: Identity, states: States, peers: Peers) {
@@ -43,10 +45,26 @@ export class Steps {
     const listed = await xmpp.iq("get", self.groups, xml("groups", { xmlns: NS.groups }));
     for (const group of listed?.getChildren("group") ?? []) {
       const [chat, domain] = (group.attrs["jid"] ?? "").split("@");
-      if (!chat || domain !== self.groups || (await this.#states.get(chat, store))) continue;
+      if (!chat || domain !== self.groups) continue;
+      const state = await this.#states.get(chat, store);
+      // Who was silent for long was removed, and comes back.
+      if (state && !state.isRemoved) continue;
       // One that is open, or not founded yet, is none of ours.
       await this.#steps(chat).run(() => this.#enterFounded(chat)).catch(() => undefined);
     }
+  }
+
+  /** Removes leaves, and renews the own keys, if the group is still in this epoch. Tried once.
+   *  @returns false where another was faster */
+  tidy(chat: ChatId, epoch: number, over: Leaf[]): Promise<boolean> {
+    return this.#steps(chat).run(async () => {
+      const state = await this.#current(chat);
+      if (!state || state.isRemoved || state.epoch !== epoch) return false;
+      const step = await made(() => commit(state, { remove: over }, this.#nowS()));
+      if (!(await this.#request(chat, step, [], []))) return false;
+      await this.#within(chat, (batch) => this.#states.noteStrangers(chat, [], over, batch));
+      return true;
+    });
   }
 
   /** Own devices that are not vouched for any more leave the groups. */
@@ -195,7 +213,8 @@ export class Steps {
   /** Brings what is pending to its end. */
   async #settle(chat: ChatId, payload: Element): Promise<boolean> {
     try {
-      await this.#context.xmpp.iq("set", this.#room(chat), payload);
+      const committed = await this.#context.xmpp.iq("set", this.#room(chat), payload);
+      if (committed?.getChild("gone")) this.onGone(chat);
     } catch (error) {
       // Where there is no answer nobody knows: the log will say.
       if (!(error instanceof StanzaRefused)) throw error;
