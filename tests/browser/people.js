@@ -196,13 +196,20 @@ export class Person {
     await this.page.getByRole("button", { name: "Delete for everyone" }).click();
   }
 
-  /// Sends a file with a caption.
-  async sendFile(path, caption) {
+  /// Chooses photos and films, which are shown before they are sent.
+  async chooseFiles(paths) {
     const { page } = this;
     const chosen = page.waitForEvent("filechooser");
     await page.getByRole("button", { name: "Attach" }).click();
     await page.getByRole("menuitem", { name: "Photos and films" }).click();
-    await (await chosen).setFiles(path);
+    await (await chosen).setFiles(paths);
+    await expect(page.getByLabel("Caption")).toBeVisible();
+  }
+
+  /// Sends a file with a caption.
+  async sendFile(path, caption) {
+    const { page } = this;
+    await this.chooseFiles([path]);
     await page.getByLabel("Caption").fill(caption);
     await page.getByRole("button", { name: "Send 1 file" }).click();
   }

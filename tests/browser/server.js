@@ -17,6 +17,7 @@ drain_timeout_s = 1
 listen = ["127.0.0.1:0"]
 listen_tls = []
 [xmpp]
+retraction_within_s = 172800
 listen = ["127.0.0.1:0"]
 listen_tls = []
 [admin]

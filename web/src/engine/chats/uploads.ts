@@ -58,6 +58,7 @@ export class Uploads {
       ledger.batch.put("chats", uploadKey(chat, id), { chat, id, body, saying: { ...saying, id } } satisfies Waiting);
       media.settled(ledger.batch, id);
     });
+    this.#tell(id, { sentBytes: 0, bytes: kept.bytes, isPaused: false });
     this.#start(chat, id);
     return id;
   }
@@ -66,6 +67,7 @@ export class Uploads {
   async retry(chat: ChatId, id: MessageId): Promise<boolean> {
     if (!(await this.#change(chat, id, { hasFailed: false, isPaused: false }))) return false;
     await this.#note(chat, id, undefined);
+    this.#tell(id, { sentBytes: 0, bytes: 1, isPaused: false });
     this.#start(chat, id);
     return true;
   }
