@@ -29,6 +29,7 @@ export class Groups implements Part<Names> {
   readonly #open: OpenGroups;
   readonly #answering = new Map<ChatId, ReturnType<typeof setTimeout>>();
   readonly #asked = new Set<ChatId>();
+  readonly #askings = new Set<ReturnType<typeof setTimeout>>();
   readonly #renewed = new Set<ChatId>();
 
   constructor(desk: Desk, contacts: Contacts, media: Media | undefined) {
@@ -69,7 +70,7 @@ export class Groups implements Part<Names> {
   }
 
   close(): void {
-    for (const timer of this.#answering.values()) clearTimeout(timer);
+    for (const timer of [...this.#answering.values(), ...this.#askings]) clearTimeout(timer);
   }
 
   /** The conversation is here, and nothing told yet whether it is encrypted. */
@@ -77,6 +78,7 @@ export class Groups implements Part<Names> {
     await this.#refresh(chat);
     const { encryption } = await this.#desk.chat(chat);
     if (encryption === "open") await this.#open.introduce(chat);
+    else this.#askSoon(chat);
   }
 
   async online(): Promise<void> {
@@ -230,6 +232,17 @@ export class Groups implements Part<Names> {
     return (await this.#desk.chat(chat)).encryption === "open";
   }
 
+  /** Whoever adds somebody tells what the group is called; whoever lets in who asked for it may not be there to tell. */
+  #askSoon(chat: ChatId): void {
+    const timer = setTimeout(() => void this.#askWhereNameless(chat).catch(() => undefined), ASK_AFTER_MS);
+    this.#askings.add(timer);
+  }
+
+  async #askWhereNameless(chat: ChatId): Promise<void> {
+    const { kind, look, hasLeft } = await this.#desk.chat(chat);
+    if (kind === "group" && look.name === undefined && !hasLeft) await this.#ask(chat);
+  }
+
   /** Sealed for a group that it is not in yet, it waits until it is. */
   async #ask(chat: ChatId): Promise<void> {
     if (this.#asked.has(chat)) return;
@@ -295,3 +308,4 @@ function groupView(row: ChatRow, own: Affiliation | null, invitations: Invitatio
 
 /** Others who ask meanwhile are answered with it. */
 const ANSWER_AFTER_MS = 1_000;
+const ASK_AFTER_MS = 3_000;
