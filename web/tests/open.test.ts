@@ -104,10 +104,21 @@ describe.skipIf(WHIMBREL === undefined)(`open conversations${LEFT_OUT}`, () => {
     await sam.send(`${ada.account}@localhost`, "chat", "d4", url, xml("x", { xmlns: "jabber:x:oob" }, xml("url", {}, url)));
     await ada.sees(chat.id, ["Hello Sam", "Hello Ada", "photo"]);
 
+    // Ours is put where anybody reads it who has its address, and what is written beside it is said apart.
+    const file = new Blob(["plain peas"], { type: "text/plain" });
+    await ada.call("send", chat.id, { content: { kind: "document", file, name: "seeds.txt", caption: "What I have" } });
+    await sam.hears("What I have");
+    const shared = await sam.finds((message) => message.getChild("file-sharing") !== undefined);
+    const { pathname } = new URL(shared.getChild("x")?.getChildText("url") ?? "");
+    expect(shared.getChildText("body")).toContain(pathname);
+    expect(await (await fetch(`${server.url}${pathname}`)).text()).toBe("plain peas");
+    const all = ["Hello Sam", "Hello Ada", "photo", "document", "What I have"];
+    await ada.sees(chat.id, all);
+
     const tablet = await Person.link(ada);
-    await tablet.sees(chat.id, ["Hello Sam", "Hello Ada", "photo"]);
+    await tablet.sees(chat.id, all);
     await tablet.say(chat.id, "From the tablet");
-    await ada.sees(chat.id, ["Hello Sam", "Hello Ada", "photo", "From the tablet"]);
+    await ada.sees(chat.id, [...all, "From the tablet"]);
     expect((await ada.messages(chat.id)).at(-1)?.isOwn).toBe(true);
     await tablet.call("signOut");
     await ada.online();

@@ -4,6 +4,7 @@ import type { AccountApi } from "./account/api";
 import { contentParts, type ContentParts } from "./chats/join";
 import { Links } from "./links/links";
 import { FileMedia } from "./media/media";
+import { slots } from "./media/open-upload";
 import type { UploadPlace } from "./media/upload";
 import type { Context, Sealed } from "./parts";
 import type { AccountId, HistoryProgress } from "./protocol";
@@ -20,7 +21,7 @@ export interface Parts extends ContentParts {
 export async function makeParts(
   context: Context, uploads: UploadPlace, api: AccountApi, showHistory: (progress: HistoryProgress | null) => void,
 ): Promise<Parts> {
-  const media = new FileMedia(context.store, uploads);
+  const media = new FileMedia(context.store, uploads, slots(context.xmpp, context.self));
   const files = { media, history: { uploads, show: showHistory } };
   const [content, sealed] = await Promise.all([contentParts(context, files), SealedRooms.load(context)]);
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };

@@ -143,6 +143,8 @@ export class Desk implements ContentsContext {
     const isOpen = known?.encryption === "open";
     const profile = isOpen ? undefined : (said ?? (await this.#profileFor(known, body)));
     const whole: Envelope = { id, body, forwarded: false, ...rest, ...(profile && { profile }) };
+    const isPlainFile = isMessage(body) && "file" in body && body.file.url !== undefined;
+    if (isPlainFile && !isOpen) throw new Refusal("not-allowed", "open files do not go into encrypted conversations");
     const envelope = isOpen ? checked(whole) : encoded(whole);
     const lifeS = serverLifeS ?? rest.lifeS;
     const events: EngineEvent[] = [];

@@ -7,6 +7,7 @@ import type { MessageBody } from "../content/contents";
 import { newMessageId } from "../content/envelope";
 import { place } from "../content/row";
 import type { Media, Progress, Running } from "../media/media";
+import { plainFile } from "../open/files";
 import type { Batch } from "../store/store";
 import type { Desk, Saying } from "./desk";
 import { UPLOAD, uploadKey } from "./keys";
@@ -135,14 +136,35 @@ export class Uploads {
     const waiting = await this.#desk.context.store.get<Waiting>("chats", uploadKey(chat, id));
     if (!waiting || !this.#media || this.#running.has(id) || this.#isClosed) return;
     const { body, saying, address } = waiting;
+    if ((await this.#desk.chat(chat)).encryption === "open") return this.#uploadOpenly(waiting, this.#media);
     const running = this.#media.start(id, body.file, address, {
       begun: (address) => void this.#change(chat, id, { address }).catch(() => undefined),
       progress: (progress) => this.#tell(id, progress),
     });
-    this.#running.set(id, running);
-    try {
+    await this.#await(waiting, running, async () => {
       await running.done;
       await this.say(chat, body, saying, (batch) => this.#forget(batch, chat, id));
+    });
+  }
+
+  /** What is written beside a file is a message of its own: other clients show a file alone. */
+  async #uploadOpenly(waiting: Waiting, media: Media): Promise<void> {
+    const { chat, id, body, saying } = waiting;
+    const running = media.startOpen(id, body.file, (progress) => this.#tell(id, progress));
+    await this.#await(waiting, running, async () => {
+      const file = { ...body.file, ...plainFile(await running.url) };
+      const words = "caption" in body ? body.caption : "";
+      const alone = { ...body, file, ...("caption" in body && { caption: "" }) };
+      await this.say(chat, alone, saying, (batch) => this.#forget(batch, chat, id));
+      const { id: _id, reply: _reply, ...rest } = saying;
+      if (words) await this.say(chat, { kind: "text", text: words, mentions: [] }, rest, () => undefined);
+    });
+  }
+
+  async #await({ chat, id }: Waiting, running: Running, task: () => Promise<void>): Promise<void> {
+    this.#running.set(id, running);
+    try {
+      await task();
       this.#end(id);
     } catch (error) {
       const refusal = Refusal.of(error);

@@ -61,6 +61,13 @@ export async function forgetTrials(store: Store): Promise<void> {
   await batch.commit();
 }
 
+/** @throws Error where it is not there */
+export async function keptPiece(store: Reader, id: string, index: number): Promise<Uint8Array> {
+  const piece = await store.get<Uint8Array>("files", [PIECE, id, index]);
+  if (!piece) throw new Error(`piece ${index} of the file is not there`);
+  return piece;
+}
+
 /** The file as it is uploaded. */
 export class KeptFile implements UploadSource {
   readonly size: number;
@@ -83,8 +90,7 @@ export class KeptFile implements UploadSource {
     const stop = Math.min(end, this.size);
     const slice = new Uint8Array(Math.max(0, stop - start));
     for (let index = Math.floor(start / SEALED_PIECE_BYTES); index * SEALED_PIECE_BYTES < stop; index++) {
-      const piece = await this.#store.get<Uint8Array>("files", [PIECE, this.#id, index]);
-      if (!piece) throw new Error(`piece ${index} of the file is not there`);
+      const piece = await keptPiece(this.#store, this.#id, index);
       const at = index * SEALED_PIECE_BYTES;
       slice.set(piece.subarray(Math.max(0, start - at), Math.max(0, stop - at)), Math.max(at, start) - start);
     }

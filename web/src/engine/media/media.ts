@@ -2,7 +2,9 @@
 
 import type { Batch, Store } from "../store/store";
 import type { FileRef } from "../protocol";
+import { Refusal } from "../refusal";
 import { dropFile, forgetTrials, keepFile, KeptFile, settled, type Kept } from "./kept-file";
+import { uploadOpenly, type SlotFor } from "./open-upload";
 import { SealedFile } from "./sealed-file";
 import { FileUpload, type UploadPlace } from "./upload";
 
@@ -37,6 +39,8 @@ export interface Media {
   recover(): Promise<void>;
   /** Uploads a kept file, from where an upload with that address was. */
   start(id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void }): Running;
+  /** Uploads a kept file as other XMPP clients read it. It begins anew where it is cut. */
+  startOpen(id: string, file: Kept & Pick<FileRef, "name" | "type">, progress: (progress: Progress) => void): Running & { url: Promise<string> };
   /** Uploads a file at once.
    *  @throws Refusal */
   upload(file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef>;
@@ -46,9 +50,13 @@ export class FileMedia implements Media {
   readonly #store: Store;
   readonly #place: UploadPlace;
 
-  constructor(store: Store, place: UploadPlace) {
+  readonly #slotFor: SlotFor | undefined;
+
+  /** @param slotFor where files can be put openly */
+  constructor(store: Store, place: UploadPlace, slotFor?: SlotFor) {
     this.#store = store;
     this.#place = place;
+    this.#slotFor = slotFor;
   }
 
   readonly settled = settled;
@@ -68,6 +76,14 @@ export class FileMedia implements Media {
     const begun = { digest: kept.digest, begun: hear.begun, ...(address !== undefined && { address }) };
     const upload = new FileUpload(source, this.#place, progress, begun);
     return { done: upload.run().then(() => undefined), pause: (isPaused) => upload.pause(isPaused), cancel: () => upload.cancel() };
+  }
+
+  startOpen(...[id, file, progress]: Parameters<Media["startOpen"]>): ReturnType<Media["startOpen"]> {
+    const abort = new AbortController();
+    progress({ sentBytes: 0, bytes: file.bytes, isPaused: false });
+    const slotFor = this.#slotFor ?? (() => Promise.reject(new Refusal("not-allowed", "there is no place for open files")));
+    const url = uploadOpenly(this.#store, id, file, this.#place.origin, slotFor, abort.signal);
+    return { url, done: url.then(() => undefined), pause: () => undefined, cancel: async () => abort.abort() };
   }
 
   async upload(file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef> {
