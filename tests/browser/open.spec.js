@@ -42,6 +42,11 @@ test("somebody with another XMPP client takes part in an open group, which says 
   await expect(sam.texts()).toContainText(["shall I bring the hose?"]);
   await sam.say("please do");
   await ada.sees("please do");
+  const picture = server.ffmpeg("beds.jpg", "-f", "lavfi", "-i", "testsrc=size=320x240:duration=1", "-frames:v", "1");
+  await ada.sendFile(picture, "our beds");
+  await expect(sam.texts()).toContainText(["our beds"]);
+  const shown = () => page.getByRole("log").locator("img.whole").first().evaluate((image) => image.naturalWidth);
+  await expect.poll(shown).toBe(320);
   await page.reload();
   await ada.sees("shall I bring the hose?");
   await ada.sees("please do");
