@@ -128,9 +128,34 @@ export class Person {
     if (mayWrite) await expect(this.composer()).toBeVisible();
   }
 
+  /// Goes to a place of the main navigation.
+  async go(place) {
+    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: place }).click();
+  }
+
   /// Shows the list of chats.
   async chats() {
-    await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Chats" }).click();
+    await this.go("Chats");
+  }
+
+  /// From now on the camera sees what is on somebody's screen.
+  async lookAt(shown) {
+    const picture = `data:image/png;base64,${(await shown.screenshot()).toString("base64")}`;
+    await this.page.evaluate(async (picture) => {
+      const image = new Image();
+      image.src = picture;
+      await image.decode();
+      const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+      const context = canvas.getContext("2d");
+      const draw = () => {
+        context.fillRect(0, 0, canvas.width, canvas.height);
+        context.drawImage(image, 150, 70, 340, 340);
+      };
+      navigator.mediaDevices.getUserMedia = async () => {
+        setInterval(draw, 100);
+        return canvas.captureStream();
+      };
+    }, picture);
   }
 
   /// Opens what there is to know about a conversation of the list.
