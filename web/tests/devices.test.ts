@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { xml } from "@xmpp/client";
 import { Connection } from "../src/engine/connection/connection";
 import type { Message } from "../src/engine/protocol";
+import { Store } from "../src/engine/store/store";
 import { Company, Person } from "./person";
 import { LEFT_OUT, WHIMBREL } from "./server";
 
@@ -104,8 +105,8 @@ describe.skipIf(WHIMBREL === undefined)(`devices${LEFT_OUT}`, () => {
     await cleo.stop();
     const watched = watchCommits();
     watched.silent.add(`${cleo.account}/${cleo.device}`);
-    // A day later, by her clock; a new stream has it looked at.
-    ada.clockMs += 25 * 3_600_000;
+    // A day later a new stream has it looked at.
+    sinceUpkeep(1);
     await ada.reload();
     await expect.poll(() => watched.taken(chat.id), { timeout: 70_000, interval: 200 }).toBe(1);
     await ada.say(chat.id, "meanwhile");
@@ -125,12 +126,11 @@ describe.skipIf(WHIMBREL === undefined)(`devices${LEFT_OUT}`, () => {
     await ada.say(chat, "used");
     await expect.poll(async () => (await bob.texts(chat)).at(-1), WAIT).toBe("used");
     const watched = watchCommits();
-    ada.clockMs += 8 * 86_400_000;
+    sinceUpkeep(8);
     await ada.reload();
     await expect.poll(() => watched.taken(chat), { timeout: 40_000, interval: 200 }).toBe(1);
     await bob.say(chat, "with others");
     await expect.poll(async () => (await ada.texts(chat)).at(-1), WAIT).toBe("with others");
-    ada.clockMs = 0;
   }, 60_000);
 });
 
@@ -152,6 +152,17 @@ function watchCommits() {
     return answer;
   });
   return { commits, silent, taken: (chat: string) => commits.filter((one) => one.chat === chat && one.isTaken).length };
+}
+
+/** What was done for groups was done so many days before: the engine's clock is the server's. */
+function sinceUpkeep(days: number): void {
+  const { get } = Store.prototype;
+  vi.spyOn(Store.prototype, "get").mockImplementation(async function (this: Store, table, key) {
+    const kept = await get.call(this, table, key);
+    if (table !== "meta" || !Array.isArray(key) || key[0] !== "upkeep" || kept === undefined) return kept;
+    const before = Object.entries(kept as Record<string, number>).map(([name, atMs]) => [name, atMs - days * 86_400_000]);
+    return Object.fromEntries(before) as unknown;
+  } as typeof get);
 }
 
 const WAIT = { timeout: 20_000, interval: 50 };

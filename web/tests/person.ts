@@ -48,8 +48,6 @@ export class Person {
   engine!: Engine;
   state!: EngineState;
   readonly events: EngineEvent[] = [];
-  /** How far this device's clock is ahead. */
-  clockMs = 0;
   #said: (event: EngineEvent) => void = () => undefined;
 
   static async register(server: Server, number: string): Promise<Person> {
@@ -87,8 +85,7 @@ export class Person {
   }
 
   async start(): Promise<void> {
-    const now = () => Date.now() + this.clockMs;
-    this.engine = await Engine.start({ now, origin: this.server.url, deviceName: "Test", storeName: this.store });
+    this.engine = await Engine.start({ origin: this.server.url, deviceName: "Test", storeName: this.store });
     this.engine.listen((event) => {
       if (event.type === "state") this.state = event.state;
       this.events.push(event);
