@@ -23,7 +23,7 @@ export async function pushed(text: string, around: PushAround): Promise<void> {
   if (await around.isSeen()) return;
   const { catchUpMs, lingerMs } = around.limits ?? LIMITS;
   const chat = chatOf(text);
-  await around.withEngine(async (run) => {
+  const ran = around.withEngine(async (run) => {
     const late = after(catchUpMs).then((): Outcome => "failed");
     switch (await Promise.race([catchUp(run, around), late])) {
       case "nobody":
@@ -35,6 +35,7 @@ export async function pushed(text: string, around: PushAround): Promise<void> {
         await after(lingerMs);
     }
   });
+  await ran.catch(() => around.notifications.showWaiting(chat));
   await around.notifications.idle();
 }
 
