@@ -63,7 +63,8 @@ export const CONFIG: ClientConfig = {
     maximumForwardRatchetSteps: 2_000,
   },
   // Lifetimes are checked by key-packages.ts, against the moment of the commit: trees and logs are
-  // full of leaves that came by key packages which have run out since.
+  // full of leaves that came by key packages which have run out since. Nor does the library look at them
+  // when we add (patches/): it would ask this device's clock, which may be hours off.
   lifetimeConfig: { maximumTotalLifetime: 0n, validateLifetimeOnReceive: false },
   // messages.ts pads each message by its length.
   paddingConfig: { kind: "padUntilLength", padUntilLength: 0 },
