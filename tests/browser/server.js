@@ -121,6 +121,13 @@ class Server {
     return { jid: this.command("account", "add", number, "--password", password), number, password };
   }
 
+  /// Writes a file, and returns its path.
+  file(name, content) {
+    const path = join(this.folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+
   /// Runs ffmpeg, and returns the path of what it made.
   ffmpeg(name, ...args) {
     const path = join(this.folder, name);

@@ -41,6 +41,9 @@ export const ar: Dictionary = {
     offline: "لا يوجد اتصال. تُرسل الرسائل عند عودته.",
     connecting: "جارٍ الاتصال…",
     catchingUp: "جارٍ جلب ما فات…",
+    historyWaits: "ستصل رسائلك حين يتصل جهازك الآخر.",
+    historyComes: (done, total) => `تصل الرسائل: ${done} من ${total}`,
+    historyGoes: (done, total) => `تنتقل الرسائل إلى جهازك الجديد: ${done} من ${total}`,
     full: "لا مساحة متبقية في هذا المتصفح. لا يمكن إرسال شيء حتى تُخلي بعضها.",
   },
   errors: {

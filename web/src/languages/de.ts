@@ -41,6 +41,9 @@ export const de: Dictionary = {
     offline: "Keine Verbindung. Nachrichten gehen ab, sobald sie wieder da ist.",
     connecting: "Verbinde …",
     catchingUp: "Hole auf …",
+    historyWaits: "Deine Nachrichten kommen, sobald dein anderes Gerät online ist.",
+    historyComes: (done, total) => `Nachrichten kommen herüber: ${done} von ${total}`,
+    historyGoes: (done, total) => `Nachrichten gehen an dein neues Gerät: ${done} von ${total}`,
     full: "Dieser Browser hat keinen Platz mehr. Bis du welchen schaffst, kann nichts gesendet werden.",
   },
   errors: {

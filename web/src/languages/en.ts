@@ -40,6 +40,9 @@ export const en = {
     offline: "No connection. Messages leave when it is back.",
     connecting: "Connecting…",
     catchingUp: "Catching up…",
+    historyWaits: "Your messages come over once your other device is online.",
+    historyComes: (done: string, total: string) => `Messages are coming over: ${done} of ${total}`,
+    historyGoes: (done: string, total: string) => `Messages are going to your new device: ${done} of ${total}`,
     full: "This browser has no room left. Nothing can be sent until you free some.",
   },
   errors: {

@@ -41,6 +41,9 @@ export const es: Dictionary = {
     offline: "Sin conexión. Los mensajes saldrán cuando vuelva.",
     connecting: "Conectando…",
     catchingUp: "Poniéndose al día…",
+    historyWaits: "Tus mensajes llegarán cuando tu otro dispositivo esté en línea.",
+    historyComes: (done, total) => `Llegan mensajes: ${done} de ${total}`,
+    historyGoes: (done, total) => `Los mensajes van a tu nuevo dispositivo: ${done} de ${total}`,
     full: "Este navegador no tiene espacio. No se puede enviar nada hasta que lo liberes.",
   },
   errors: {

@@ -41,6 +41,9 @@ export const hi: Dictionary = {
     offline: "कनेक्शन नहीं है। लौटने पर संदेश भेजे जाएँगे।",
     connecting: "कनेक्ट हो रहा है…",
     catchingUp: "छूटे हुए संदेश आ रहे हैं…",
+    historyWaits: "आपका दूसरा डिवाइस ऑनलाइन होते ही आपके संदेश आ जाएँगे।",
+    historyComes: (done, total) => `संदेश आ रहे हैं: ${total} में से ${done}`,
+    historyGoes: (done, total) => `संदेश आपके नए डिवाइस पर जा रहे हैं: ${total} में से ${done}`,
     full: "इस ब्राउज़र में जगह नहीं बची। जगह खाली होने तक कुछ नहीं भेजा जा सकता।",
   },
   errors: {
