@@ -1,5 +1,5 @@
 // Photos, films, voices and stickers from one person to another.
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { SCREENS, expect, test } from "./server.js";
 import { Person } from "./people.js";
 
@@ -153,3 +153,76 @@ function count(context) {
 }
 
 const fetchedBytes = (context) => context.serviceWorkers()[0].evaluate(() => self.fetchedBytes);
+
+test("photos are cropped, drawn on, pasted and dropped; GIFs stand still if they shall; links carry a preview", async ({ browser, server }, info) => {
+  test.setTimeout(120_000);
+  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
+  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop, reducedMotion: "reduce" });
+  const { page } = ada;
+  await ada.writeTo(bea);
+  await ada.send("look");
+  await bea.open("Ada Sandpiper");
+  const photos = ["red", "blue"].map((colour) => server.ffmpeg(`${colour}.png`, "-f", "lavfi", "-i", `color=${colour}:size=1200x900`, "-frames:v", "1"));
+  await ada.chooseFiles(photos);
+  await page.getByLabel("Caption").fill("cut and drawn");
+  await page.getByRole("button", { name: "Crop" }).click();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByRole("button", { name: "Draw" }).click();
+  await expect(page.getByRole("button", { name: "Apply" })).toBeVisible();
+  const canvas = await page.locator("dialog canvas").boundingBox();
+  await page.mouse.move(canvas.x + canvas.width / 4, canvas.y + canvas.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(canvas.x + canvas.width / 1.5, canvas.y + canvas.height / 2, { steps: 5 });
+  await page.mouse.up();
+  await page.screenshot({ path: info.outputPath("draw.png") });
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.screenshot({ path: info.outputPath("several.png") });
+  await page.getByRole("button", { name: "Send 2 files" }).click();
+  await bea.sees("cut and drawn");
+  const shown = bea.page.getByRole("log").locator("img.shown");
+  await expect(shown).toHaveCount(2);
+  // As large as it was: what was cut is measured in the photo's own pixels.
+  expect(await shown.first().evaluate((image) => image.naturalWidth)).toBeGreaterThan(1100);
+
+  const gif = server.ffmpeg("wave.gif", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=5:duration=1");
+  for (const way of ["paste", "drop"]) {
+    await page.evaluate(handOver, [way, readFileSync(gif).toString("base64")]);
+    await page.getByLabel("Caption").fill(`by ${way}`);
+    await page.getByRole("button", { name: "Send 1 file" }).click();
+    await bea.sees(`by ${way}`);
+  }
+  await expect(page.getByRole("log").getByRole("button", { name: "GIF" }).locator("img.shown")).toHaveCount(2);
+  await expect(bea.page.getByRole("log").getByRole("button", { name: "GIF" }).locator("canvas")).toHaveCount(2);
+  await bea.page.screenshot({ path: info.outputPath("gifs.png") });
+
+  const picture = readFileSync(photos[1]).toString("base64");
+  const found = { url: "https://example.org/birds", title: "Birds of the shore", description: "What walks there.", image: { type: "image/png", content: picture } };
+  await ada.context.route("**/api/v1/link-previews", (route) => route.fulfill({ json: found }));
+  await ada.composer().fill("read https://example.org/birds");
+  await expect(page.getByText("Show previews of links?")).toBeVisible();
+  await page.screenshot({ path: info.outputPath("link-offer.png") });
+  await page.getByRole("button", { name: "Show previews" }).click();
+  await expect(page.getByText("Birds of the shore")).toBeVisible();
+  await page.screenshot({ path: info.outputPath("link-card.png") });
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  const card = bea.page.getByRole("log").getByRole("link", { name: /Birds of the shore/ });
+  await expect(card).toHaveAttribute("href", "https://example.org/birds");
+  await expect.poll(() => card.locator("img").evaluate((image) => image.naturalWidth)).toBeGreaterThan(100);
+  await bea.page.setViewportSize(SCREENS.phone);
+  await bea.page.emulateMedia({ colorScheme: "dark" });
+  await bea.page.screenshot({ path: info.outputPath("link-phone.png") });
+  for (const person of [ada, bea]) {
+    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
+    await person.leave();
+  }
+});
+
+/// Pastes a GIF into the text, or drops it on the conversation.
+function handOver([way, base64]) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], "wave.gif", { type: "image/gif" }));
+  const target = document.querySelector(way === "paste" ? "textarea" : "[role=log]");
+  if (way === "paste") target.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  else for (const name of ["dragenter", "dragover", "drop"]) target.dispatchEvent(new DragEvent(name, { dataTransfer: data, bubbles: true, cancelable: true }));
+}
