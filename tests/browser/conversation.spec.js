@@ -181,6 +181,44 @@ test("reads that are not told, disappearing messages, polls, places, people and 
   }
 });
 
+test("who is mentioned is called; a file for which there is no room stays at hand", async ({ browser, server }, info) => {
+  test.setTimeout(120_000);
+  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
+  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const { page } = ada;
+  await ada.writeTo(bea);
+  await ada.send("hello");
+  await bea.open("Ada Sandpiper");
+  await bea.send("hello too");
+  await ada.sees("hello too");
+  await ada.found("Saturday count", [bea]);
+  await ada.composer().pressSequentially("who knows, @Be");
+  await expect(page.getByRole("option", { name: "Bea Curlew" })).toBeVisible();
+  await page.screenshot({ path: info.outputPath("mention.png") });
+  await page.keyboard.press("Enter");
+  await ada.composer().pressSequentially("?");
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(bea.page.getByRole("img", { name: "You were mentioned" })).toBeVisible();
+  await bea.open("Saturday count");
+  await expect(bea.page.getByRole("log").getByRole("link", { name: "@Bea Curlew" })).toBeVisible();
+
+  const storage = await ada.context.newCDPSession(page);
+  const origin = server.appUrl;
+  await storage.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 3_000_000 });
+  const chosen = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Attach" }).click();
+  await page.getByRole("menuitem", { name: "Document" }).click();
+  await (await chosen).setFiles({ name: "counts.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(20_000_000, 7) });
+  await page.getByRole("button", { name: "Send 1 file" }).click();
+  await expect(page.getByText("This browser's storage is full")).toBeVisible();
+  await page.screenshot({ path: info.outputPath("full.png") });
+  await storage.send("Storage.overrideQuotaForOrigin", { origin });
+  await page.getByRole("button", { name: "Send 1 file" }).click();
+  await expect(bea.page.getByRole("log").getByText("counts.bin")).toBeVisible();
+  await ada.leave();
+  await bea.leave();
+});
+
 function sizeOf(message) {
   return message.evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
 }
