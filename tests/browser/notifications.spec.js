@@ -3,6 +3,8 @@
 import { expect, test } from "./server.js";
 import { Person } from "./people.js";
 
+const PASSPHRASE = "a tern over the bar";
+
 test("a message is shown where no page is seen, and is read and answered from there", async ({ browser, server }) => {
   const [ada, bea] = await talking(browser, server);
   const phone = await Phone.of(bea, server);
@@ -19,7 +21,20 @@ test("a message is shown where no page is seen, and is read and answered from th
   await phone.push();
   expect(await phone.shown()).toEqual([]);
 
-  await phone.lock();
+  // A page in the background follows by itself; a push beside it changes nothing.
+  await phone.hide(true);
+  await sent(ada, "nobody looks");
+  await expect.poll(() => phone.shown()).toMatchObject([{ title: "Ada Sandpiper", body: "nobody looks" }]);
+  await phone.push();
+  await sent(ada, "still nobody");
+  await expect.poll(() => phone.shown()).toMatchObject([{ body: "nobody looks\nstill nobody", data: { count: 2 } }]);
+  await expect(bea.page).toHaveTitle("(1) Whimbrel");
+  await phone.hide(false);
+  await bea.page.evaluate((chat) => (location.hash = `#/chat/${chat}`), phone.chat);
+  await bea.sees("still nobody");
+  await expect.poll(() => phone.shown(), "what was read is taken away").toEqual([]);
+
+  await phone.close();
   await sent(ada, "the *mud* is warm");
   await phone.push();
   await expect.poll(() => phone.shown()).toMatchObject([{ title: "Ada Sandpiper", body: "the mud is warm" }]);
@@ -58,11 +73,11 @@ test("without the server the app opens, and a push says that something waits", a
   await bea.sees("the tide is out");
   const chat = new URL(bea.page.url()).hash.split("/").at(-1);
 
-  await phone.lock();
+  await phone.close();
   await server.kill();
   await phone.open(`${server.appUrl}/#/chat/${chat}`);
   await bea.sees("the tide is out");
-  await phone.lock();
+  await phone.close();
   await phone.push(`${chat}@groups.localhost`);
   await expect.poll(() => phone.shown(), { timeout: 30_000 }).toMatchObject([{ title: "Whimbrel", body: "New message", tag: chat }]);
   await server.restart();
@@ -82,6 +97,19 @@ test("without the server the app opens, and a push says that something waits", a
   await expect(bea.page.getByText("birds.txt").first()).toBeVisible();
   await bea.page.keyboard.press("Escape");
   await expect(bea.composer()).toHaveValue("seen at the hide\nhttps://example.org/whimbrel");
+
+  // While the app is locked nothing of it can be read.
+  await bea.page.evaluate(() => (location.hash = "#/settings/lock"));
+  await bea.page.getByRole("button", { name: "Set a passphrase" }).click();
+  await bea.page.getByLabel("New passphrase", { exact: true }).fill(PASSPHRASE);
+  await bea.page.getByLabel("New passphrase again").fill(PASSPHRASE);
+  await bea.page.getByRole("dialog").getByRole("button", { name: "Set a passphrase" }).click();
+  await expect(bea.page.getByRole("button", { name: "Change the passphrase" })).toBeVisible();
+  await phone.close();
+  await sent(ada, "for your eyes alone");
+  await phone.forget();
+  await phone.push(`${chat}@groups.localhost`);
+  await expect.poll(() => phone.shown()).toMatchObject([{ title: "Whimbrel", body: "New message", tag: chat }]);
   await ada.leave();
   await bea.leave();
 });
@@ -132,7 +160,7 @@ class Phone {
   }
 
   /// The page is gone.
-  async lock() {
+  async close() {
     await this.person.page.close();
   }
 
@@ -140,6 +168,24 @@ class Phone {
     this.person.page = await this.person.context.newPage();
     this.person.listen();
     await this.person.page.goto(url);
+  }
+
+  /// Chromium without a screen shows all pages: that this one is not seen is said in its place.
+  async hide(isHidden) {
+    await this.person.page.evaluate((isHidden) => {
+      Object.defineProperty(document, "visibilityState", { get: () => (isHidden ? "hidden" : "visible"), configurable: true });
+    }, isHidden);
+    await this.worker.evaluate((isHidden) => {
+      delete self.clients.matchAll;
+      if (!isHidden) return;
+      const all = self.clients.matchAll.bind(self.clients);
+      self.clients.matchAll = async (options) => (await all(options)).map(({ url }) => ({ url, visibilityState: "hidden" }));
+    }, isHidden);
+  }
+
+  /// What was shown is swept away.
+  async forget() {
+    await this.worker.evaluate(async () => (await self.registration.getNotifications()).forEach((one) => one.close()));
   }
 
   async push(sender = "somebody@localhost") {
