@@ -55,7 +55,9 @@ describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
     const [found, ...more] = await ada.do.lookUp([bob.number.replace("+4930", "+49 30 "), "+493023125098"]);
     expect(found).toMatchObject({ account: bob.id, number: bob.number, name: bob.number, blocked: false, encrypted: false });
     expect(more).toEqual([]);
-    await ada.do.report(bob.id, "spam", []);
+    await ada.do.report(bob.id, "spam", { disclosed: [], block: false });
+    expect(await ada.do.contact(bob.id)).toMatchObject({ blocked: false });
+    await ada.do.report(bob.id, "spam", { disclosed: [], block: true });
     expect(await ada.do.contact(bob.id)).toMatchObject({ blocked: true });
     await ada.do.block(bob.id, false);
     expect(await ada.do.contact(bob.id)).toMatchObject({ blocked: false });

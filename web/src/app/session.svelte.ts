@@ -120,7 +120,7 @@ export class Session {
         this.chats.delete(event.chat);
         break;
       case "contact":
-        this.contacts.set(event.contact.account, event.contact);
+        this.#meet(event.contact);
         break;
       case "group":
         this.groups.set(event.group.chat, event.group);
@@ -189,6 +189,15 @@ export class Session {
       this.contacts.set(account, await this.call("contact", account));
     } catch {
       // The id stands for the name.
+    }
+  }
+
+  /** A conversation of two looks like the other one. */
+  #meet(contact: Contact): void {
+    this.contacts.set(contact.account, contact);
+    for (const [id, { avatar: _, ...chat }] of this.chats) {
+      if (chat.peer !== contact.account) continue;
+      this.chats.set(id, { ...chat, name: contact.name, ...(contact.avatar && { avatar: contact.avatar }) });
     }
   }
 

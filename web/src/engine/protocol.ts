@@ -141,7 +141,8 @@ export interface Commands {
   contact(account: AccountId): Contact;
   setContact(account: AccountId, change: { name?: string; verified?: boolean }): void;
   block(account: AccountId, blocked: boolean): void;
-  report(account: AccountId, reason: "spam" | "abuse", disclosed: MessageId[], chat?: ChatId): void;
+  /** @param disclosed messages of `chat` that the server's operator is to see */
+  report(account: AccountId, reason: "spam" | "abuse", report: { disclosed: MessageId[]; chat?: ChatId; block: boolean }): void;
   /** 60 digits that both sides compare, and the bytes of the QR code. */
   safetyNumber(account: AccountId): { digits: string; qr: Uint8Array };
 }

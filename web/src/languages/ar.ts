@@ -457,7 +457,7 @@ export const ar: Dictionary = {
     reason: "السبب",
     spam: "رسائل مزعجة",
     abuse: "إساءة",
-    disclose: "كشف آخر رسائله",
+    disclose: "كشف هذه الرسائل",
     alsoBlock: "حظره أيضًا",
     sendReport: "إرسال البلاغ",
     reported: "أُرسل البلاغ",

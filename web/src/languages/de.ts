@@ -457,7 +457,7 @@ export const de: Dictionary = {
     reason: "Grund",
     spam: "Spam",
     abuse: "Missbrauch",
-    disclose: "Letzte Nachrichten offenlegen",
+    disclose: "Diese Nachrichten offenlegen",
     alsoBlock: "Auch blockieren",
     sendReport: "Meldung senden",
     reported: "Die Meldung wurde gesendet",

@@ -456,7 +456,7 @@ export const en = {
     reason: "Reason",
     spam: "Spam",
     abuse: "Abuse",
-    disclose: "Disclose their last messages",
+    disclose: "Disclose these messages",
     alsoBlock: "Block them too",
     sendReport: "Send report",
     reported: "The report was sent",

@@ -457,7 +457,7 @@ export const es: Dictionary = {
     reason: "Motivo",
     spam: "Spam",
     abuse: "Abuso",
-    disclose: "Revelar sus últimos mensajes",
+    disclose: "Revelar estos mensajes",
     alsoBlock: "Bloquear también",
     sendReport: "Enviar denuncia",
     reported: "La denuncia se ha enviado",

@@ -457,7 +457,7 @@ export const hi: Dictionary = {
     reason: "कारण",
     spam: "स्पैम",
     abuse: "दुर्व्यवहार",
-    disclose: "उनके अंतिम संदेश दिखाएँ",
+    disclose: "ये संदेश दिखाएँ",
     alsoBlock: "उन्हें ब्लॉक भी करें",
     sendReport: "शिकायत भेजें",
     reported: "शिकायत भेज दी गई",

@@ -4,7 +4,8 @@
 import { xml, type Element } from "@xmpp/client";
 import type { Desk } from "../chats/desk";
 import type { OwnLog } from "../chats/own-log";
-import { CHAT } from "../chats/keys";
+import { CHAT, chatKey } from "../chats/keys";
+import { directChat } from "../conversations/direct";
 import type { ChatRow } from "../chats/chat-row";
 import { isAccountId } from "../content/fields";
 import type { Context, Part } from "../parts";
@@ -36,7 +37,7 @@ export class Contacts implements Part<Names> {
     contact: (account) => this.#contact(account),
     setContact: (account, change) => this.#set(account, change),
     block: (account, blocked) => this.#block(account, blocked),
-    report: (account, reason, disclosed, chat) => this.#report(account, reason, disclosed, chat),
+    report: (account, reason, report) => this.#report(account, reason, report),
   };
 
   async receive(stanza: Element): Promise<boolean> {
@@ -132,12 +133,15 @@ export class Contacts implements Part<Names> {
   }
 
   /** The server's operator gets what the user chooses to disclose, in the user's words: it could not read it itself. */
-  async #report(account: AccountId, reason: "spam" | "abuse", disclosed: MessageId[], chat?: ChatId): Promise<void> {
+  async #report(account: AccountId, reason: "spam" | "abuse", { disclosed, chat, block }: { disclosed: MessageId[]; chat?: ChatId; block: boolean }): Promise<void> {
+    const { isBlocked } = await known(this.#context.store, account);
     const rows = chat === undefined ? [] : await Promise.all(disclosed.slice(0, DISCLOSED_MAX).map((id) => this.#desk.message(chat, id)));
     const ids = rows.map(({ order }) => xml("stanza-id", { xmlns: STANZA_ID, by: `${chat}@${this.#context.self.groups}`, id: order }));
     const text = rows.map(disclosure).join("\n").slice(0, TEXT_CHARACTERS_MAX);
     const told = text === "" ? undefined : xml("text", {}, text);
     await this.#block(account, true, xml("report", { xmlns: REPORTING, reason: `urn:xmpp:reporting:${reason}` }, ids, told));
+    // XEP-0377 reports by blocking.
+    if (!block && !isBlocked) await this.#block(account, false);
   }
 
   async #readBlocked(): Promise<void> {
@@ -165,7 +169,11 @@ export class Contacts implements Part<Names> {
       if (isBlocked) batch.put("contacts", blockedKey(account), true);
       else batch.delete("contacts", blockedKey(account));
     });
-    this.#context.say(await this.#desk.contactEvent(account, this.#context.store));
+    const { store, say } = this.#context;
+    say(await this.#desk.contactEvent(account, store));
+    // Who is blocked is not written to.
+    const chat = await store.get<ChatRow>("chats", chatKey(await directChat(this.#desk.domain, this.#desk.own, account)));
+    if (chat) say(await this.#desk.chatEvent(chat, store));
   }
 
   async #keep(change: (batch: ReturnType<Context["store"]["batch"]>) => Promise<void>): Promise<void> {
