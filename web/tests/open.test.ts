@@ -3,6 +3,8 @@
 import { xml, type Element } from "@xmpp/client";
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { textOf } from "../src/engine/conversations/log-entry";
+import { encodeDeviceList, newAccountKey } from "../src/engine/mls/device-list";
 import type { ChatId, Message } from "../src/engine/protocol";
 import { Person } from "./person";
 import { LEFT_OUT, Server, WHIMBREL } from "./server";
@@ -155,6 +157,13 @@ describe.skipIf(WHIMBREL === undefined)(`open conversations${LEFT_OUT}`, () => {
     const open = async (): Promise<ChatId | undefined> => (await bob.call("chats")).find(({ isOpen, peer }) => isOpen && peer === sam.account)?.id;
     await expect.poll(open, { timeout: 10_000 }).toBe(sam.account);
     expect(await bob.texts(chat)).toEqual(["sealed"]);
+    // With keys of their own there is an encrypted conversation beside the open one, which says so.
+    const list = { account: sam.account, counter: 1, madeAtS: 1, devices: [] };
+    await sam.ask("set", undefined, xml("device-list", { xmlns: "urn:whimbrel:mls:0" }, textOf(encodeDeviceList(newAccountKey(), list))));
+    const beside = await ada.call("openDirect", sam.account);
+    expect(beside).toMatchObject({ isOpen: false, peer: sam.account });
+    expect(beside.id).not.toBe(sam.account);
+    expect((await ada.call("chats")).find(({ id }) => id === sam.account)).toMatchObject({ isOpen: true, canEncrypt: true });
     await expect(ada.call("send", sam.account, { content: { kind: "poll", question: "?", choices: ["a", "b"], several: false } })).rejects.toMatchObject({ name: "not-allowed" });
   }, 30_000);
 });

@@ -48,7 +48,7 @@ export class Stranger {
     return this.#client.send(xml("message", { to, type, id }, parts));
   }
 
-  async ask(type: "get" | "set", to: string, payload: Element): Promise<Element> {
+  async ask(type: "get" | "set", to: string | undefined, payload: Element): Promise<Element> {
     return this.#client.iqCaller.request(xml("iq", { type, to }, payload));
   }
 

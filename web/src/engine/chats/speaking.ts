@@ -129,8 +129,9 @@ export class Speaking {
 
   // XEP-0425: the room announces it, and that is what all devices follow.
   async #moderate(chat: ChatId, row: Row): Promise<void> {
-    const { members } = await this.#desk.chat(chat);
-    if (!isAdmin(members[this.#desk.own])) throw notAllowed("others' messages are deleted by admins");
+    const { members, kind, encryption } = await this.#desk.chat(chat);
+    const isRoom = kind !== "direct" || encryption !== "open";
+    if (!isRoom || !isAdmin(members[this.#desk.own])) throw notAllowed("others' messages are deleted by admins");
     const retract = xml("retract", { xmlns: "urn:xmpp:message-retract:1" });
     const moderate = xml("moderate", { xmlns: "urn:xmpp:message-moderate:1", id: row.order }, retract);
     await this.#desk.context.xmpp.iq("set", `${chat}@${this.#desk.context.self.groups}`, moderate);

@@ -136,7 +136,9 @@ export class Contacts implements Part<Names> {
   async #report(account: AccountId, reason: "spam" | "abuse", { disclosed, chat, block }: { disclosed: MessageId[]; chat?: ChatId; block: boolean }): Promise<void> {
     const { isBlocked } = await known(this.#context.store, account);
     const rows = chat === undefined ? [] : await Promise.all(disclosed.slice(0, DISCLOSED_MAX).map((id) => this.#desk.message(chat, id)));
-    const ids = rows.map(({ order }) => xml("stanza-id", { xmlns: STANZA_ID, by: `${chat}@${this.#context.self.groups}`, id: order }));
+    // An open conversation of two lies in the own archive.
+    const by = chat === account ? this.#jidOf(this.#desk.own) : `${chat}@${this.#context.self.groups}`;
+    const ids = rows.map(({ order }) => xml("stanza-id", { xmlns: STANZA_ID, by, id: order }));
     const text = rows.map(disclosure).join("\n").slice(0, TEXT_CHARACTERS_MAX);
     const told = text === "" ? undefined : xml("text", {}, text);
     await this.#block(account, true, xml("report", { xmlns: REPORTING, reason: `urn:xmpp:reporting:${reason}` }, ids, told));

@@ -88,6 +88,8 @@ export class Push implements Part<Names> {
     const { store, self, xmpp, now } = this.#context;
     const chat = await store.get<ChatRow>("chats", [CHAT, id]);
     if (!chat || chat.kind === "self" || chat.hasLeft || !chat.last) return;
+    // An open conversation of two has no room.
+    if (chat.kind === "direct" && chat.encryption === "open") return;
     const isMuted = isServerMuted(viewOf(chat), now());
     const told = await store.get<boolean>("meta", mutedKey(id));
     if ((told ?? false) === isMuted) return;
