@@ -166,6 +166,18 @@ describe.skipIf(WHIMBREL === undefined)(`open conversations${LEFT_OUT}`, () => {
     expect((await ada.call("chats")).find(({ id }) => id === sam.account)).toMatchObject({ isOpen: true, canEncrypt: true });
     await expect(ada.call("send", sam.account, { content: { kind: "poll", question: "?", choices: ["a", "b"], several: false } })).rejects.toMatchObject({ name: "not-allowed" });
   }, 30_000);
+
+  test("a contact's new number is known without a word", async () => {
+    await ada.call("lookUp", [bob.number]);
+    await bob.call("setSettings", { lastSeen: "everybody" });
+    await ada.call("setContact", bob.account, { name: "Bob" });
+    await expect.poll(() => ada.events, { timeout: 10_000 }).toContainEqual({ type: "presence", account: bob.account, online: true });
+    const number = "+493023125039";
+    await bob.call("requestCode", number);
+    await bob.call("changeNumber", number, await server.code(number), true);
+    await expect.poll(async () => (await ada.call("contact", bob.account)).number, { timeout: 10_000 }).toBe(number);
+    expect((await ada.call("chats")).some(({ id }) => id === bob.account)).toBe(false);
+  }, 30_000);
 });
 
 function stanzaId(message: Element): string {

@@ -295,8 +295,8 @@ class Session {
 
   #online(isResumed: boolean): void {
     this.#isResumed = isResumed;
+    void this.#accountLog.online(isResumed).catch(() => undefined);
     const tell = async () => {
-      await this.#accountLog.online(isResumed);
       await this.parts.sealed.online();
       for (const part of this.parts.all) await part.online?.(isResumed);
     };

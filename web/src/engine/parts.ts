@@ -179,6 +179,8 @@ export type What =
   /** Of an open conversation: as its stanza says it, or, by this device, as it was posted. */
   | { kind: "open"; said: OpenMessage }
   | { kind: "said"; envelope: Envelope }
+  /** The author, a contact, has another number (docs/protocol/accounts.md). */
+  | { kind: "renumbered"; number: string }
   /** A business's answer that is typed as such: not encrypted, and shown so. */
   | { kind: "automatic"; text: string }
   /** The server has taken it out of the log; what its author wrote inside, if anything, comes apart. */

@@ -2,7 +2,7 @@
 // what is unfit changes nothing, or stands there as unreadable.
 
 import type { Arrival, Contents, RoomChange } from "../parts";
-import type { AccountId, ChatId, EngineError, EngineEvent, MessageId } from "../protocol";
+import type { AccountId, ChatId, EngineError, EngineEvent, MessageId, Order } from "../protocol";
 import { Profiles, takeNick, takePerson, type Known } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
@@ -48,6 +48,7 @@ export class Log implements Contents {
   async apply(arrival: Arrival, batch: Batch): Promise<EngineEvent[]> {
     const { chat, order, at, what, author } = arrival;
     if (order === "") return this.#pass(arrival);
+    if (what.kind === "renumbered") return author === undefined ? [] : this.#renumber(author, what.number, order, batch);
     const ledger = await Ledger.open(batch, chat, at, this.#context);
     // The own devices' one is known by its address, whoever began its row.
     if (Object.keys(ledger.chat.members).length === 0) ledger.chat = await ofItsKind(ledger.chat, this.#context.own, this.#context.domain);
@@ -91,6 +92,12 @@ export class Log implements Contents {
       ledger.put(error ? { ...rest, error } : rest);
     } else if (error) await undo(ledger, id);
     return ledger.close();
+  }
+
+  async #renumber(author: AccountId, number: string, order: Order, batch: Batch): Promise<EngineEvent[]> {
+    if ((await this.#context.person(author, batch)).person.number === undefined) return [];
+    await takePerson(batch, author, { number }, { order, id: "" });
+    return [await this.#context.contactEvent(author, batch)];
   }
 
   // Nothing of it is kept.

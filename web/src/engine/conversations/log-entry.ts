@@ -28,6 +28,7 @@ export type Logged =
   | { kind: "commit"; by: string; epoch: number; handshake: Uint8Array; welcome?: Uint8Array }
   | { kind: "sealed"; message: Uint8Array; retracts?: Order; lifeS?: number }
   | { kind: "open"; said: OpenMessage }
+  | { kind: "renumbered"; number: string }
   | { kind: "automatic"; text: string }
   | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
   | { kind: "nothing" };

@@ -4,7 +4,7 @@
 // has sent it and whenever this one was away.
 
 import { xml, type Element } from "@xmpp/client";
-import { localOf, isOrder, momentOf, orderOf, type LogEntry } from "../conversations/log-entry";
+import { localOf, isOrder, momentOf, orderOf, type LogEntry, type Logged } from "../conversations/log-entry";
 import { Serial } from "../conversations/serial";
 import { isAccountId } from "../content/fields";
 import type { Context, Self } from "../parts";
@@ -45,7 +45,8 @@ export class AccountLog {
 
   /** The server has a message of ours: its place is known now. */
   acknowledged(stanza: Element): void {
-    if (stanza.name === "message" && stanza.attrs["type"] === "chat") void this.#read();
+    const isKept = stanza.getChild("origin-id", ORIGIN) !== undefined;
+    if (isKept && stanza.name === "message" && stanza.attrs["type"] === "chat") void this.#read();
   }
 
   /** What comes while it reads is read behind it. Where the stream ends meanwhile the next one does it. */
@@ -112,8 +113,6 @@ export function readAccountEntry(stanza: Element, self: Self, order: Order, now:
   const peer = sender === self.account ? receiver : sender;
   if (sender === undefined || peer === undefined || peer === self.account) return undefined;
   const name = stanza.getChild("origin-id", ORIGIN)?.attrs["id"] ?? id;
-  const isRetracted = stanza.getChild("retracted", RETRACT) !== undefined && order !== "";
-  const said = isRetracted ? undefined : readOpen(stanza, self.domain);
   return {
     chat: peer,
     peer,
@@ -121,8 +120,18 @@ export function readAccountEntry(stanza: Element, self: Self, order: Order, now:
     at: order === "" ? now : momentOf(order),
     sender,
     ...(name !== undefined && name.length <= ID_CHARACTERS_MAX && { id: name }),
-    what: isRetracted ? { kind: "forgotten", target: order, by: "author" } : said ? { kind: "open", said } : { kind: "nothing" },
+    what: whatOf(stanza, order, self),
   };
+}
+
+function whatOf(stanza: Element, order: Order, self: Self): Logged {
+  if (stanza.getChild("retracted", RETRACT) && order !== "") return { kind: "forgotten", target: order, by: "author" };
+  // Only the server speaks from a bare JID: what a client sends bears its full one.
+  const isByServer = accountOf(stanza.attrs["from"], self) !== undefined && !stanza.attrs["from"]?.includes("/");
+  const number = stanza.getChild("number-changed", NUMBER)?.attrs["new"];
+  if (isByServer && number !== undefined && /^\+\d{3,15}$/.test(number)) return { kind: "renumbered", number };
+  const said = readOpen(stanza, self.domain);
+  return said ? { kind: "open", said } : { kind: "nothing" };
 }
 
 function readResult(result: Element, self: Self): LogEntry | undefined {
@@ -151,6 +160,7 @@ const CARBONS = "urn:xmpp:carbons:2";
 const FORWARD = "urn:xmpp:forward:0";
 const ORIGIN = "urn:xmpp:sid:0";
 const RETRACT = "urn:xmpp:message-retract:1";
+const NUMBER = "urn:whimbrel:number-change:0";
 const PAGE = 100;
 const LOOKED_BACK_MS = 30 * 86_400_000;
 const ID_CHARACTERS_MAX = 128;

@@ -64,4 +64,6 @@ test("what others send", () => {
   expect(read(body("x".repeat(100_000)))).toMatchObject({ kind: "text", text: "x".repeat(16_384) });
   expect(read(body("geo:91,0"))).toMatchObject({ kind: "text" });
   expect(read()).toBeUndefined();
+  // A body that only says what a client does not understand.
+  expect(read(body("☎ +1"), xml("fallback", { xmlns: "urn:xmpp:fallback:0", for: "urn:whimbrel:number-change:0" }, xml("body")))).toBeUndefined();
 });

@@ -13,7 +13,9 @@ export function bodyOf(stanza: Element): string | undefined {
   const body = stanza.getChildText("body");
   if (body === null) return undefined;
   const isInstead = stanza.getChildren("fallback", NS.fallback).some((fallback) => {
-    return fallback.attrs["for"] !== NS.reply && fallback.getChildElements().length === 0;
+    const ranges = fallback.getChildren("body");
+    const isWhole = fallback.getChildElements().length === 0 || ranges.some(({ attrs }) => attrs["start"] === undefined);
+    return fallback.attrs["for"] !== NS.reply && isWhole;
   });
   return isInstead ? undefined : cutText(body, TEXT_BYTES_MAX);
 }
