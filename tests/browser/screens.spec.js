@@ -23,6 +23,7 @@ test("every screen is fit to be shown, and to be used without seeing it", async 
     await look(name, link);
     await look(`${name}-info`, `${link}/info`);
   }
+  await compose(ada, look, await chats.getByRole("link", { name: /^Bea Curlew/ }).first().getAttribute("href"));
   for (const list of ["people", "new", "new-group", "starred", "settings"]) await look(list, `#/${list}`);
   for (const section of SETTINGS) await look(`settings-${section}`, `#/settings/${section}`);
   await lock(ada);
@@ -41,6 +42,24 @@ test("every screen is fit to be shown, and to be used without seeing it", async 
   await screens(newcomer)("start", "#/");
   for (const person of [ada, bea, newcomer]) await person.leave();
 });
+
+/// What is laid over and under a conversation while one composes.
+async function compose({ page }, look, link) {
+  await page.evaluate((hash) => (location.hash = hash), link);
+  await page.getByRole("button", { name: "Emoji", exact: true }).click();
+  await page.getByRole("tab", { name: "Stickers" }).click();
+  await look("stickers", link);
+  await page.getByRole("button", { name: "Emoji", exact: true }).click();
+  await page.getByRole("button", { name: "Attach" }).click();
+  await page.getByRole("menuitem", { name: "Camera" }).click();
+  await expect(page.getByRole("button", { name: "Take a photo" })).toBeEnabled();
+  await look("camera", link);
+  await page.keyboard.press("Escape");
+  await page.getByRole("textbox", { name: /^Message to/ }).fill("https://example.org/whimbrel");
+  await expect(page.getByText("Show previews of links?")).toBeVisible();
+  await look("link-offer", link);
+  await page.getByRole("textbox", { name: /^Message to/ }).fill("");
+}
 
 async function lock({ page }) {
   await page.evaluate(() => (location.hash = "#/settings/lock"));

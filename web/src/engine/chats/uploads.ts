@@ -134,7 +134,7 @@ export class Uploads {
 
   async #upload(chat: ChatId, id: MessageId): Promise<void> {
     const waiting = await this.#desk.context.store.get<Waiting>("chats", uploadKey(chat, id));
-    if (!waiting || !this.#media || this.#running.has(id) || this.#isClosed) return;
+    if (!waiting || !this.#media?.canStart || this.#running.has(id) || this.#isClosed) return;
     const { body, saying, address } = waiting;
     if ((await this.#desk.chat(chat)).encryption === "open") return this.#uploadOpenly(waiting, this.#media);
     const running = this.#media.start(id, body.file, address, {

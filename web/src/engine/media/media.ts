@@ -37,6 +37,8 @@ export interface Media {
   drop(batch: Batch, id: string): void;
   /** Drops what nobody came to answer for. Before the first {@link Media.keep}. */
   recover(): Promise<void>;
+  /** Whether files can leave from where the engine runs. */
+  readonly canStart: boolean;
   /** Uploads a kept file, from where an upload with that address was. */
   start(id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void }): Running;
   /** Uploads a kept file as other XMPP clients read it. It begins anew where it is cut. */
@@ -59,6 +61,8 @@ export class FileMedia implements Media {
     this.#slotFor = slotFor;
   }
 
+  // tus-js-client needs XMLHttpRequest, which service workers do not have: a page goes on.
+  readonly canStart = !("ServiceWorkerGlobalScope" in globalThis);
   readonly settled = settled;
   readonly drop = dropFile;
 
