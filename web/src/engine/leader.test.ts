@@ -70,14 +70,14 @@ function browser(open: (name: string) => Channel & { close(): void } = (name) =>
   const channels: { close(): void }[] = [];
   return {
     locks,
-    tab(engine: FakeEngine) {
+    tab(engine: FakeEngine, takesKey = true) {
       const channel = open(name);
       channels.push(channel);
       const heard: EngineEvent[] = [];
       const leader = new Leader(locks, channel, async (handed) => {
         engine.handed = handed;
         return engine;
-      });
+      }, takesKey);
       leader.listen((event) => heard.push(event));
       const states = () => heard.flatMap((event) => (event.type === "state" ? event.state.tab : []));
       return { leader, engine, heard, states, close: () => channel.close() };
@@ -154,4 +154,18 @@ test("an unlocked app goes on in the next tab, and a locked one does not", async
     }
     close();
   }
+});
+
+test("the service worker does not go on with what a tab had opened", async () => {
+  const { tab, locks, close } = browser(channels());
+  const [page, worker] = [tab(new FakeEngine()), tab(new FakeEngine(), false)];
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt"]);
+  await expect.poll(() => page.engine.handed).toBeDefined();
+  page.engine.handed?.handOn(key);
+  await expect.poll(worker.states).toContain("follower");
+  page.close();
+  locks.release();
+  await expect.poll(() => worker.engine.handed).toBeDefined();
+  expect(worker.engine.handed?.key).toBeUndefined();
+  close();
 });

@@ -38,9 +38,12 @@ export class Leader implements Callee {
   #ended: Promise<unknown>;
   /** Of the store, where the app has a lock and the user has opened it: in memory alone. */
   #key: CryptoKey | undefined;
+  readonly #takesKey: boolean;
 
-  /** @param start runs the engine, if ever this tab is to write. */
-  constructor(locks: Locks, channel: Channel, start: (handed: Handed) => Promise<Writer>) {
+  /** @param start runs the engine, if ever this tab is to write.
+   *  @param takesKey of an app with a lock: whether this one may go on with what a tab had opened. */
+  constructor(locks: Locks, channel: Channel, start: (handed: Handed) => Promise<Writer>, takesKey = true) {
+    this.#takesKey = takesKey;
     this.#channel = channel;
     this.#start = start;
     channel.addEventListener("message", ({ data }: MessageEvent<Message>) => this.#receive(data));
@@ -105,7 +108,7 @@ export class Leader implements Callee {
         if (message.to !== undefined && message.to !== this.#tab) return;
         return this.#engine ? undefined : this.#say(message.event, "follower");
       case "key":
-        if (message.to === undefined || message.to === this.#tab) this.#key = message.key;
+        if (this.#takesKey && (message.to === undefined || message.to === this.#tab)) this.#key = message.key;
         return;
       case "call":
         return this.#answer(message);

@@ -17,7 +17,8 @@ export interface Run {
 export async function withEngine<T>(task: (run: Run) => Promise<T>): Promise<T> {
   const channel = new BroadcastChannel("whimbrel");
   const place = { origin: location.origin, deviceName: deviceName(navigator.userAgent) };
-  const leader = new Leader(navigator.locks, channel, (handed) => Engine.start({ ...place, ...handed, isBrief: true }));
+  // Where the last page is closed, an app with a lock is locked: its key is not taken in here.
+  const leader = new Leader(navigator.locks, channel, (handed) => Engine.start({ ...place, ...handed, isBrief: true }), false);
   try {
     return await task({
       call: <N extends CommandName>(name: N, ...args: Parameters<Commands[N]>) => leader.call(name, args) as Promise<Answer<N>>,
