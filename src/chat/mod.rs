@@ -7,6 +7,7 @@
 pub mod accounts;
 mod addresses;
 pub mod api;
+pub mod backups;
 mod clock;
 pub mod config;
 mod connection;

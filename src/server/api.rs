@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::chat::accounts::Accounts;
 use crate::chat::api::upload_tokens::UploadTokenOrder;
 use crate::chat::api::{Api, Request, Response};
+use crate::chat::backups::Backups;
 use crate::chat::previews::{Previews, PreviewsConfig};
 use crate::edge::api::{ApiAnswer, ApiDoor, ApiRequest};
 
@@ -20,9 +21,10 @@ pub fn door(
     accounts: Accounts,
     upload_tokens: mpsc::Sender<UploadTokenOrder>,
     previews: PreviewsConfig,
+    backups: Backups,
 ) -> ApiDoor {
     let (requests, mut came) = mpsc::channel::<ApiRequest>(REQUESTS_MAX);
-    let api = Api::new(accounts, upload_tokens, open(previews));
+    let api = Api::new(accounts, upload_tokens, open(previews), backups);
     let places = Arc::new(Semaphore::new(ANSWERS_MAX));
     tokio::spawn(async move {
         while let Some(request) = came.recv().await {

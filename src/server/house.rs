@@ -24,6 +24,7 @@ use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
 use crate::admin::socket::{self, Desk, TakeOver};
+use crate::chat::backups::Backups;
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
@@ -332,7 +333,12 @@ impl Base {
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
         let grants = UploadGrants::new(self.store.clone(), tokens, origin);
-        let api = api::door(chat.accounts(), grants.clone().take_wishes(), self.config.previews);
+        let api = api::door(
+            chat.accounts(),
+            grants.clone().take_wishes(),
+            self.config.previews,
+            Backups::new(grants.clone().take_objects()),
+        );
         tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
         Ok((chat, api))
     }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use chat_core::features::upload_slots::{SlotAnswer, SlotRequest};
 use media_store::{Store, StoreError, UnixSeconds, UploadId};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::chat::api::upload_tokens::{NoUploadToken, UploadToken, UploadTokenOrder, UploadWish};
+use crate::chat::backups::ObjectOrder;
 use crate::edge::upload::token::{Grant, Purpose, Slot, UploadTokens};
 
 /// Seconds from a grant within which its uploads must begin.
@@ -78,6 +79,22 @@ impl UploadGrants {
         orders
     }
 
+    /// Takes orders about the accounts' objects, one after the other, until nobody has any more.
+    pub fn take_objects(self) -> mpsc::Sender<ObjectOrder> {
+        let (orders, mut came) = mpsc::channel::<ObjectOrder>(WISHES_MAX);
+        tokio::spawn(async move {
+            while let Some(order) = came.recv().await {
+                let store = self.store.clone();
+                let done = spawn_blocking(move || see_to(&store, order)).await;
+                let done = done.unwrap_or_else(|error| Err(panicked(error)));
+                if let Err(error) = done {
+                    tracing::error!(%error, "an account's object could not be seen to");
+                }
+            }
+        });
+        orders
+    }
+
     async fn token(&self, wish: UploadWish) -> Result<UploadToken, NoUploadToken> {
         let _look = self.looks.try_acquire().map_err(|_| NoUploadToken::Busy)?;
         let UploadWish { account, bytes, count, expected, reference_until } = wish;
@@ -109,7 +126,6 @@ impl UploadGrants {
     async fn look_for_room(&self, owner: String, bytes: u64) -> Result<(), StoreError> {
         let store = self.store.clone();
         let room = spawn_blocking(move || store.check_room(&owner, bytes)).await;
-        let panicked = |error| StoreError::io("look for room", "", io::Error::other(error));
         room.map_err(panicked)?
     }
 
@@ -136,6 +152,30 @@ impl UploadGrants {
             get: format!("{origin}{path}").into(),
         })
     }
+}
+
+fn see_to(store: &Store, order: ObjectOrder) -> Result<(), StoreError> {
+    match order {
+        ObjectOrder::Keep { account, digest, reply } => {
+            let owner = account.to_string();
+            let references = store.references(&digest)?;
+            let is_owners = references.iter().any(|reference| reference.owner == owner);
+            let object = store.get(&digest)?.filter(|_| is_owners);
+            if object.is_some() {
+                store.add_reference(&digest, &owner, None)?;
+            }
+            // Who has gone needs no answer.
+            let _ = reply.send(object.map(|object| object.len));
+        }
+        ObjectOrder::Drop { account, digest } => {
+            store.drop_reference(&digest, &account.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+fn panicked(error: JoinError) -> StoreError {
+    StoreError::io("look after objects", "", io::Error::other(error))
 }
 
 fn soon() -> UnixSeconds {

@@ -7,7 +7,7 @@ import { SCREENS, expect, test } from "./server.js";
 import { Person } from "./people.js";
 
 const WAYS = [["phone", "dark"], ["desktop", "light"]];
-const SETTINGS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "appearance", "language", "storage", "shortcuts"];
+const SETTINGS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "backup", "appearance", "language", "storage", "shortcuts"];
 
 test("every screen is fit to be shown, and to be used without seeing it", async ({ browser, server }) => {
   test.setTimeout(240_000);

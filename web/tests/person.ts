@@ -69,6 +69,17 @@ export class Person {
     return person;
   }
 
+  /** A device of somebody's that has nothing of the others, as one by number and PIN: there is one code a minute. */
+  static async again(other: Person): Promise<Person> {
+    const { link } = await other.call("createLink");
+    const person = new Person(other.server, other.number);
+    await person.start();
+    await person.call("registerByLink", link.replace(/#.*/, ""));
+    expect(person.account).toBe(other.account);
+    await person.online();
+    return person;
+  }
+
   private constructor(
     readonly server: Server,
     readonly number: string,

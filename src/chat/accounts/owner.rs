@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chat_core::access::{Access, AppPassword, Device};
 use chat_core::features::number_change::{self, NumberChange};
 use chat_core::jid::AccountId;
-use chat_core::transaction::{Answer, Query, StorageError, StoredAccount, Write};
+use chat_core::transaction::{Answer, Query, Record, StorageError, StoredAccount, Write};
 use chat_core::verification::{NumberError, PhoneNumber, Registrar};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
@@ -207,6 +207,30 @@ impl Owner {
             Ok(())
         };
         self.accounts.with_registrar(forget).await
+    }
+
+    /// A feature's records.
+    ///
+    /// # Errors
+    /// [`AccountError::NotFound`], [`AccountError::Storage`].
+    pub(in crate::chat) async fn records_of(
+        &self,
+        feature: &str,
+    ) -> Result<Vec<Record>, AccountError> {
+        let mut stored = self.stored().await?;
+        stored.records.retain(|record| *record.feature == *feature);
+        Ok(stored.records)
+    }
+
+    /// Writes records that no stream depends on, all of them or none.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`].
+    pub(in crate::chat) async fn write_records(
+        &self,
+        writes: Vec<Write>,
+    ) -> Result<(), AccountError> {
+        self.write(writes, false).await
     }
 
     async fn stored(&self) -> Result<Box<StoredAccount>, AccountError> {

@@ -1,5 +1,6 @@
 //! What owners and operators are shown of an account, as JSON. Nothing of it opens the account.
 
+use crate::chat::backups;
 use chat_core::access::{AppPassword, Device, FEATURE};
 use chat_core::transaction::{Record, StoredAccount};
 use serde::Serialize;
@@ -57,13 +58,15 @@ impl DeviceView {
 }
 
 impl<'a> RecordView<'a> {
-    /// Of each, but for those that open the account.
+    /// Of each, but for those that open the account or its backup.
     pub fn list(stored: &'a StoredAccount) -> Vec<Self> {
         let view = |record: &'a Record| Self {
             feature: &record.feature,
             key: &record.key,
             xml: String::from_utf8_lossy(&record.value),
         };
-        stored.records.iter().filter(|record| *record.feature != *FEATURE).map(view).collect()
+        let is_shown =
+            |record: &&Record| *record.feature != *FEATURE && !backups::is_secret(record);
+        stored.records.iter().filter(is_shown).map(view).collect()
     }
 }

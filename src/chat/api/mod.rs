@@ -3,6 +3,7 @@
 //! It knows no socket: a request comes whole, and its answer is given whole, or, where it is long,
 //! in pieces.
 
+mod backup;
 mod forms;
 mod link_previews;
 mod problem;
@@ -30,6 +31,7 @@ use self::upload_tokens::UploadTokenOrder;
 use super::accounts::export::ExportReader;
 use super::accounts::views::{AppPasswordView, DeviceView};
 use super::accounts::{Accounts, Owner};
+use super::backups::Backups;
 use super::previews::Previews;
 
 /// Exports that are read from the archives at a time.
@@ -74,6 +76,7 @@ pub struct Api {
     exports: Arc<Semaphore>,
     upload_tokens: mpsc::Sender<UploadTokenOrder>,
     previews: Option<Arc<Previews>>,
+    backups: Backups,
 }
 
 /// What an answer says, or why there is none.
@@ -86,9 +89,10 @@ impl Api {
         accounts: Accounts,
         upload_tokens: mpsc::Sender<UploadTokenOrder>,
         previews: Option<Previews>,
+        backups: Backups,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { accounts, exports, upload_tokens, previews: previews.map(Arc::new) }
+        Self { accounts, exports, upload_tokens, previews: previews.map(Arc::new), backups }
     }
 
     /// Answers a request.
@@ -136,6 +140,9 @@ impl Api {
             (["upload-tokens"], "POST") => {
                 let owner = self.owner(request).await?;
                 upload_tokens::issue(&owner, request, &self.upload_tokens).await
+            }
+            (["backup", path @ ..], _) => {
+                backup::answer(&self.owner(request).await?, request, path, &self.backups).await
             }
             (["link-previews"], "POST") => {
                 let owner = self.owner(request).await?;
@@ -278,6 +285,10 @@ fn json_text(status: StatusCode, content: Bytes) -> Response {
 
 fn done(outcome: Result<(), super::accounts::AccountError>) -> Answer {
     outcome?;
+    done_with()
+}
+
+fn done_with() -> Answer {
     let (status, fields) = (StatusCode::NO_CONTENT, HeaderMap::new());
     Ok(Response { status, fields, content: Bytes::new(), more: None })
 }

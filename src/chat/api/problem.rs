@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::upload_tokens::NoUploadToken;
 use super::{Response, challenge};
 use crate::chat::accounts::AccountError;
+use crate::chat::backups::BackupError;
 use crate::chat::previews::PreviewError;
 
 /// Why a request was refused.
@@ -42,10 +43,23 @@ pub enum Problem {
     NoPreview(PreviewError),
     /// No pages are looked at here.
     PreviewsOff,
+    /// The backup was not changed.
+    Backup(BackupError),
     /// Others are served now.
     Busy,
     /// The server is at fault.
     Failed,
+}
+
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Account(error) => Self::Account(error),
+            BackupError::Busy => Self::Busy,
+            BackupError::Malformed(error) => Self::form(&error.to_string()),
+            error => Self::Backup(error),
+        }
+    }
 }
 
 impl From<AccountError> for Problem {
@@ -117,6 +131,7 @@ impl Problem {
             Self::Account(error) => kind_of(error),
             Self::NoUploadToken(reason) => kind_of_upload(reason),
             Self::NoPreview(error) => kind_of_preview(error),
+            Self::Backup(error) => kind_of_backup(error),
             Self::PreviewsOff => {
                 (StatusCode::FORBIDDEN, "previews-off", "No pages are looked at here")
             }
@@ -140,6 +155,7 @@ impl Problem {
                 None
             }
             Self::NoPreview(error) => Some(error.to_string()),
+            Self::Backup(error) => Some(error.to_string()),
             _ => None,
         }
     }
@@ -223,6 +239,22 @@ fn kind_of_upload(reason: &NoUploadToken) -> (StatusCode, &'static str, &'static
         }
         NoUploadToken::Busy => Problem::Busy.kind(),
         NoUploadToken::Failed => Problem::Failed.kind(),
+    }
+}
+
+fn kind_of_backup(error: &BackupError) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        BackupError::NoObject { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "no-object", "This is none of the account's files")
+        }
+        BackupError::NoPassword => {
+            (StatusCode::NOT_FOUND, "no-backup-password", "There is no password")
+        }
+        BackupError::NotBegun => (StatusCode::CONFLICT, "not-begun", "Begin anew"),
+        BackupError::Wrong { .. } => {
+            (StatusCode::FORBIDDEN, "backup-password-wrong", "The password is wrong")
+        }
+        _ => Problem::Failed.kind(),
     }
 }
 

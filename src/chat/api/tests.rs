@@ -1,5 +1,8 @@
 //! The examples of `docs/protocol/accounts.md`, replayed; and what they do not show.
 
+#[path = "backup_tests.rs"]
+mod backup;
+
 use std::collections::HashMap;
 
 use chat_core::id::MessageId;
@@ -185,7 +188,8 @@ impl Bench {
         });
         let previews = PreviewsConfig { private_endpoints: true, ..PreviewsConfig::default() };
         let previews = Previews::new(previews).unwrap();
-        let api = Api::new(accounts.unwrap(), keeper(), Some(previews));
+        let backups = Backups::new(backup::object_keeper());
+        let api = Api::new(accounts.unwrap(), keeper(), Some(previews), backups);
         Self { api, ledger, codes, known: HashMap::new() }
     }
 
@@ -313,7 +317,7 @@ impl Bench {
 }
 
 /// Keys of moments, and of waits that depend on them.
-const TIMES: [&str; 5] = ["expires", "created", "seen", "retry_after", "time"];
+const TIMES: [&str; 6] = ["expires", "created", "seen", "retry_after", "time", "made"];
 
 #[tokio::test]
 async fn the_documented_examples_are_true() {

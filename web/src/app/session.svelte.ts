@@ -8,7 +8,7 @@ export type Doing = "typing" | "recording";
 /** Who types is forgotten after this: the word that they stopped may be lost. */
 const TYPING_LASTS_MS = 12_000;
 
-const EVENTS: EngineEvent["type"][] = ["state", "chat", "chat-removed", "messages", "typing", "presence", "contact", "group", "upload", "settings", "notice", "join-request", "key-changed"];
+const EVENTS: EngineEvent["type"][] = ["state", "chat", "chat-removed", "messages", "typing", "presence", "contact", "group", "upload", "settings", "backup", "notice", "join-request", "key-changed"];
 
 export class Session {
   readonly chats = new SvelteMap<ChatId, Chat>();

@@ -41,6 +41,22 @@ export interface Commands {
   /** What is kept in this browser, by what it is for. */
   storageUse(): StorageUse;
 
+  // Backups
+  backup(): BackupState;
+  /** Has them made each day, on this server. With a password, or `null`: by 64 digits, which are answered this once. */
+  turnOnBackup(password: string | null): { digits: string | null };
+  /** Deletes what is on the server too. */
+  turnOffBackup(): void;
+  /** @returns once it is on the server. */
+  backUp(): void;
+  /** As a file for the user to keep. Where backups are off, `digits` open it. */
+  backupFile(): { file: Blob; digits: string | null };
+  /** What the server has of this account. */
+  findBackup(): FoundBackup | null;
+  /** Takes one in: a file, or `null`: the server's. Refused by `backup-key-wrong`, `no-backup-password` (too many tries),
+   *  `backup-other-account`, `backup-other-key`, `backup-digits`, `backup-broken`. */
+  restoreBackup(from: Blob | null, by: BackupOpener): void;
+
   // The lock of this browser
   /** Sets a passphrase, or another one. Where there is one, `current` opens the lock. */
   setLock(passphrase: string, current?: LockSecret): void;
@@ -163,6 +179,7 @@ export type EngineEvent =
   | { type: "join-request"; chat: ChatId; account: AccountId }
   | ({ type: "upload" } & Upload)
   | { type: "settings"; settings: Settings }
+  | { type: "backup"; backup: BackupState }
   /** Something came that the user may want to be called for. */
   | { type: "notice"; notice: Notice }
   /** Somebody's account key is another than before: shown loudly. */
@@ -182,6 +199,15 @@ export interface EngineState {
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
   lock?: LockState;
 }
+
+/** `fraction` from 0 to 1. */
+export interface BackupState {
+  on: null | { by: "digits" | "password"; madeAt: number | null; bytes: number | null };
+  progress: null | { role: "making" | "restoring"; fraction: number };
+}
+/** `tries`: at the password, before it opens nothing any more. */
+export interface FoundBackup { madeAt: number; bytes: number; by: "digits" | "password"; tries?: number }
+export type BackupOpener = { digits: string } | { password: string };
 
 /** In bytes. */
 export interface StorageUse { messages: number; search: number; files: number; other: number }

@@ -6,6 +6,7 @@ import { Links } from "./links/links";
 import { FileMedia } from "./media/media";
 import { slots } from "./media/open-upload";
 import type { UploadPlace } from "./media/upload";
+import type { AccountKey } from "./mls";
 import type { Context, Sealed } from "./parts";
 import type { AccountId, HistoryProgress } from "./protocol";
 import { Push } from "./push/push";
@@ -22,8 +23,14 @@ export async function makeParts(
   context: Context, uploads: UploadPlace, api: AccountApi, showHistory: (progress: HistoryProgress | null) => void,
 ): Promise<Parts> {
   const media = new FileMedia(context.store, uploads, slots(context.xmpp, context.self));
-  const files = { media, history: { uploads, show: showHistory } };
+  const made: { sealed?: SealedRooms } = {};
+  const keys = {
+    accountKey: async () => made.sealed?.accountKey(),
+    adopt: async (key: AccountKey) => made.sealed?.adopt(key),
+  };
+  const files = { media, history: { uploads, show: showHistory }, backup: { api, uploads, keys } };
   const [content, sealed] = await Promise.all([contentParts(context, files), SealedRooms.load(context)]);
+  made.sealed = sealed;
   const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
   const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);

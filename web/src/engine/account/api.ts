@@ -36,6 +36,18 @@ export interface FetchedLink {
   image: null | { type: string; content: string };
 }
 
+export interface ServerBackup {
+  /** `made` in seconds since 1970. */
+  snapshot: null | { digest: string; bytes: number; made: number };
+  password: null | { tries: number };
+}
+
+/** In URL-safe base64 without padding. */
+export interface OpaqueMessage {
+  message: string;
+  tries?: number;
+}
+
 /** What a device shows to be registered. */
 export type Proof = { number: string; code: string; pin?: string } | { link: string };
 
@@ -97,6 +109,39 @@ export class AccountApi {
   /** docs/protocol/link-previews.md; the image in base64. */
   linkPreview(url: string): Promise<FetchedLink> {
     return this.#ask("POST", "/link-previews", { url });
+  }
+
+  /** docs/protocol/backup.md */
+  backup(): Promise<ServerBackup> {
+    return this.#ask("GET", "/backup");
+  }
+
+  setBackup(digest: string): Promise<void> {
+    return this.#ask("PUT", "/backup", { digest });
+  }
+
+  removeBackup(): Promise<void> {
+    return this.#ask("DELETE", "/backup");
+  }
+
+  beginBackupPassword(message: string): Promise<OpaqueMessage> {
+    return this.#ask("POST", "/backup/password", { message });
+  }
+
+  setBackupPassword(message: string): Promise<void> {
+    return this.#ask("PUT", "/backup/password", { message });
+  }
+
+  removeBackupPassword(): Promise<void> {
+    return this.#ask("DELETE", "/backup/password");
+  }
+
+  beginBackupTry(message: string): Promise<OpaqueMessage> {
+    return this.#ask("POST", "/backup/tries", { message });
+  }
+
+  finishBackupTry(message: string): Promise<void> {
+    return this.#ask("PUT", "/backup/tries", { message });
   }
 
   deleteAccount(): Promise<void> {

@@ -1,6 +1,7 @@
 // What the page asks for beside the account itself: its parts, made and joined.
 
 import { Contacts } from "../contacts/contacts";
+import { Backup, type BackupSurroundings } from "../backup/backup";
 import type { Context, Contents, Part } from "../parts";
 import type { EngineState } from "../protocol";
 import type { CommandName } from "../rpc";
@@ -26,6 +27,7 @@ export interface ContentParts {
 export interface Files {
   media: Media;
   history: Pick<HistorySurroundings, "uploads" | "show">;
+  backup: BackupSurroundings;
 }
 
 /** @param files where there is nothing, files cannot be sent, and no history */
@@ -46,10 +48,11 @@ export async function contentParts(context: Context, files?: Files): Promise<Con
   made.groups = groups;
   if (files) made.history = new History(desk, { ...files.history, agreed: () => ownLog.drainAll(), came: (came) => groups.renew(came) });
   await made.history?.begin();
+  const backup = files && new Backup(desk, files.backup, { agreed: () => ownLog.drainAll(), came: (came) => groups.renew(came) });
   const settings = new SettingsPart(desk, ownLog, contacts.presences, media);
   return {
     contents: chats.contents,
-    all: [chats, contacts, groups, settings, new Stickers(desk, ownLog, media)],
+    all: [chats, contacts, groups, settings, new Stickers(desk, ownLog, media), ...(backup ? [backup] : [])],
     profile: () => {
       const { name, avatar } = desk.profile;
       return { name, ...(avatar && { avatar }) };
@@ -57,6 +60,7 @@ export async function contentParts(context: Context, files?: Files): Promise<Con
     history: made.history,
     close: () => {
       made.history?.close();
+      backup?.close();
       chats.close();
       groups.close();
       contacts.presences.close();

@@ -34,6 +34,18 @@ export class Identity {
     return this.#context.store.get<AccountKey>("meta", ACCOUNT_KEY);
   }
 
+  /** Takes the account's key from a backup: where there is no other device that could hand it on.
+   *  @returns whether it vouches for this device now */
+  async adopt(key: AccountKey): Promise<boolean> {
+    if (await this.accountKey()) return false;
+    const list = await this.listOf(this.#context.self.account);
+    // Another one came into its place: whoever has that lets this device in.
+    if (list && !isEqual(key.publicKey, list.accountKey)) return false;
+    await this.#context.store.batch().put("meta", ACCOUNT_KEY, key).commit();
+    await this.#publishDevice();
+    return true;
+  }
+
   async packages(): Promise<OwnKeyPackage[]> {
     const rows = await this.#context.store.range<Uint8Array>("meta", { prefix: [PACKAGE] });
     return rows.map(({ value }) => loadKeyPackage(this.device, value));

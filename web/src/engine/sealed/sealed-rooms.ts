@@ -5,7 +5,7 @@
 import { xml, type Element } from "@xmpp/client";
 import { StanzaRefused } from "../connection/stanza-refused";
 import { NS, bytesOf, type LogEntry } from "../conversations/log-entry";
-import { commitEpoch, isOwn, joinByWelcome, messagesInEpoch, MlsError, open, process, safetyNumber, seal } from "../mls";
+import { commitEpoch, isOwn, joinByWelcome, messagesInEpoch, MlsError, open, process, safetyNumber, seal, type AccountKey } from "../mls";
 import type { Context, Sealed, Taken } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
 import { Refusal } from "../refusal";
@@ -91,6 +91,15 @@ export class SealedRooms implements Sealed {
     const secret = newSecret();
     await leaveKey(this.#context.xmpp, secret, { key, device: this.#context.self.device });
     return secret;
+  }
+
+  accountKey(): Promise<AccountKey | undefined> {
+    return this.#identity.accountKey();
+  }
+
+  /** The account's key has come out of a backup. */
+  async adopt(key: AccountKey): Promise<void> {
+    if (await this.#identity.adopt(key)) await this.#steps.enterAll();
   }
 
   /** What both sides compare. */

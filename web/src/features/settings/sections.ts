@@ -1,4 +1,5 @@
 // The sections of the settings, in their order.
+import ArchiveRestore from "@lucide/svelte/icons/archive-restore";
 import Bell from "@lucide/svelte/icons/bell";
 import Database from "@lucide/svelte/icons/database";
 import KeyRound from "@lucide/svelte/icons/key-round";
@@ -12,10 +13,10 @@ import Palette from "@lucide/svelte/icons/palette";
 import User from "@lucide/svelte/icons/user";
 import type { LucideIcon } from "@lucide/svelte";
 
-export const SECTIONS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "appearance", "language", "storage", "shortcuts"] as const;
+export const SECTIONS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "backup", "appearance", "language", "storage", "shortcuts"] as const;
 export type SectionName = (typeof SECTIONS)[number];
 
 export const SECTION_ICONS: Record<SectionName, LucideIcon> = {
   profile: User, account: KeyRound, devices: MonitorSmartphone, privacy: Lock, lock: LockKeyhole, notifications: Bell,
-  chats: MessageCircle, appearance: Palette, language: Languages, storage: Database, shortcuts: Keyboard,
+  chats: MessageCircle, backup: ArchiveRestore, appearance: Palette, language: Languages, storage: Database, shortcuts: Keyboard,
 };
