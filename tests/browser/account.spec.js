@@ -125,3 +125,39 @@ test("a second device is linked, and signed out from the first", async ({ browse
     await person.leave();
   }
 });
+
+test("the app speaks five languages, wears what is chosen, and is led by keys", async ({ browser, server }) => {
+  const ada = await Person.register(browser, server, "Ada Sandpiper", { colorScheme: "light" });
+  const { page } = ada;
+  const html = page.locator("html");
+  await ada.settings("Appearance");
+  const ground = () => page.evaluate(() => getComputedStyle(document.querySelector(".shell")).backgroundColor);
+  const light = await ground();
+  await page.getByRole("radio", { name: "Dark" }).click();
+  await expect.poll(ground).not.toBe(light);
+  await page.getByRole("radio", { name: "As the system" }).click();
+  await expect.poll(ground).toBe(light);
+  await page.getByRole("radio", { name: "Coral" }).click();
+  await page.reload();
+  await expect(page.getByRole("radio", { name: "Coral" })).toHaveAttribute("aria-checked", "true");
+
+  await page.keyboard.press("Alt+Slash");
+  await expect(page.getByRole("heading", { name: "Keyboard shortcuts" })).toBeVisible();
+  await page.keyboard.press("Alt+n");
+  await expect(page.getByLabel("Phone number")).toBeFocused();
+  await page.keyboard.press("Alt+k");
+  await expect(page.getByRole("searchbox", { name: "Search chats and messages" })).toBeFocused();
+
+  await ada.settings("Storage");
+  await ada.settings("Language");
+  for (const [language, code, dir, chats] of [
+    ["Deutsch", "de", "ltr", "Chats"], ["Español", "es", "ltr", "Chats"], ["हिन्दी", "hi", "ltr", "चैट"], ["العربية", "ar", "rtl", "الدردشات"],
+  ]) {
+    await page.getByRole("radio", { name: language }).click();
+    await expect(html).toHaveAttribute("lang", code);
+    await expect(html).toHaveAttribute("dir", dir);
+    await expect(page.getByRole("link", { name: chats })).toBeVisible();
+  }
+  expect(ada.said, "the console is quiet").toEqual([]);
+  await ada.leave();
+});

@@ -71,3 +71,24 @@ test("a row tells what is new, and is pinned, muted, archived and found", async 
     await person.leave();
   }
 });
+
+test("marks of a chat are the same on two devices of a person", async ({ browser, server }) => {
+  const ada = await Person.register(browser, server, "Ada Sandpiper");
+  const bea = await Person.register(browser, server, "Bea Curlew");
+  const other = await ada.link();
+  await ada.writeTo(bea);
+  await ada.send("the tide is out");
+  await bea.open("Ada Sandpiper");
+  await bea.send("coming");
+  await expect(other.row("Bea Curlew")).toContainText("coming");
+  await ada.chooseOf("Bea Curlew", "Pin to the top");
+  await expect(other.row("Bea Curlew").getByRole("img", { name: "Pinned" })).toBeVisible();
+  await ada.composer().fill("bring the sc");
+  await expect(other.row("Bea Curlew")).toContainText("Draft: bring the sc");
+  await other.chooseOf("Bea Curlew", "Archive");
+  await expect(ada.row("Bea Curlew")).toHaveCount(0);
+  for (const person of [ada, other, bea]) {
+    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
+    await person.leave();
+  }
+});
