@@ -36,6 +36,7 @@ export class Leader implements Callee {
   #engine: Callee | undefined;
   #leave: () => void = () => undefined;
   #ended: Promise<unknown>;
+  #hasLeft = false;
   /** Of the store, where the app has a lock and the user has opened it: in memory alone. */
   #key: CryptoKey | undefined;
   readonly #takesKey: boolean;
@@ -96,6 +97,7 @@ export class Leader implements Callee {
     await left;
     this.#engine = undefined;
     await started.stop?.();
+    this.#hasLeft = true;
   }
 
   #receive(message: Message): void {
@@ -174,7 +176,8 @@ export class Leader implements Callee {
   }
 
   #post(message: Message): void {
-    this.#channel.postMessage(message);
+    // What ends later has nobody to be told to: the channel may be closed.
+    if (!this.#hasLeft) this.#channel.postMessage(message);
   }
 }
 

@@ -41,6 +41,8 @@ export class Files {
     });
     // Messages wait until the page says that it takes them.
     container.startMessages();
+    // It fetches all of the app: what the page needs first goes before.
+    if (!container.controller) await loaded();
     try {
       await container.register(script, { scope: "/" });
       return container.controller !== null || (await controlled(container));
@@ -75,6 +77,10 @@ function openUrl(url: string): string {
   const { protocol, hostname, pathname, search, href } = new URL(url);
   if (protocol !== "https:" && protocol !== "http:") throw new RangeError("no page can show the file");
   return hostname === location.hostname ? `${location.origin}${pathname}${search}` : href;
+}
+
+function loaded(): Promise<unknown> {
+  return document.readyState === "complete" ? Promise.resolve() : new Promise((resolve) => addEventListener("load", resolve, { once: true }));
 }
 
 function controlled(container: ServiceWorkerContainer): Promise<boolean> {
