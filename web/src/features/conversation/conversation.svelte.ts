@@ -27,6 +27,8 @@ export class Conversation {
   readonly #id: ChatId;
   #busy: "older" | "newer" | null = null;
   #readTo: Order = "";
+  /** What came while a page was on its way: it may be newer than the page. */
+  #meanwhile: [changed: Message[], removed: MessageId[]][] = [];
 
   constructor(session: Session, id: ChatId) {
     this.#session = session;
@@ -43,6 +45,7 @@ export class Conversation {
 
   async open(around?: MessageId): Promise<void> {
     this.status = "loading";
+    this.#meanwhile = [];
     const unread = this.#session.chats.get(this.#id)?.unread ?? 0;
     try {
       const page = around
@@ -57,6 +60,7 @@ export class Conversation {
         if (from !== null) this.unread = { from, count: unread };
       }
       this.status = "ready";
+      for (const news of this.#meanwhile.splice(0)) this.#take(...news);
     } catch {
       this.status = "failed";
     }
@@ -115,6 +119,7 @@ export class Conversation {
   }
 
   #take(changed: Message[], removed: MessageId[]): void {
+    if (this.status === "loading") return void this.#meanwhile.push([changed, removed]);
     const known = new Set(this.messages.map(({ id }) => id));
     const first = this.messages[0]?.order ?? "";
     // What is outside of the loaded part comes when it is scrolled to.
