@@ -15,7 +15,9 @@ use smallvec::SmallVec;
 
 use crate::account::Account;
 use crate::config::{Config, IDLE_ACCOUNT_MS};
-use crate::context::{Asked, Context, Effect, Effects, Entity, Question, Route, Then};
+use crate::context::{
+    Asked, Context, ContinueInRoom, Effect, Effects, Entity, Question, Route, Then,
+};
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
 use crate::features::number_change::{self, NumberChange};
 use crate::features::reporting::Reported;
@@ -165,6 +167,13 @@ pub enum Output {
         /// Serialised in the namespace context of a client stream.
         bytes: Bytes,
     },
+    /// The same for many streams.
+    SendAll {
+        /// Which.
+        streams: Vec<StreamId>,
+        /// As in [`Output::Send`].
+        bytes: Bytes,
+    },
     /// End a stream.
     Close {
         /// Which.
@@ -264,6 +273,8 @@ struct Loading {
     routes: Vec<Route>,
     commands: Vec<(u64, Command)>,
     orders: Vec<Order>,
+    /// Answers to what a room asked that was dropped since.
+    answers: Vec<(ContinueInRoom, Result<Answer, StorageError>)>,
     /// The state has changed since it was asked for.
     is_stale: bool,
 }
@@ -442,32 +453,45 @@ impl Chat {
             self.pending.push_back(Pending { ticket, entities: touched, command });
         }
         self.let_go(ticket);
-        self.ask_questions();
+        self.ask_questions(ticket);
     }
 
     /// Sends this input's outputs, or holds them until their ticket is committed.
     fn let_go(&mut self, ticket: Ticket) {
         let mut sends = std::mem::take(&mut self.effects.sends);
         for effect in sends.drain(..) {
-            let after = ticket.max(self.last_ticket_of(&effect));
-            let output = match effect {
-                Effect::Ready(stream, ready) => Output::Ready { stream, ready },
-                Effect::Send(stream, bytes) => Output::Send { stream, bytes },
-                Effect::Close(stream, closing) => Output::Close { stream, closing },
-                Effect::Outward(outward) => Output::Outward(outward),
-            };
-            self.hold(after, output);
+            match effect {
+                Effect::Ready(stream, ready) => {
+                    self.hold(self.after(ticket, stream), Output::Ready { stream, ready });
+                }
+                Effect::Send(stream, bytes) => {
+                    self.hold(self.after(ticket, stream), Output::Send { stream, bytes });
+                }
+                Effect::SendAll(streams, bytes) if ticket > Ticket(0) => {
+                    self.hold(ticket, Output::SendAll { streams, bytes });
+                }
+                Effect::SendAll(streams, bytes) => {
+                    for stream in streams {
+                        let output = Output::Send { stream, bytes: bytes.clone() };
+                        self.hold(self.after(ticket, stream), output);
+                    }
+                }
+                Effect::Close(stream, closing) => {
+                    self.hold(self.after(ticket, stream), Output::Close { stream, closing });
+                }
+                Effect::Outward(outward) => self.hold(ticket, Output::Outward(outward)),
+            }
         }
         self.effects.sends = sends;
     }
 
-    /// The transaction that a stream's outputs wait for: the last one of its account.
-    fn last_ticket_of(&self, effect: &Effect) -> Ticket {
-        let stream = match effect {
-            Effect::Ready(stream, _) | Effect::Send(stream, _) | Effect::Close(stream, _) => stream,
-            Effect::Outward(_) => return Ticket(0),
-        };
-        let account = self.streams.get(stream).and_then(|link| self.accounts.get(&link.account));
+    /// The transaction that a stream's outputs wait for: this input's, or the last one of its
+    /// account.
+    fn after(&self, ticket: Ticket, stream: StreamId) -> Ticket {
+        if ticket > Ticket(0) {
+            return ticket;
+        }
+        let account = self.streams.get(&stream).and_then(|link| self.accounts.get(&link.account));
         account.map_or(Ticket(0), |account| account.last_ticket)
     }
 
@@ -492,8 +516,9 @@ impl Chat {
         self.held.insert(place, (after, output));
     }
 
-    fn ask_questions(&mut self) {
-        for question in std::mem::take(&mut self.effects.questions) {
+    fn ask_questions(&mut self, ticket: Ticket) {
+        for mut question in std::mem::take(&mut self.effects.questions) {
+            question.ticket = ticket;
             let after = self.last_ticket_of_entity(question.then.entity());
             let after = after.map_or(Ticket(0), |last_ticket| *last_ticket);
             let output = match &question.asked {
@@ -516,9 +541,11 @@ impl Chat {
             Then::InAccount(account, then) => {
                 self.in_account(now, account, |ctx| then(ctx, answer));
             }
-            Then::InRoom(room, then) => {
+            Then::InRoom(room, then) if self.rooms.contains_key(&room) => {
                 self.in_room(now, room, |ctx| then(ctx, answer));
             }
+            // It was dropped. Whoever asked waits all the same.
+            Then::InRoom(room, then) => self.answer_when_loaded(room, then, answer),
         }
         self.finish(now, None);
     }
@@ -536,6 +563,8 @@ impl Chat {
             self.held.retain(|(after, output)| {
                 *after != ticket || matches!(output, Output::Ask { .. } | Output::Close { .. })
             });
+            // What it asked followed from what it did.
+            self.questions.retain(|_, question| question.ticket != ticket);
             for entity in pending.entities {
                 self.drop_entity(entity);
             }
@@ -547,6 +576,9 @@ impl Chat {
 
     fn carry_out(&mut self, now: Now, id: u64, command: Command) {
         let (account, writes, log_out) = match command {
+            Command::Write { account, writes, log_out } if is_deletion(&writes) => {
+                return self.delete(now, id, account, writes, log_out);
+            }
             Command::Write { account, writes, log_out } => (account, writes, log_out),
             Command::TellNumber { account, change } => {
                 return self.tell_number(now, id, account, change);
@@ -559,18 +591,31 @@ impl Chat {
                 panic!("drill in {account}");
             }
         };
+        self.write(now, id, account, writes, log_out);
+    }
+
+    /// Its rooms go on without it: they are all in memory first, so that all of it is one
+    /// transaction.
+    fn delete(&mut self, now: Now, id: u64, account: AccountId, writes: Vec<Write>, log_out: bool) {
+        let Some(rooms) = self.in_account(now, account, rooms::all_of) else {
+            let command = Command::Write { account, writes, log_out };
+            return self.await_account(account, id, command);
+        };
+        if rooms.iter().any(|room| !self.rooms.contains_key(room)) {
+            let command = Command::Write { account, writes, log_out };
+            return self.await_rooms(&rooms, id, command);
+        }
+        self.in_account(now, account, rooms::leave_all);
+        // What the rooms note with the account goes with it.
+        self.deliver_routes(now);
+        self.write(now, id, account, writes, log_out);
+    }
+
+    fn write(&mut self, now: Now, id: u64, account: AccountId, writes: Vec<Write>, log_out: bool) {
         if let Some(account) = self.accounts.get_mut(&account) {
             writes.iter().for_each(|write| account.take_over(write));
         }
         let condition = ending::log_out_condition(account, &writes);
-        if writes.iter().any(|write| matches!(write, Write::DeleteAccount { .. })) {
-            // Its rooms go on without it.
-            let left = self.in_account(now, account, rooms::leave_all);
-            if left.is_none() {
-                let command = Command::Write { account, writes, log_out };
-                return self.await_account(account, id, command);
-            }
-        }
         if !self.accounts.contains_key(&account) {
             // It may be on its way from the storage, as it was before.
             self.effects.changed_unseen.push(account);
@@ -638,6 +683,10 @@ impl Chat {
                 || asking.contains(&Entity::Room(*id))
         });
     }
+}
+
+fn is_deletion(writes: &[Write]) -> bool {
+    writes.iter().any(|write| matches!(write, Write::DeleteAccount { .. }))
 }
 
 impl std::fmt::Debug for Chat {

@@ -9,7 +9,7 @@ use rand_chacha::rand_core::Rng;
 use crate::account::Account;
 use crate::chat::{Closing, Outward};
 use crate::config::Config;
-use crate::id::{MessageId, QueryId, StreamId};
+use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::{AccountId, Jid, RoomId};
 use crate::rooms::{Order, RoomContext};
 use crate::session::Session;
@@ -73,6 +73,8 @@ pub(crate) enum Effect {
     Ready(StreamId, Box<Ready>),
     /// To a stream.
     Send(StreamId, Bytes),
+    /// The same to many streams.
+    SendAll(Vec<StreamId>, Bytes),
     /// The stream ends.
     Close(StreamId, Closing),
     /// To the world outside of XMPP.
@@ -111,7 +113,8 @@ pub struct Outgoing {
 }
 
 type Continue = Box<dyn FnOnce(&mut Context<'_>, Result<Answer, StorageError>) + Send>;
-type ContinueInRoom = Box<dyn FnOnce(&mut RoomContext<'_>, Result<Answer, StorageError>) + Send>;
+pub(crate) type ContinueInRoom =
+    Box<dyn FnOnce(&mut RoomContext<'_>, Result<Answer, StorageError>) + Send>;
 
 /// A query with what follows on its answer.
 pub(crate) struct Question {
@@ -119,6 +122,8 @@ pub(crate) struct Question {
     pub(crate) asked: Asked,
     /// The stream without which nobody wants the answer.
     pub(crate) stream: Option<StreamId>,
+    /// The transaction of the input that asked, if it has one.
+    pub(crate) ticket: Ticket,
     pub(crate) then: Then,
 }
 
@@ -347,7 +352,8 @@ impl Context<'_> {
         let id = self.effects.next_query;
         self.effects.next_query = QueryId(id.0 + 1);
         let (then, asked) = (Then::InAccount(self.account.id, then), asked(id));
-        self.effects.questions.push(Question { id, asked, stream, then });
+        let ticket = Ticket::default();
+        self.effects.questions.push(Question { id, asked, stream, ticket, then });
     }
 
     /// Answers an IQ.
@@ -370,10 +376,63 @@ pub(crate) fn send_to(
     message: Option<MessageId>,
     effects: &mut Effects,
 ) {
+    let kept = keep_sent(session, &bytes, message);
+    let Some(stream) = session.stream else { return };
+    match kept {
+        Kept::Quiet => effects.sends.push(Effect::Send(stream, bytes)),
+        Kept::Ask => {
+            effects.sends.push(Effect::Send(stream, bytes));
+            effects.sends.push(Effect::Send(stream, Bytes::from_static(ASK)));
+        }
+        Kept::Overflow => effects.sends.push(overflow(stream)),
+    }
+}
+
+/// What many sessions get, in one effect.
+#[derive(Default)]
+pub(crate) struct Copies {
+    streams: Vec<StreamId>,
+    asked: Vec<StreamId>,
+}
+
+impl Copies {
+    /// As [`send_to`], for one more session.
+    pub(crate) fn add(
+        &mut self,
+        session: &mut Session,
+        bytes: &Bytes,
+        message: Option<MessageId>,
+        effects: &mut Effects,
+    ) {
+        let kept = keep_sent(session, bytes, message);
+        let Some(stream) = session.stream else { return };
+        match kept {
+            Kept::Quiet => self.streams.push(stream),
+            Kept::Ask => {
+                self.streams.push(stream);
+                self.asked.push(stream);
+            }
+            Kept::Overflow => effects.sends.push(overflow(stream)),
+        }
+    }
+
+    /// Sends them.
+    pub(crate) fn send(self, bytes: &Bytes, effects: &mut Effects) {
+        let asks = Bytes::from_static(ASK);
+        for (streams, bytes) in [(self.streams, bytes.clone()), (self.asked, asks)] {
+            if !streams.is_empty() {
+                effects.sends.push(Effect::SendAll(streams, bytes));
+            }
+        }
+    }
+}
+
+/// Notes with a session that it is sent this.
+fn keep_sent(session: &mut Session, bytes: &Bytes, message: Option<MessageId>) -> Kept {
     if let Some(id) = message {
         session.sent = session.sent.max(id);
     }
-    let kept = match &mut session.management {
+    match &mut session.management {
         Some(management) => management.keep(Sent { bytes: bytes.clone(), message }),
         None => {
             // Without acknowledgements what is sent counts as received.
@@ -382,19 +441,11 @@ pub(crate) fn send_to(
             }
             Kept::Quiet
         }
-    };
-    let Some(stream) = session.stream else { return };
-    match kept {
-        Kept::Quiet => effects.sends.push(Effect::Send(stream, bytes)),
-        Kept::Ask => {
-            effects.sends.push(Effect::Send(stream, bytes));
-            effects.sends.push(Effect::Send(stream, Bytes::from_static(ASK)));
-        }
-        Kept::Overflow => {
-            let closing = Closing::Error(StreamErrorCondition::ResourceConstraint);
-            effects.sends.push(Effect::Close(stream, closing));
-        }
     }
+}
+
+fn overflow(stream: StreamId) -> Effect {
+    Effect::Close(stream, Closing::Error(StreamErrorCondition::ResourceConstraint))
 }
 
 const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";

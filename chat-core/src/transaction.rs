@@ -339,8 +339,8 @@ pub enum Query {
         /// Those in question.
         references: Vec<KeyPackageRef>,
     },
-    /// Which of these accounts exist and have none of the records that are named. Answer:
-    /// [`Answer::Accounts`].
+    /// Which of these accounts exist, have none of the records that are named, and have fewer
+    /// records of another feature than a limit. Answer: [`Answer::Accounts`].
     Without {
         /// Those in question.
         accounts: Vec<AccountId>,
@@ -348,6 +348,8 @@ pub enum Query {
         feature: &'static str,
         /// Their keys.
         keys: Vec<Box<str>>,
+        /// The other feature, and the limit.
+        below: (&'static str, usize),
     },
     /// Which of these accounts have a record of a feature. Answer: [`Answer::Accounts`].
     With {

@@ -3,8 +3,10 @@
 mod world;
 
 use chat_core::chat::{Command, Input};
+use chat_core::jid::{AccountId, RoomId};
+use chat_core::rooms::GROUPS_MAX;
 use chat_core::stream::{Bind2, Enable, Inline, Resume};
-use chat_core::transaction::Write;
+use chat_core::transaction::{Answer, Query, Write};
 use world::World;
 
 /// A client that takes rooms' messages without joining.
@@ -520,6 +522,145 @@ fn a_deleted_account_is_in_no_room() {
     );
     let shown = answer.children().next().unwrap();
     assert_eq!(shown.children_named("member", "urn:whimbrel:groups:0").count(), 1);
+}
+
+/// A crash at any moment of an account's deletion leaves either both, the account and its membership,
+/// or none.
+#[test]
+fn a_deletion_that_is_cut_short_leaves_no_ghost_in_a_room() {
+    for steps in 0..6 {
+        let mut world = world(&["alice", "bob"]);
+        let group = create(&mut world, "alice", &["bob"]);
+        // Neither the account nor the room is in memory.
+        world.crash();
+        world.answers_at_once = false;
+        let account = world.id("alice");
+        let writes = vec![Write::DeleteAccount { account }];
+        let command = Command::Write { account, writes, log_out: true };
+        world.input(Input::Command { id: 1, command });
+        (0..steps).for_each(|_| world.answer_one());
+        world.crash();
+        world.answers_at_once = true;
+        let is_there = world.disk.answer(&Query::Account(account)).unwrap();
+        let is_there = matches!(is_there, Answer::Account(Some(_)));
+        come(&mut world, "bob/phone");
+        assert_eq!(members(&mut world, "bob/phone", &group), 1 + usize::from(is_there), "{steps}");
+    }
+}
+
+fn members(world: &mut World, name: &str, group: &str) -> usize {
+    world.skip_messages(name);
+    let answer = world.ask(
+        name,
+        &format!("<iq type='get' id='s' to='{group}'><group xmlns='urn:whimbrel:groups:0'/></iq>"),
+        "<iq type='result' id='s'/>",
+    );
+    let shown = answer.children().next().unwrap();
+    shown.children_named("member", "urn:whimbrel:groups:0").count()
+}
+
+#[test]
+fn who_waits_for_a_room_that_is_dropped_gets_its_answer() {
+    let mut world = world(&["alice", "bob", "carol"]);
+    let group = create(&mut world, "alice", &["bob", "carol"]);
+    world.send("carol/phone", "<presence type='unavailable'/>");
+    clear(&mut world, &["alice/phone", "bob/phone", "carol/phone"]);
+    world.answers_at_once = false;
+    let query = "<query xmlns='urn:xmpp:mam:2'/>";
+    world.connect("bob/tablet");
+    world.answer_all();
+    world.send("bob/tablet", &format!("<iq type='set' id='log' to='{group}'>{query}</iq>"));
+    world.expect_nothing("bob/tablet");
+    // The room is dropped by what carol does to it alone.
+    world.disk.fails = true;
+    world.send(
+        "carol/phone",
+        &format!("<iq type='set' id='n' to='{group}'><mute xmlns='urn:whimbrel:groups:0'/></iq>"),
+    );
+    world.disk.fails = false;
+    world.answer_all();
+    world.skip_messages("bob/tablet");
+    world.expect("bob/tablet", "<iq type='result' id='log'/>");
+}
+
+#[test]
+fn who_asked_and_is_gone_is_not_let_in() {
+    let mut world = world(&["alice", "bob"]);
+    let group = create(&mut world, "alice", &[]);
+    let of_group =
+        |kind: &str, inner: &str| format!("<iq type='set' id='{kind}' to='{group}'>{inner}</iq>");
+    let ns = "xmlns='urn:whimbrel:groups:0'";
+    let open = of_group("edit", &format!("<edit {ns}><permissions requests='true'/></edit>"));
+    world.send("alice/phone", &open);
+    let join = of_group("join", &format!("<join {ns}/>"));
+    world.ask("bob/phone", &join, "<iq type='result' id='join'/>");
+    let account = world.id("bob");
+    let writes = vec![Write::DeleteAccount { account }];
+    world.input(Input::Command {
+        id: 1,
+        command: Command::Write { account, writes, log_out: true },
+    });
+    world.clear("alice/phone");
+    let approve = of_group("approve", &format!("<approve {ns} jid='{{bob}}'/>"));
+    let refused = "<iq type='error' id='approve'><error>\
+                   <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>";
+    world.ask("alice/phone", &approve, refused);
+    assert_eq!(members(&mut world, "alice/phone", &group), 1);
+    let requests = format!(
+        "<iq type='get' id='r' to='{group}'><requests xmlns='urn:whimbrel:groups:0'/></iq>"
+    );
+    let shown = world.ask("alice/phone", &requests, "<iq type='result' id='r'/>");
+    assert_eq!(shown.children().next().unwrap().children().count(), 0, "{shown:?}");
+}
+
+/// Stays in rooms that are not there, as records.
+fn put_stays(world: &mut World, account: AccountId, feature: &'static str, count: usize) {
+    let stay = |number: usize| {
+        let room = RoomId::from_random(number as u64 + 1).to_string();
+        let value = format!(
+            "<group xmlns='urn:whimbrel:groups:0' jid='{room}@groups.example.org' \
+             since='1a0c4506c0000000'/>"
+        );
+        Write::Put { account, feature, key: room.into(), value: value.into() }
+    };
+    let writes = (0..count).map(stay).collect();
+    let command = Command::Write { account, writes, log_out: true };
+    world.input(Input::Command { id: 1, command });
+}
+
+#[test]
+fn groups_have_a_limit_and_conversations_of_two_another() {
+    let mut world = world(&["alice", "bob"]);
+    let account = world.id("alice");
+    put_stays(&mut world, account, "directs", GROUPS_MAX + 100);
+    world.crash();
+    come(&mut world, "alice/phone");
+    come(&mut world, "bob/phone");
+    // Who talks with many is in no groups by that.
+    let group = create(&mut world, "alice", &[]);
+    let other = create(&mut world, "bob", &["alice"]);
+    assert_eq!(members(&mut world, "alice/phone", &other), 2);
+    let third = create(&mut world, "bob", &[]);
+    put_stays(&mut world, account, "groups", GROUPS_MAX - 2);
+    world.crash();
+    come(&mut world, "alice/phone");
+    come(&mut world, "bob/phone");
+    let create = "<iq type='set' id='new' to='groups.example.org'>\
+                  <create xmlns='urn:whimbrel:groups:0'/></iq>";
+    let full = "<iq type='error' id='new'><error type='wait'>\
+                <resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text \
+                xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the account is in 512 groups, which is \
+                the most</text></error></iq>";
+    world.ask("alice/phone", create, full);
+    // Nor do others add it.
+    let add = "<add xmlns='urn:whimbrel:groups:0'><member jid='{alice}'/></add>";
+    world.ask(
+        "bob/phone",
+        &format!("<iq type='set' id='add' to='{third}'>{add}</iq>"),
+        "<iq type='result' id='add'><added xmlns='urn:whimbrel:groups:0'>\
+         <absent jid='{alice}'/></added></iq>",
+    );
+    assert_eq!(members(&mut world, "alice/phone", &group), 1);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::addresses::Place;
 use super::outgoing::Outgoing;
 use super::pace::{Pace, Paces};
 use super::shard::Shard;
-use super::transport::{Received, Transport};
+use super::transport::{Left, Received, Transport};
 use super::wire::{Said, Wire};
 
 /// A client's connection.
@@ -66,6 +66,15 @@ enum Stage {
     Closing,
     /// All is sent; the peer's end is awaited until this second.
     Lingering { until_s: u32 },
+}
+
+/// What became of an element that was given to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// Nothing waited: it is to be flushed.
+    Begins,
+    /// It leaves behind what waits, or not at all.
+    Waits,
 }
 
 /// Why a connection ended.
@@ -136,14 +145,15 @@ impl Connection {
         self.answer(StreamInput::SessionReady(ready));
     }
 
-    /// The core sends an element.
-    pub fn send(&self, bytes: Bytes) {
+    /// The core sends an element, which leaves with the next [`Self::flush`].
+    pub fn send(&self, bytes: Bytes) -> Sending {
         let mut state = self.state.borrow_mut();
         if state.stage != Stage::Open {
-            return;
+            return Sending::Waits;
         }
         self.shard.metrics().stanzas_out.inc();
-        if state.outgoing.is_empty() {
+        let waits = !state.outgoing.is_empty();
+        if !waits {
             // A socket that had nothing to take is not slow.
             state.moved_s = self.shard.seconds();
         }
@@ -153,7 +163,20 @@ impl Connection {
             tracing::debug!(peer = %self.peer, "cut: it does not read");
             self.cut();
         }
-        self.wake();
+        if waits { Sending::Waits } else { Sending::Begins }
+    }
+
+    /// Sends what the socket takes. Its task does the rest.
+    pub fn flush(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.stage != Stage::Open {
+            return;
+        }
+        let State { transport, outgoing, .. } = &mut *state;
+        let left = transport.try_write(outgoing);
+        if !matches!(left, Ok(Left::Nothing)) {
+            self.wake();
+        }
     }
 
     /// The core ends the stream.

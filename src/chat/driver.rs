@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use chat_core::chat::{Chat, Input, Output, Outward};
 use chat_core::config::Config;
 use chat_core::features::reporting::{Reason, Reported};
@@ -24,7 +25,7 @@ use super::core_queue::{CoreQueue, Waiting};
 use super::metrics::{CORE, ChatMetrics};
 use super::orders::Commands;
 use super::pulse::Pulse;
-use super::shard::{Inbox, Told};
+use super::shard::{Inbox, Telling, Told};
 use super::slots::thread_of;
 use super::storage::{Reader, Storage};
 use crate::telemetry::health::{Health, PartState};
@@ -57,7 +58,7 @@ pub struct Setup {
 pub struct Driver {
     setup: Setup,
     chat: Chat,
-    told: Vec<Vec<(StreamId, Told)>>,
+    told: Vec<Vec<Telling>>,
     /// Inputs that are next.
     taken: VecDeque<Waiting>,
     /// Transactions under way, and when their inputs came.
@@ -188,6 +189,7 @@ impl Driver {
             }
             Output::Ready { stream, ready } => self.put(stream, Told::Ready(ready)),
             Output::Send { stream, bytes } => self.put(stream, Told::Send(bytes)),
+            Output::SendAll { streams, bytes } => self.put_all(streams, &bytes),
             Output::Close { stream, closing } => self.put(stream, Told::Close(closing)),
             Output::Commit(transaction) => {
                 // It may wait for the disk: what is said meanwhile must not.
@@ -246,7 +248,21 @@ impl Driver {
 
     fn put(&mut self, stream: StreamId, told: Told) {
         if let Some(of_thread) = self.told.get_mut(thread_of(stream)) {
-            of_thread.push((stream, told));
+            of_thread.push(Telling::One(stream, told));
+        }
+    }
+
+    fn put_all(&mut self, streams: Vec<StreamId>, bytes: &Bytes) {
+        let mut by_thread: Vec<Vec<StreamId>> = vec![Vec::new(); self.told.len()];
+        for stream in streams {
+            if let Some(of_thread) = by_thread.get_mut(thread_of(stream)) {
+                of_thread.push(stream);
+            }
+        }
+        for (told, streams) in self.told.iter_mut().zip(by_thread) {
+            if !streams.is_empty() {
+                told.push(Telling::All(streams, bytes.clone()));
+            }
         }
     }
 

@@ -11,7 +11,9 @@ pub const SLICES_MAX: usize = 64;
 /// Bytes in the order in which they leave.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    pieces: VecDeque<Bytes>,
+    /// What leaves next: mostly there is no more, and no queue is made for it.
+    first: Bytes,
+    rest: VecDeque<Bytes>,
     bytes: usize,
 }
 
@@ -19,8 +21,9 @@ impl Outgoing {
     /// Adds to the end.
     pub fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
+            let is_first = self.is_empty();
             self.bytes += piece.len();
-            self.pieces.push_back(piece);
+            if is_first { self.first = piece } else { self.rest.push_back(piece) }
         }
     }
 
@@ -36,8 +39,12 @@ impl Outgoing {
 
     /// The first pieces, for a vectored write.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         let mut count = 0;
-        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+        for (slice, piece) in slices.iter_mut().zip(std::iter::once(&self.first).chain(&self.rest))
+        {
             *slice = IoSlice::new(piece);
             count += 1;
         }
@@ -47,11 +54,9 @@ impl Outgoing {
     /// Takes about `bytes_max` from the front, at least one piece's part.
     pub fn take(&mut self, bytes_max: usize) -> Vec<u8> {
         let mut taken = Vec::with_capacity(self.bytes.min(bytes_max));
-        while taken.len() < bytes_max
-            && let Some(piece) = self.pieces.front()
-        {
-            let len = piece.len().min(bytes_max - taken.len());
-            taken.extend_from_slice(&piece[..len]);
+        while taken.len() < bytes_max && !self.is_empty() {
+            let len = self.first.len().min(bytes_max - taken.len());
+            taken.extend_from_slice(&self.first[..len]);
             self.consume(len);
         }
         taken
@@ -60,18 +65,13 @@ impl Outgoing {
     /// So much has left.
     pub fn consume(&mut self, mut bytes: usize) {
         self.bytes -= bytes;
-        while bytes > 0
-            && let Some(piece) = self.pieces.front_mut()
-        {
-            let len = piece.len().min(bytes);
-            piece.advance(len);
-            bytes -= len;
-            if piece.is_empty() {
-                self.pieces.pop_front();
-            }
+        while bytes >= self.first.len() && !self.first.is_empty() {
+            bytes -= self.first.len();
+            self.first = self.rest.pop_front().unwrap_or_default();
         }
-        if self.is_empty() {
-            self.pieces = VecDeque::new();
+        self.first.advance(bytes);
+        if self.rest.is_empty() {
+            self.rest = VecDeque::new();
         }
     }
 }
@@ -95,6 +95,6 @@ mod tests {
         assert_eq!(outgoing.take(3), b"efg");
         assert_eq!(outgoing.take(100), b"hi");
         assert!(outgoing.is_empty());
-        assert_eq!(outgoing.pieces.capacity(), 0);
+        assert_eq!(outgoing.rest.capacity(), 0);
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ use super::accounts::Accounts;
 use super::addresses::Place;
 use super::clock::Clock;
 use super::config::XmppConfig;
-use super::connection::{Connection, Driving};
+use super::connection::{Connection, Driving, Sending};
 use super::core_queue::{CoreQueue, Waiting};
 use super::metrics::ChatMetrics;
 use super::pace::Paces;
@@ -103,10 +103,18 @@ pub enum Told {
     Close(Closing),
 }
 
+/// What the core says to one connection or to many.
+pub enum Telling {
+    /// To one.
+    One(StreamId, Told),
+    /// An element for each of these.
+    All(Vec<StreamId>, Bytes),
+}
+
 /// What a thread is told.
 enum Order {
     Connect(Box<Newcomer>),
-    Tell(Vec<(StreamId, Told)>),
+    Tell(Vec<Telling>),
     ShutDown,
     EndAll,
     CutAll,
@@ -144,7 +152,7 @@ impl Inbox {
     }
 
     /// Gives it what the core sends.
-    pub fn tell(&self, told: Vec<(StreamId, Told)>) {
+    pub fn tell(&self, told: Vec<Telling>) {
         self.order(Order::Tell(told));
     }
 
@@ -203,6 +211,8 @@ pub struct Shard {
     is_over: Cell<bool>,
     /// What it was told and has not done yet.
     orders: RefCell<VecDeque<Order>>,
+    /// Connections that have something to be sent since this turn.
+    written: RefCell<Vec<Rc<Connection>>>,
     pulse: Pulse,
     paces: Paces,
     /// Passwords are verified by so many threads at once.
@@ -243,6 +253,7 @@ impl Shard {
             is_ending: Cell::new(false),
             is_over: Cell::new(false),
             orders: RefCell::default(),
+            written: RefCell::default(),
             pulse,
             paces,
             verifying: Arc::new(Semaphore::new(VERIFYING_MAX)),
@@ -486,17 +497,15 @@ impl Shard {
         match order {
             Order::Connect(newcomer) => self.connect(*newcomer),
             Order::Tell(told) => {
-                for (id, told) in told {
-                    let Some(connection) = self.connection(id) else { continue };
-                    match told {
-                        Told::LookedUp(look_up, credentials) => {
-                            self.looked_up(*look_up, credentials);
+                for telling in told {
+                    match telling {
+                        Telling::One(id, told) => self.pass_on(id, told),
+                        Telling::All(ids, bytes) => {
+                            ids.into_iter().for_each(|id| self.send(id, bytes.clone()));
                         }
-                        Told::Ready(ready) => connection.ready(ready),
-                        Told::Send(bytes) => connection.send(bytes),
-                        Told::Close(closing) => connection.close(closing),
                     }
                 }
+                self.flush_written();
             }
             Order::ShutDown => {
                 self.is_ending.set(true);
@@ -513,6 +522,44 @@ impl Shard {
             #[cfg(test)]
             Order::Drill => panic!("a drill"),
         }
+    }
+
+    fn pass_on(self: &Rc<Self>, id: StreamId, told: Told) {
+        match told {
+            Told::Send(bytes) => self.send(id, bytes),
+            Told::LookedUp(look_up, credentials) => self.looked_up(*look_up, credentials),
+            Told::Ready(ready) => {
+                if let Some(connection) = self.connection(id) {
+                    connection.ready(ready);
+                }
+            }
+            Told::Close(closing) => {
+                if let Some(connection) = self.connection(id) {
+                    connection.close(closing);
+                }
+            }
+        }
+    }
+
+    fn send(&self, id: StreamId, bytes: Bytes) {
+        let Some(connection) = self.connection(id) else { return };
+        if connection.send(bytes) == Sending::Begins {
+            self.written.borrow_mut().push(connection);
+        }
+    }
+
+    /// Each connection sends what it was given in this turn, without its task: that one is woken
+    /// where the socket does not take it.
+    fn flush_written(&self) {
+        let mut written = self.written.take();
+        for connection in written.drain(..) {
+            if catch_unwind(AssertUnwindSafe(|| connection.flush())).is_err() {
+                self.house.metrics.panics.inc();
+                connection.cut();
+            }
+        }
+        // Its memory serves again.
+        self.written.replace(written);
     }
 
     /// Does what the thread is told and what time brings, until it is told to cut all, or nothing

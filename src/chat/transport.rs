@@ -21,6 +21,15 @@ pub struct Transport {
     sent: usize,
 }
 
+/// What is left to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// All has left.
+    Nothing,
+    /// The socket takes no more now.
+    Some,
+}
+
 /// What a read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -97,11 +106,44 @@ impl Transport {
         context: &mut Context<'_>,
         outgoing: &mut Outgoing,
     ) -> Poll<io::Result<usize>> {
+        self.write(outgoing, |socket, slices| match slices {
+            [one] => Pin::new(socket).poll_write(context, one),
+            all => Pin::new(socket).poll_write_vectored(context, all),
+        })
+    }
+
+    /// As [`Self::poll_write`], for who is not woken when the socket takes more.
+    ///
+    /// # Errors
+    /// The socket's, or TLS's.
+    pub fn try_write(&mut self, outgoing: &mut Outgoing) -> io::Result<Left> {
+        let written = self.write(outgoing, |socket, slices| {
+            let tried = match slices {
+                [one] => socket.try_write(one),
+                all => socket.try_write_vectored(all),
+            };
+            match tried {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                tried => Poll::Ready(tried),
+            }
+        });
+        match written {
+            Poll::Ready(written) => written.map(|_| Left::Nothing),
+            Poll::Pending => Ok(Left::Some),
+        }
+    }
+
+    /// A single slice goes by `send`, which costs the system less than `writev`.
+    fn write(
+        &mut self,
+        outgoing: &mut Outgoing,
+        mut write: impl FnMut(&mut TcpStream, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let mut moved = 0;
         loop {
             if self.sent < self.sealed.len() {
-                let rest = &self.sealed[self.sent..];
-                let len = ready!(Pin::new(&mut self.socket).poll_write(context, rest))?;
+                let rest = IoSlice::new(&self.sealed[self.sent..]);
+                let len = ready!(write(&mut self.socket, &[rest]))?;
                 self.sent += len;
                 moved += len;
                 if self.sent == self.sealed.len() {
@@ -119,8 +161,7 @@ impl Transport {
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                     let count = outgoing.slices(&mut slices);
-                    let socket = Pin::new(&mut self.socket);
-                    let len = ready!(socket.poll_write_vectored(context, &slices[..count]))?;
+                    let len = ready!(write(&mut self.socket, &slices[..count]))?;
                     outgoing.consume(len);
                     moved += len;
                 }

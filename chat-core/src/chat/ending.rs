@@ -45,10 +45,8 @@ impl Chat {
             Entity::Account(id) => {
                 self.drop_account(id, StreamErrorCondition::InternalServerError, Ticket(0));
             }
-            Entity::Room(id) => {
-                self.rooms.remove(&id);
-                self.questions.retain(|_, question| question.then.entity() != entity);
-            }
+            // Its questions stay: who waits for an answer is not told that the room begins anew.
+            Entity::Room(id) => drop(self.rooms.remove(&id)),
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::{Chat, Command, Loading, Output, Parked};
 use crate::account::Account;
 use crate::config::{PARKED_MAX, ROUTES_MAX};
-use crate::context::{Entity, Route};
+use crate::context::{ContinueInRoom, Entity, Route};
 use crate::features;
 use crate::id::{QueryId, StreamId, Ticket};
-use crate::jid::AccountId;
+use crate::jid::{AccountId, RoomId};
 use crate::rooms::{self, Order, Room};
 use crate::stanza::{Stanza, StanzaError};
 use crate::stream::{Login, StreamErrorCondition};
@@ -64,6 +64,28 @@ impl Chat {
     pub(super) fn await_account(&mut self, account: AccountId, id: u64, command: Command) {
         self.touched.clear();
         self.load(Entity::Account(account)).commands.push((id, command));
+    }
+
+    /// Has a command wait for rooms.
+    pub(super) fn await_rooms(&mut self, rooms: &[RoomId], id: u64, command: Command) {
+        self.touched.clear();
+        let mut command = Some((id, command));
+        let is_missing = |room: &&RoomId| !self.rooms.contains_key(*room);
+        let missing: Vec<RoomId> = rooms.iter().filter(is_missing).copied().collect();
+        for room in missing.into_iter().take(ROOMS_AT_ONCE_MAX) {
+            // The first one lets it go, to wait for the next.
+            self.load(Entity::Room(room)).commands.extend(command.take());
+        }
+    }
+
+    /// Has an answer wait for the room that asked.
+    pub(super) fn answer_when_loaded(
+        &mut self,
+        room: RoomId,
+        then: ContinueInRoom,
+        answer: Result<Answer, StorageError>,
+    ) {
+        self.load(Entity::Room(room)).answers.push((then, answer));
     }
 
     /// Has a stanza wait for its account or room.
@@ -139,7 +161,10 @@ impl Chat {
         if absent.is_none() {
             match id {
                 Entity::Account(id) => self.in_account(now, id, features::activate),
-                Entity::Room(id) => self.in_room(now, id, rooms::activate),
+                Entity::Room(id) => self.in_room(now, id, |ctx| {
+                    rooms::activate(ctx);
+                    waiting.answers.into_iter().for_each(|(then, answer)| then(ctx, answer));
+                }),
             };
             self.effects.routes.extend(waiting.routes);
             self.effects.orders.extend(waiting.orders);
@@ -149,7 +174,7 @@ impl Chat {
             }
         }
         self.finish(now, None);
-        self.let_commands_go(now, id, waiting.commands, absent.is_some());
+        self.let_commands_go(now, id, waiting.commands, absent.as_ref());
         let (logins, streams) = (waiting.logins.into(), waiting.streams.into());
         self.arrived.push_back(Arrived { absent, logins, streams });
     }
@@ -159,15 +184,39 @@ impl Chat {
         now: Now,
         entity: Entity,
         commands: Vec<(u64, Command)>,
-        is_absent: bool,
+        absent: Option<&Absent>,
     ) {
-        let Entity::Account(account) = entity else { return };
         for (id, command) in commands {
-            if is_absent {
-                let result = Err(StorageError::NoAccount { account });
-                self.ready.push_back(Output::Done { id, result });
-            } else {
+            match (entity, absent) {
+                (Entity::Account(account), Some(_)) => {
+                    let result = Err(StorageError::NoAccount { account });
+                    self.ready.push_back(Output::Done { id, result });
+                }
+                (Entity::Room(room), Some(absent)) => {
+                    self.go_on_without(now, room, (id, command), &absent.error);
+                }
+                (_, None) => self.carry_out(now, id, command),
+            }
+        }
+    }
+
+    /// A command waited for a room that is not there, or could not be read.
+    fn go_on_without(
+        &mut self,
+        now: Now,
+        room: RoomId,
+        (id, command): (u64, Command),
+        error: &StanzaError,
+    ) {
+        match command {
+            Command::Write { account, .. } if *error == StanzaError::item_not_found() => {
+                self.in_account(now, account, |ctx| rooms::forget(ctx, room));
                 self.carry_out(now, id, command);
+            }
+            _ => {
+                let reason = format!("the room {room} cannot be read");
+                let result = Err(StorageError::Failed { reason });
+                self.ready.push_back(Output::Done { id, result });
             }
         }
     }
@@ -263,3 +312,6 @@ impl Chat {
         waits
     }
 }
+
+/// Rooms that are loaded at once for one command.
+const ROOMS_AT_ONCE_MAX: usize = 64;

@@ -85,6 +85,7 @@ pub const FEATURES: &[Feature] = &[
     key_packages::FEATURE,
     device_lists::FEATURE,
     rooms::FEATURE,
+    rooms::DIRECTS,
 ];
 
 /// What the features keep of an account in memory, each its own.

@@ -12,8 +12,8 @@ use super::member::{Affiliation, Member, jid_of};
 use super::memberships::Membership;
 use super::requests::RoomIq;
 use super::{
-    ENCRYPTED_MEMBERS_MAX, Kind, MEMBER, MEMBERSHIP, NS, OPEN_MEMBERS_MAX, OUTCAST, OUTCASTS_MAX,
-    REQUEST, RoomContext, sealed,
+    ENCRYPTED_MEMBERS_MAX, Kind, MEMBER, NS, OPEN_MEMBERS_MAX, OUTCAST, OUTCASTS_MAX, REQUEST,
+    RoomContext, sealed,
 };
 use crate::features::Reply;
 use crate::id::MessageId;
@@ -140,6 +140,7 @@ pub(crate) fn enter(ctx: &mut RoomContext<'_>, newcomer: Newcomer, id: MessageId
     let Newcomer { account, affiliation } = newcomer;
     let name = account.to_string();
     let since = id.previous();
+    let is_founder = ctx.room.members.is_empty();
     let mut member = Member::new(affiliation, &name, since);
     member.changed = id;
     ctx.room.members.insert(account, member);
@@ -154,7 +155,7 @@ pub(crate) fn enter(ctx: &mut RoomContext<'_>, newcomer: Newcomer, id: MessageId
         // It is not known yet; whoever is told in vain is left out the next time.
         pushed.insert(account);
     }
-    let stay = stay(ctx, since, None);
+    let stay = Membership { is_founder, ..stay(ctx, since, None) };
     put_stay(ctx, account, &stay);
     if let Some(account) = ctx.account_mut(account) {
         account.state.rooms.enter(stay);
@@ -164,7 +165,7 @@ pub(crate) fn enter(ctx: &mut RoomContext<'_>, newcomer: Newcomer, id: MessageId
 fn put_stay(ctx: &mut RoomContext<'_>, account: AccountId, stay: &Membership) {
     let value: Bytes = stay.to_element().to_bytes("");
     let key = stay.key().into();
-    ctx.write(Write::PutForOther { account, feature: MEMBERSHIP, key, value });
+    ctx.write(Write::PutForOther { account, feature: stay.feature(), key, value });
     match ctx.accounts.contains_key(&account) {
         true => ctx.effects.bookmarking.push(account),
         false => ctx.effects.changed_unseen.push(account),
@@ -173,7 +174,9 @@ fn put_stay(ctx: &mut RoomContext<'_>, account: AccountId, stay: &Membership) {
 
 fn stay(ctx: &RoomContext<'_>, since: MessageId, until: Option<MessageId>) -> Membership {
     let is_bookmark_due = ctx.room.settings.kind == Kind::Open;
-    Membership { room: ctx.room.id, jid: ctx.room.jid.clone(), since, until, is_bookmark_due }
+    let is_direct = ctx.room.sealed.is_direct;
+    let (room, jid) = (ctx.room.id, ctx.room.jid.clone());
+    Membership { room, jid, since, until, is_direct, is_founder: false, is_bookmark_due }
 }
 
 /// Takes members out, behind the message that told them.
@@ -181,8 +184,9 @@ fn erase(ctx: &mut RoomContext<'_>, account: AccountId, until: MessageId) {
     let Some(member) = ctx.room.members.remove(&account) else { return };
     ctx.remove(MEMBER, &account.to_string());
     let room = ctx.room.id;
-    ctx.write(Write::Remove { account, feature: MEMBERSHIP, key: room.to_string().into() });
     let past = stay(ctx, member.since, Some(until));
+    let (feature, key) = (past.feature(), room.to_string().into());
+    ctx.write(Write::Remove { account, feature, key });
     put_stay(ctx, account, &past);
     let Some(account) = ctx.account_mut(account) else { return };
     account.state.rooms.leave(past);

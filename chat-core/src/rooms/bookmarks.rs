@@ -5,7 +5,7 @@
 //! bookmark is due, and the account sees to it once it is active. A bookmark that is there already
 //! stays as its owner wants it.
 
-use super::{MEMBERSHIP, Membership};
+use super::Membership;
 use crate::context::Context;
 use crate::features::pubsub;
 use crate::ns;
@@ -46,5 +46,5 @@ fn remove(ctx: &mut Context<'_>, stay: &Membership) {
 }
 
 fn is_done(ctx: &mut Context<'_>, stay: &Membership) {
-    ctx.put(MEMBERSHIP, &stay.key(), &stay.to_element());
+    ctx.put(stay.feature(), &stay.key(), &stay.to_element());
 }

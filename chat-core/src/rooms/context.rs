@@ -11,7 +11,7 @@ use super::{MEMBER, NAME, SETTINGS};
 use crate::account::Account;
 use crate::config::Config;
 use crate::context::{Asked, Effects, Entity, Question, Request, Then, send_to};
-use crate::id::{MessageId, QueryId};
+use crate::id::{MessageId, QueryId, Ticket};
 use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::session::Session;
@@ -147,6 +147,7 @@ impl RoomContext<'_> {
         self.effects.next_query = QueryId(id.0 + 1);
         let then = Then::InRoom(self.room.id, Box::new(then));
         let asked = Asked::Storage(query);
-        self.effects.questions.push(Question { id, asked, stream: None, then });
+        let (stream, ticket) = (None, Ticket::default());
+        self.effects.questions.push(Question { id, asked, stream, ticket, then });
     }
 }

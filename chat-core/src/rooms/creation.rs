@@ -5,7 +5,7 @@ use super::changes::Change;
 use super::invitees::{self, Invitees};
 use super::member::Affiliation;
 use super::settings::{ENCRYPTED, Settings};
-use super::{Kind, NS, Order, ROOMS_MAX, RoomContext, What, sealed};
+use super::{Kind, Membership, NS, Order, RoomContext, What, sealed};
 use crate::context::Context;
 use crate::features::{Iq, Reply};
 use crate::jid::{AccountId, Jid, RoomId};
@@ -77,20 +77,30 @@ pub(super) fn create_by_join(
     Ok(())
 }
 
-/// Whether the account may begin a room, which it is taken to do then.
+/// Whether the account may begin a group, which it is taken to do then.
 ///
 /// # Errors
 /// `resource-constraint` where it is in too many, or began too many lately.
-pub(super) fn check_may_create(ctx: &mut Context<'_>) -> Result<(), StanzaError> {
+fn check_may_create(ctx: &mut Context<'_>) -> Result<(), StanzaError> {
+    ctx.account.state.rooms.check_groups()?;
+    check_pace(ctx)
+}
+
+/// Whether the account has not begun too many rooms lately; it is taken to begin one.
+///
+/// # Errors
+/// `resource-constraint`
+pub(super) fn check_pace(ctx: &mut Context<'_>) -> Result<(), StanzaError> {
     let since_ms = ctx.now.unix_ms.saturating_sub(CREATED_WITHIN_MS);
     let rooms = &mut ctx.account.state.rooms;
-    // Who creates a room comes into it at that moment, but may leave it as soon.
-    let entered = rooms.present().filter(|stay| stay.since.unix_ms() > since_ms).count();
+    // Who begins a room comes into it at that moment, but may leave it as soon.
+    let is_late = |stay: &&Membership| stay.is_founder && stay.since.unix_ms() > since_ms;
+    let entered = rooms.present().filter(is_late).count();
     let lately = rooms.founded_since(since_ms).max(entered);
-    if rooms.present().count() >= ROOMS_MAX || lately >= LATELY_MAX {
+    if lately >= LATELY_MAX {
         return Err(StanzaError::resource_constraint()
             .with_type(ErrorType::Wait)
-            .with_text("the account has too many groups, or too many new ones"));
+            .with_text("the account began too many groups and conversations within a day"));
     }
     rooms.note_founding(ctx.now.unix_ms);
     Ok(())
@@ -121,6 +131,6 @@ pub(super) fn begin(ctx: &mut RoomContext<'_>, founding: Founding) -> Result<Ele
 
 /// Characters of a chosen address that become the room's name.
 const NAME_CHARACTERS_MAX: usize = 64;
-/// Rooms that one account comes into within [`CREATED_WITHIN_MS`] before it creates another.
+/// Rooms that one account begins within [`CREATED_WITHIN_MS`].
 const LATELY_MAX: usize = 50;
 const CREATED_WITHIN_MS: u64 = 24 * 3600 * 1000;

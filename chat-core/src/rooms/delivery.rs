@@ -8,7 +8,7 @@ use smallvec::smallvec;
 
 use super::{RoomContext, muc};
 use crate::account::Account;
-use crate::context::{Effects, Entity, send_to};
+use crate::context::{Copies, Effects, Entity};
 use crate::id::MessageId;
 use crate::jid::{AccountId, Jid, RoomId};
 use crate::session::Session;
@@ -37,14 +37,15 @@ pub(crate) fn log(ctx: &mut RoomContext<'_>, entry: NewEntry) {
 
 /// Sends a message to each member's sessions; `id` is that of one that is stored.
 pub(crate) fn fan_out(ctx: &mut RoomContext<'_>, bytes: &Bytes, id: Option<MessageId>) {
-    let room = ctx.room.id;
+    let (room, mut copies) = (ctx.room.id, Copies::default());
     for member in ctx.room.members.keys() {
         let Some(account) = ctx.accounts.get_mut(member) else { continue };
         // Whoever is in memory is touched, with or without a session: what it knows of its newest
         // message must not outlive a commit that fails.
         ctx.touched.push(Entity::Account(*member));
-        deliver(account, room, bytes, id, ctx.effects);
+        deliver(account, room, bytes, id, &mut copies, ctx.effects);
     }
+    copies.send(bytes, ctx.effects);
 }
 
 /// Sends a message to those who have joined (XEP-0045), and to nobody else.
@@ -63,6 +64,7 @@ fn deliver(
     room: RoomId,
     bytes: &Bytes,
     id: Option<MessageId>,
+    copies: &mut Copies,
     effects: &mut Effects,
 ) {
     account.newest = account.newest.max(id.unwrap_or_default());
@@ -74,23 +76,29 @@ fn deliver(
         match id {
             // One that is behind gets it from the log, in its turn.
             Some(_) if takes && session.is_behind => {}
-            Some(_) if takes => send_to(session, bytes.clone(), id, effects),
-            None if takes && !session.is_inactive => send_to(session, bytes.clone(), None, effects),
+            Some(_) if takes => copies.add(session, bytes, id, effects),
+            None if takes && !session.is_inactive => copies.add(session, bytes, None, effects),
             // Who joins a room has its own way to catch up, and no cursor.
-            _ if !session.takes_groups => deliver_to_joined(session, room, bytes, effects),
+            _ if !session.takes_groups && gets_joined(session, room, bytes) => {
+                copies.add(session, bytes, None, effects);
+            }
             _ => {}
         }
     }
 }
 
-fn deliver_to_joined(session: &mut Session, room: RoomId, bytes: &Bytes, effects: &mut Effects) {
+/// Whether a session gets a message as one that has joined the room, and gets it now: where its
+/// history comes first, the message waits behind that.
+fn gets_joined(session: &mut Session, room: RoomId, bytes: &Bytes) -> bool {
     let joined = session.extra.as_mut().map(|extra| &mut extra.joined);
     let joined = joined.and_then(|joined| joined.iter_mut().find(|joined| joined.room == room));
-    let Some(joined) = joined else { return };
+    let Some(joined) = joined else { return false };
     match &mut joined.waiting {
-        // Its history comes first.
-        Some(waiting) if waiting.len() < WAITING_MAX => waiting.push(bytes.clone()),
-        _ => send_to(session, bytes.clone(), None, effects),
+        Some(waiting) if waiting.len() < WAITING_MAX => {
+            waiting.push(bytes.clone());
+            false
+        }
+        _ => true,
     }
 }
 

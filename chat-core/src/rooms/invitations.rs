@@ -5,16 +5,16 @@
 
 use super::affiliations::{self, Newcomer, check_admin, check_may, check_place};
 use super::changes::Change;
+use super::invitees::{self, Stays};
 use super::member::{Affiliation, jid_of};
 use super::requests::RoomIq;
-use super::{
-    INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, ROOMS_MAX, RoomContext, SUBJECT, sealed,
-};
+use super::{INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, RoomContext, SUBJECT, sealed};
 use crate::date_time;
 use crate::features::Reply;
 use crate::jid::AccountId;
 use crate::ns;
 use crate::stanza::StanzaError;
+use crate::transaction::Answer;
 use crate::xml::Element;
 
 /// A link into a room.
@@ -194,10 +194,8 @@ pub(crate) fn come_in(
     if ctx.room.outcasts.contains(&account) {
         return Err(StanzaError::forbidden());
     }
-    let own = ctx.accounts.get(&account);
-    let rooms = own.map_or(0, |account| account.state.rooms.present().count());
-    if rooms >= ROOMS_MAX {
-        return Err(StanzaError::resource_constraint());
+    if let Some(own) = ctx.accounts.get(&account) {
+        own.state.rooms.check_groups()?;
     }
     let Some(token) = token else {
         return match ctx.room.settings.takes_requests {
@@ -286,21 +284,38 @@ pub(super) fn list_requests(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Re
     Ok(Reply::Result(Some(Element::new("requests", NS).with_children(requests))))
 }
 
-/// `<approve/>`: an admin lets somebody in who asked.
+/// `<approve/>`: an admin lets somebody in who asked, unless the account is gone since.
 pub(super) fn approve(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, StanzaError> {
     let account = requester(ctx, iq)?;
     check_place(ctx, 1)?;
+    let query = invitees::reachable(vec![account], None, Stays::Groups);
+    let iq = iq.clone();
+    ctx.ask(query, move |ctx, answer| {
+        let done = match answer {
+            Ok(Answer::Accounts(there)) => let_in(ctx, &iq, !there.is_empty()),
+            _ => Err(StanzaError::internal_server_error()),
+        };
+        ctx.answer(&iq.request, done.map(|()| None));
+    });
+    Ok(Reply::Later)
+}
+
+fn let_in(ctx: &mut RoomContext<'_>, iq: &RoomIq, is_there: bool) -> Result<(), StanzaError> {
+    let account = requester(ctx, iq)?;
+    if !is_there {
+        forget_request(ctx, account);
+        return Err(StanzaError::item_not_found());
+    }
+    check_place(ctx, 1)?;
     let newcomer = Newcomer { account, affiliation: Affiliation::Member };
-    let change = Change::Added(account, Affiliation::Member);
-    affiliations::come(ctx, Some(iq.account), &[newcomer], &[change]);
-    Ok(Reply::Result(None))
+    affiliations::come(ctx, Some(iq.account), &[newcomer], &[newcomer.added()]);
+    Ok(())
 }
 
 /// `<deny/>`: an admin does not.
 pub(super) fn deny(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, StanzaError> {
     let account = requester(ctx, iq)?;
-    ctx.room.requests.remove(&account);
-    ctx.remove(REQUEST, &account.to_string());
+    forget_request(ctx, account);
     Ok(Reply::Result(None))
 }
 
@@ -310,6 +325,11 @@ fn requester(ctx: &RoomContext<'_>, iq: &RoomIq) -> Result<AccountId, StanzaErro
     let account = affiliations::account_of(ctx, jid)?;
     let waits = ctx.room.requests.contains_key(&account);
     if waits { Ok(account) } else { Err(StanzaError::item_not_found()) }
+}
+
+fn forget_request(ctx: &mut RoomContext<'_>, account: AccountId) {
+    ctx.room.requests.remove(&account);
+    ctx.remove(REQUEST, &account.to_string());
 }
 
 /// The room has ended: nothing leads into it, and nobody waits.

@@ -1,6 +1,6 @@
 //! Those whom a member names to be taken in: by the JID of an account, or by a number.
 
-use super::{NS, OPEN_MEMBERS_MAX, Order, What};
+use super::{DIRECT, DIRECTS_MAX, GROUPS_MAX, MEMBERSHIP, NS, OPEN_MEMBERS_MAX, Order, What};
 use crate::chat::check_iq;
 use crate::context::{Context, Request};
 use crate::features::{blocking, contact_lookup};
@@ -14,10 +14,29 @@ use crate::xml::Element;
 #[derive(Debug, Default)]
 pub(crate) struct Invitees {
     pub(crate) accounts: Vec<AccountId>,
-    /// Accounts that are not there, or do not want to hear of the one who asks.
+    /// Accounts that are not there, do not want to hear of the one who asks, or are in as many
+    /// groups as an account can be.
     pub(crate) absent: Vec<AccountId>,
     /// Numbers that have no account, or none that wants to be found; they get an invitation.
     pub(crate) numbers: Vec<Box<str>>,
+}
+
+/// What accounts are to come into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stays {
+    Groups,
+    Directs,
+}
+
+/// Which of these accounts can be taken in: those that are there, do not block who takes them in,
+/// and have a place left.
+pub(super) fn reachable(accounts: Vec<AccountId>, by: Option<&Jid>, stays: Stays) -> Query {
+    let below = match stays {
+        Stays::Groups => (MEMBERSHIP, GROUPS_MAX),
+        Stays::Directs => (DIRECT, DIRECTS_MAX),
+    };
+    let (feature, keys) = by.map(blocking::keys_of).unwrap_or_default();
+    Query::Without { accounts, feature, keys, below }
 }
 
 /// Takes an IQ that adds members to a room: before it reaches the room, numbers become accounts.
@@ -69,7 +88,8 @@ pub(super) fn resolve(
     numbers.sort();
     numbers.dedup();
     if numbers.is_empty() {
-        keep_reachable(ctx, accounts, numbers, then);
+        let invitees = Invitees { accounts, ..Invitees::default() };
+        keep_reachable(ctx, invitees, Stays::Groups, then);
         return Ok(());
     }
     contact_lookup::resolve(ctx, numbers.clone(), move |ctx, found| {
@@ -79,7 +99,8 @@ pub(super) fn resolve(
         };
         numbers.retain(|number| !found.iter().any(|(known, _)| known == number));
         accounts.extend(found.iter().filter_map(|(_, jid)| AccountId::of(jid)));
-        keep_reachable(ctx, accounts, numbers, then);
+        let invitees = Invitees { accounts, numbers, ..Invitees::default() };
+        keep_reachable(ctx, invitees, Stays::Groups, then);
     })
 }
 
@@ -96,21 +117,21 @@ fn number_of(text: &str) -> Result<Box<str>, StanzaError> {
     Ok(number.to_string().into())
 }
 
-/// Leaves out accounts that are not there or block the one who asks.
+/// Leaves out accounts that cannot be taken in by the one who asks.
 pub(super) fn keep_reachable(
     ctx: &mut Context<'_>,
-    mut accounts: Vec<AccountId>,
-    numbers: Vec<Box<str>>,
+    invitees: Invitees,
+    stays: Stays,
     then: impl FnOnce(&mut Context<'_>, Result<Invitees, StanzaError>) + Send + 'static,
 ) {
+    let Invitees { mut accounts, numbers, .. } = invitees;
     accounts.sort();
     accounts.dedup();
     accounts.retain(|account| *account != ctx.account.id);
     if accounts.is_empty() {
         return then(ctx, Ok(Invitees { numbers, ..Invitees::default() }));
     }
-    let (feature, keys) = blocking::keys_of(&ctx.account.jid);
-    let query = Query::Without { accounts: accounts.clone(), feature, keys };
+    let query = reachable(accounts.clone(), Some(&ctx.account.jid), stays);
     ctx.ask(query, move |ctx, answer| {
         let Ok(Answer::Accounts(there)) = answer else {
             return then(ctx, Err(StanzaError::internal_server_error()));

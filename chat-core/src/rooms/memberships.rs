@@ -1,7 +1,7 @@
 //! The account's side: which rooms it is in, and since when. A device that was away gets from each
 //! room's log what lies between.
 
-use super::{MEMBERSHIP, NS, Order, What};
+use super::{DIRECT, DIRECTS_MAX, GROUPS_MAX, MEMBERSHIP, NS, Order, What};
 use crate::context::Context;
 use crate::features::{Iq, Reply, State};
 use crate::id::MessageId;
@@ -29,6 +29,10 @@ pub struct Membership {
     pub since: MessageId,
     /// And it ends with this one, if the account is no longer in the room.
     pub until: Option<MessageId>,
+    /// It is a conversation of two.
+    pub is_direct: bool,
+    /// The account has begun it.
+    pub is_founder: bool,
     /// The account's bookmark of the room is to be made, or, where the stay is over, to go.
     pub is_bookmark_due: bool,
 }
@@ -42,6 +46,30 @@ impl Memberships {
     /// The rooms that it is in.
     pub fn present(&self) -> impl Iterator<Item = &Membership> {
         self.all.iter().filter(|stay| stay.until.is_none())
+    }
+
+    /// Whether the account may come into one more group.
+    ///
+    /// # Errors
+    /// `resource-constraint`
+    pub(super) fn check_groups(&self) -> Result<(), StanzaError> {
+        self.check(false, GROUPS_MAX, "groups")
+    }
+
+    /// Whether the account may have one more conversation of two.
+    ///
+    /// # Errors
+    /// `resource-constraint`
+    pub(super) fn check_directs(&self) -> Result<(), StanzaError> {
+        self.check(true, DIRECTS_MAX, "conversations of two")
+    }
+
+    fn check(&self, is_direct: bool, max: usize, what: &str) -> Result<(), StanzaError> {
+        match self.all.iter().filter(|stay| stay.is_direct == is_direct).count() < max {
+            true => Ok(()),
+            false => Err(StanzaError::resource_constraint()
+                .with_text(format!("the account is in {max} {what}, which is the most"))),
+        }
     }
 
     /// What of rooms' logs a device does not have that has all up to a message.
@@ -94,6 +122,11 @@ impl Memberships {
 }
 
 impl Membership {
+    /// The owner of its record, which tells what it counts to.
+    pub(crate) fn feature(&self) -> &'static str {
+        if self.is_direct { DIRECT } else { MEMBERSHIP }
+    }
+
     /// The record's key: past stays do not stand in each other's way.
     pub(crate) fn key(&self) -> String {
         match self.until {
@@ -110,17 +143,29 @@ impl Membership {
             None => stay,
             Some(until) => stay.with_attr("until", until.to_string()),
         };
+        let stay = if self.is_founder { stay.with_attr("founder", "true") } else { stay };
         if self.is_bookmark_due { stay.with_attr("bookmark", "due") } else { stay }
     }
 }
 
 pub(super) fn load(state: &mut State, key: &str, value: &Element) {
+    take(state, key, value, false);
+}
+
+pub(super) fn load_direct(state: &mut State, key: &str, value: &Element) {
+    take(state, key, value, true);
+}
+
+fn take(state: &mut State, key: &str, value: &Element, is_direct: bool) {
     let id = |name| value.attr(name).and_then(MessageId::parse);
     let room = key.split(':').next().and_then(RoomId::parse);
     let jid = value.attr("jid").and_then(|jid| Jid::parse(jid).ok());
     if let (Some(room), Some(jid), Some(since)) = (room, jid, id("since")) {
-        let (until, is_bookmark_due) = (id("until"), value.attr("bookmark").is_some());
-        state.rooms.all.push(Membership { room, jid, since, until, is_bookmark_due });
+        let has = |name| value.attr(name).is_some();
+        let (is_founder, is_bookmark_due) = (has("founder"), has("bookmark"));
+        let until = id("until");
+        let stay = Membership { room, jid, since, until, is_direct, is_founder, is_bookmark_due };
+        state.rooms.all.push(stay);
     }
 }
 
@@ -136,20 +181,30 @@ pub(crate) fn prune(ctx: &mut Context<'_>) {
     rooms.all.retain(|stay| !is_over(stay));
     let account = ctx.account.id;
     for stay in over {
-        ctx.write(Write::Remove { account, feature: MEMBERSHIP, key: stay.key().into() });
+        let feature = stay.feature();
+        ctx.write(Write::Remove { account, feature, key: stay.key().into() });
     }
+}
+
+/// The rooms that the account is in.
+pub(crate) fn all_of(ctx: &mut Context<'_>) -> Vec<RoomId> {
+    ctx.account.state.rooms.present().map(|stay| stay.room).collect()
+}
+
+/// There is no such room.
+pub(crate) fn forget(ctx: &mut Context<'_>, room: RoomId) {
+    ctx.account.state.rooms.all.retain(|stay| stay.room != room);
 }
 
 /// The account is about to be deleted: its rooms let it go.
 pub(crate) fn leave_all(ctx: &mut Context<'_>) {
     let account = ctx.account.id;
-    let rooms: Vec<RoomId> = ctx.account.state.rooms.present().map(|stay| stay.room).collect();
-    for room in rooms {
+    for room in all_of(ctx) {
         ctx.order(Order { room, request: None, what: What::Leave(account) });
     }
 }
 
-/// The rooms that the account is in.
+/// `<groups/>`
 pub(super) fn list(ctx: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> {
     let group = |stay: &Membership| Element::new("group", NS).with_attr("jid", stay.jid.as_str());
     let groups = ctx.account.state.rooms.present().map(group);

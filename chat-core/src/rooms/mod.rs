@@ -51,7 +51,7 @@ pub fn direct_address(config: &Config, one: AccountId, other: AccountId) -> Opti
 pub use settings::Kind;
 
 pub(crate) use bookmarks::keep_up as keep_bookmarks;
-pub(crate) use memberships::{leave_all, prune};
+pub(crate) use memberships::{all_of, forget, leave_all, prune};
 pub(crate) use messages::delayed;
 pub(crate) use push::note as note_pushes;
 pub(crate) use sealed::note_block;
@@ -72,6 +72,10 @@ pub(crate) const FEATURE: Feature = Feature {
     ],
     ..Feature::named(MEMBERSHIP)
 };
+
+/// Conversations of two, which count apart.
+pub(crate) const DIRECTS: Feature =
+    Feature { load: Some(memberships::load_direct), ..Feature::named(DIRECT) };
 
 /// Something that an account has a room do, beside the stanzas that it sends.
 #[derive(Debug)]
@@ -240,8 +244,10 @@ pub const NS: &str = "urn:whimbrel:groups:0";
 pub const OPEN_MEMBERS_MAX: usize = 1024;
 /// Members of an encrypted room.
 pub const ENCRYPTED_MEMBERS_MAX: usize = 256;
-/// Rooms that one account is in.
-pub const ROOMS_MAX: usize = 512;
+/// Groups that one account is in, or was in while one of its devices has not heard of its going.
+pub const GROUPS_MAX: usize = 512;
+/// Conversations of two that one account has.
+pub const DIRECTS_MAX: usize = 8_192;
 /// Links of one room.
 pub const INVITATIONS_MAX: usize = 256;
 /// Accounts that wait for one room's admins to let them in.
@@ -257,8 +263,10 @@ pub const NICK_BYTES_MAX: usize = 256;
 /// Bytes of an icon as it is encoded in base64.
 pub const ICON_BYTES_MAX: usize = 96 << 10;
 
-/// Records of an account: the rooms it is in.
+/// Records of an account: the groups it is in.
 pub(crate) const MEMBERSHIP: &str = "groups";
+/// And its conversations of two.
+pub(crate) const DIRECT: &str = "directs";
 /// Records of a room.
 const SETTINGS: &str = "group-settings";
 const NAME: &str = "group";

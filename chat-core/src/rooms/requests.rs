@@ -16,6 +16,7 @@ use crate::stanza::StanzaError;
 use crate::xml::Element;
 
 /// A request to a room.
+#[derive(Clone)]
 pub(crate) struct RoomIq {
     pub(crate) request: Request,
     /// Who asks.

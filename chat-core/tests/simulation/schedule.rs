@@ -390,6 +390,11 @@ impl Schedule {
                 self.check_is_stored(&element);
                 self.arrive(stream, Arriving::Element(element));
             }
+            Output::SendAll { streams, bytes } => {
+                for stream in streams {
+                    self.take_output(Output::Send { stream, bytes: bytes.clone() }, ended);
+                }
+            }
             Output::Close { stream, .. } => ended.push(stream),
             Output::Commit(transaction) => self.commits.push_back(transaction),
             Output::Ask { id, query } => self.asked.push((id, query)),

@@ -192,14 +192,19 @@ impl Disk {
         Ok(match query {
             Query::Account(account) => Answer::Account(self.stored(*account).map(Box::new)),
             Query::Room(room) => Answer::Room(self.stored_room(*room).map(Box::new)),
-            Query::Without { accounts, feature, keys } => {
+            Query::Without { accounts, feature, keys, below: (counted, limit) } => {
+                let count = |stored: &Stored| {
+                    stored.records.keys().filter(|(of, _)| **of == **counted).count()
+                };
                 let has_any = |stored: &Stored| {
                     keys.iter()
                         .any(|key| stored.records.contains_key(&((*feature).into(), key.clone())))
                 };
                 let is_asked = |account: &&AccountId| {
                     let stored = self.accounts.get(*account);
-                    stored.is_some_and(|stored| !stored.is_room && !has_any(stored))
+                    stored.is_some_and(|stored| {
+                        !stored.is_room && !has_any(stored) && count(stored) < *limit
+                    })
                 };
                 Answer::Accounts(accounts.iter().filter(is_asked).copied().collect())
             }

@@ -320,6 +320,14 @@ impl World {
         }
     }
 
+    /// Answers the first question that waits, if there is one.
+    pub fn answer_one(&mut self) {
+        if let Some((id, query)) = self.unanswered.pop_front() {
+            self.answer(id, &query);
+            self.pump();
+        }
+    }
+
     /// What waits becomes durable, and the process does not hear of it.
     pub fn commit_without_telling(&mut self) {
         while let Some(transaction) = self.uncommitted.pop_front() {
@@ -364,6 +372,12 @@ impl World {
                 Output::Send { stream, bytes } => {
                     let element = Element::parse(&bytes, "jabber:client").unwrap();
                     self.inboxes.entry(stream).or_default().push_back(element);
+                }
+                Output::SendAll { streams, bytes } => {
+                    for stream in streams {
+                        let element = Element::parse(&bytes, "jabber:client").unwrap();
+                        self.inboxes.entry(stream).or_default().push_back(element);
+                    }
                 }
                 Output::Close { stream, closing } => {
                     self.closed.insert(stream, closing);

@@ -107,16 +107,22 @@ pub(super) fn put_if_there(
 pub(super) fn without(
     connection: &Connection,
     accounts: &[AccountId],
-    feature: &str,
-    keys: &[Box<str>],
+    (feature, keys): (&str, &[Box<str>]),
+    (counted, limit): (&str, usize),
 ) -> rusqlite::Result<Vec<AccountId>> {
     let mut is_there =
         connection.prepare_cached("SELECT 1 FROM account WHERE id = ?1 AND NOT is_room")?;
     let mut has = connection
         .prepare_cached("SELECT 1 FROM record WHERE account = ?1 AND feature = ?2 AND key = ?3")?;
+    // The record that reaches the limit tells enough.
+    let last = i64::try_from(limit).unwrap_or(i64::MAX).saturating_sub(1);
+    let mut at_limit = connection.prepare_cached(
+        "SELECT 1 FROM record WHERE account = ?1 AND feature = ?2 LIMIT 1 OFFSET ?3",
+    )?;
     let mut found = Vec::new();
     for account in accounts {
-        let mut is_meant = is_there.exists([Account(*account)])?;
+        let mut is_meant = is_there.exists([Account(*account)])?
+            && !at_limit.exists(params![Account(*account), counted, last])?;
         for key in keys {
             is_meant = is_meant && !has.exists(params![Account(*account), feature, key])?;
         }

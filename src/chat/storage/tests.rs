@@ -176,19 +176,7 @@ fn stanza(number: u64) -> Bytes {
 
 /// All of an account's archive.
 fn everything(number: u64) -> ArchiveQuery {
-    ArchiveQuery {
-        account: account(number),
-        peer: None,
-        incoming_only: false,
-        with_hidden: false,
-        after: None,
-        before: None,
-        ids: None,
-        from_end: false,
-        messages_max: 1_000,
-        count: false,
-        now_unix_ms: 0,
-    }
+    ArchiveQuery::first(account(number), 1_000, 0)
 }
 
 fn item(id: &str, published_unix_ms: u64) -> Item {

@@ -8,10 +8,11 @@ use crate::jid::AccountId;
 use crate::ns;
 use crate::rooms::RoomContext;
 use crate::rooms::affiliations::{self, Wish, account_of, check_admin, check_member};
+use crate::rooms::invitees::{Stays, reachable};
 use crate::rooms::member::{Affiliation, jid_of};
 use crate::rooms::requests::RoomIq;
 use crate::stanza::StanzaError;
-use crate::transaction::{Answer, Query};
+use crate::transaction::Answer;
 use crate::xml::Element;
 
 /// The list of an affiliation, or of a role. Members see all of members, and admins outcasts.
@@ -107,8 +108,7 @@ fn affiliate_new(
     wishes: Vec<(AccountId, Wish)>,
 ) {
     let by = iq.account;
-    let (feature, keys) = crate::features::blocking::keys_of(&jid_of(ctx.config, by));
-    let query = Query::Without { accounts: new.clone(), feature, keys };
+    let query = reachable(new.clone(), Some(&jid_of(ctx.config, by)), Stays::Groups);
     let request = iq.request.clone();
     ctx.ask(query, move |ctx, answer| {
         let done = match answer {

@@ -2,15 +2,14 @@
 //! invited becomes one. (A direct one of XEP-0249 passes the room by.)
 
 use crate::context::Route;
-use crate::features::blocking;
 use crate::jid::{AccountId, Jid};
 use crate::ns;
 use crate::rooms::RoomContext;
 use crate::rooms::affiliations::{self, account_of, check_may};
-use crate::rooms::invitees::Invitees;
+use crate::rooms::invitees::{Invitees, Stays, reachable};
 use crate::rooms::member::jid_of;
 use crate::stanza::{Stanza, StanzaError};
-use crate::transaction::{Answer, Query};
+use crate::transaction::Answer;
 use crate::xml::Element;
 
 /// A member's message with an invitation, or somebody's refusal.
@@ -29,8 +28,7 @@ pub(crate) fn mediate(
     let invitee = account_of(ctx, to)?;
     let reason = invite.text_of("reason", ns::MUC_USER).map(|reason| reason.into_owned());
     let own = jid_of(ctx.config, account);
-    let (feature, keys) = blocking::keys_of(&own);
-    let query = Query::Without { accounts: vec![invitee], feature, keys };
+    let query = reachable(vec![invitee], Some(&own), Stays::Groups);
     ctx.ask(query, move |ctx, answer| {
         // Nobody learns by it who exists, or who blocks whom.
         let Ok(Answer::Accounts(there)) = answer else { return };

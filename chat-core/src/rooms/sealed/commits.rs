@@ -6,12 +6,13 @@ use super::super::RoomContext;
 use super::super::affiliations::{
     self, Wish, account_of, check_admin, check_member, check_newcomers, check_wishes,
 };
+use super::super::invitees::{self, Stays};
 use super::super::member::jid_of;
 use super::super::requests::RoomIq;
 use super::silent::gone;
 use super::{check_kind, current, decoded, leaf_of, store, with_group};
 use crate::context::Request;
-use crate::features::{Reply, blocking};
+use crate::features::Reply;
 use crate::jid::AccountId;
 use crate::mls::{Changed, CommitIn, KeyPackageRef, LeafName, NS, Refusal, Staged};
 use crate::stanza::StanzaError;
@@ -99,9 +100,9 @@ fn check_reachable(ctx: &mut RoomContext<'_>, request: Request, carried: Carried
     if carried.coming.is_empty() {
         return conclude(ctx, &request, &carried);
     }
-    let (feature, keys) = blocking::keys_of(&jid_of(ctx.config, carried.sender.account));
-    let accounts = carried.coming.clone();
-    ctx.ask(Query::Without { accounts, feature, keys }, move |ctx, answer| match answer {
+    let by = jid_of(ctx.config, carried.sender.account);
+    let query = invitees::reachable(carried.coming.clone(), Some(&by), Stays::Groups);
+    ctx.ask(query, move |ctx, answer| match answer {
         Ok(Answer::Accounts(there)) if there.len() == carried.coming.len() => {
             conclude(ctx, &request, &carried);
         }

@@ -6,8 +6,8 @@ use aws_lc_rs::digest;
 
 use super::super::affiliations::{self, Newcomer};
 use super::super::changes::{self, Change, Said};
-use super::super::creation::{Founding, check_may_create};
-use super::super::invitees::{Invitees, keep_reachable};
+use super::super::creation::{Founding, check_pace};
+use super::super::invitees::{Invitees, Stays, keep_reachable};
 use super::super::member::{Affiliation, jid_of};
 use super::super::settings::Settings;
 use super::super::{Kind, Order, RoomContext, What};
@@ -62,7 +62,8 @@ pub(in super::super) fn take(
         return Err(Refusal::OtherGroup.into());
     }
     ctx.account.state.blocked.check_leaving(&with)?;
-    check_may_create(ctx)?;
+    ctx.account.state.rooms.check_directs()?;
+    check_pace(ctx)?;
     let founder = key_packages::leaf_name(ctx, from.resource().unwrap_or_default())?;
     let group = FollowedGroup::found(jid.as_str().as_bytes(), decoded(&direct)?, &founder)?;
     let direct = Direct { other, founder, group: Box::new(group) };
@@ -82,7 +83,8 @@ pub(in super::super) fn take(
         ctx.order(order);
         return Ok(true);
     }
-    keep_reachable(ctx, vec![other], Vec::new(), move |ctx, reachable| {
+    let invitees = Invitees { accounts: vec![other], ..Invitees::default() };
+    keep_reachable(ctx, invitees, Stays::Directs, move |ctx, reachable| {
         match reachable.map(|invitees| invitees.accounts.is_empty()) {
             Ok(false) => ctx.order(order),
             Ok(true) => ctx.answer(&request, Err(StanzaError::item_not_found())),
@@ -95,6 +97,7 @@ pub(in super::super) fn take(
 /// Begins it: both own it, and its group is founded.
 pub(in super::super) fn begin(ctx: &mut RoomContext<'_>, direct: Direct) -> Element {
     let Direct { other, founder, group } = direct;
+    ctx.room.sealed.is_direct = true;
     let id = ctx.next_message_id();
     let affiliation = Affiliation::Owner;
     let mut announced = vec![Change::Created];

@@ -49,8 +49,17 @@ fn a_room_is_no_account_and_an_account_no_room() {
     assert_eq!(listed.len(), 1);
     assert_eq!(bench.offline.reader().find(&account(2).to_string(), &[]).unwrap(), None);
     let accounts = vec![account(1), account(2), account(3)];
-    let there = Query::Without { accounts, feature: "f", keys: vec!["k".into()] };
+    let keys = vec!["k".into()];
+    let there = Query::Without { accounts, feature: "f", keys, below: ("g", 2) };
     assert_eq!(bench.ask(there.clone()), Answer::Accounts(vec![account(1)]));
+    for (key, is_there) in [("a", true), ("b", false)] {
+        let (feature, key, value) = ("g", key.into(), "<a/>".into());
+        bench.write(Write::PutForOther { account: account(1), feature, key, value });
+        let found = if is_there { vec![account(1)] } else { vec![] };
+        assert_eq!(bench.ask(there.clone()), Answer::Accounts(found));
+    }
+    let key = "b".into();
+    bench.write(Write::Remove { account: account(1), feature: "g", key });
     let (feature, key) = ("f", Box::<str>::from("k"));
     for of in [1, 3] {
         let (key, value) = (key.clone(), "<a/>".into());
