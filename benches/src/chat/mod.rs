@@ -5,6 +5,7 @@ pub mod encrypted;
 mod ledger;
 mod message;
 pub mod rooms;
+mod run;
 pub mod storm;
 pub mod traffic;
 
@@ -199,7 +200,8 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
             let spec = rooms_spec(args, kind, endpoint)?;
             let report = rooms::run(&spec, interrupt, &mut on_moment)?;
             print_rooms(&spec, &report);
-            (report.check(), "copy", report.copies, report.elapsed)
+            let delivered = &report.delivered;
+            (delivered.check(), "copy", delivered.count, delivered.elapsed)
         }
         (Some(kind), None) => {
             let report = storm::run(&storm_spec(args, kind, endpoint)?, interrupt, &mut on_moment)?;
@@ -209,7 +211,8 @@ pub fn run(args: &ChatArgs, interrupt: &Interrupt) -> Result<(), BenchError> {
         (None, None) => {
             let report = traffic::run(&chat_spec(args, endpoint)?, interrupt, &mut on_moment)?;
             print_chat(args, &report);
-            (report.check(), "message", report.handled, report.elapsed)
+            let delivered = &report.delivered;
+            (delivered.check(), "message", delivered.count, delivered.elapsed)
         }
     };
     let own_readings = own_readings.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -315,16 +318,16 @@ fn storm_spec(
 fn print_chat(args: &ChatArgs, report: &ChatReport) {
     println!(
         "{} messages in {:.2} s between {} users: {:.0} messages/s",
-        report.handled,
-        report.elapsed.as_secs_f64(),
+        report.delivered.count,
+        report.delivered.elapsed.as_secs_f64(),
         args.users,
-        report.rate()
+        report.delivered.rate()
     );
     println!("delivery {}", latency::line(&report.delivery_ns));
     if !report.ack_ns.is_empty() {
         println!("ack      {}", latency::line(&report.ack_ns));
     }
-    print_faults(report.sent, &report.faults);
+    print_faults(report.delivered.sent, &report.delivered.faults);
     if report.stale > 0 {
         println!("{} messages of earlier runs came too", report.stale);
     }
@@ -333,15 +336,15 @@ fn print_chat(args: &ChatArgs, report: &ChatReport) {
 fn print_rooms(spec: &RoomsSpec, report: &RoomsReport) {
     println!(
         "{} copies of {} messages in {:.2} s in {} rooms of {} members: {:.0} copies/s",
-        report.copies,
+        report.delivered.count,
         report.messages,
-        report.elapsed.as_secs_f64(),
+        report.delivered.elapsed.as_secs_f64(),
         spec.rooms,
         spec.members,
-        report.rate()
+        report.delivered.rate()
     );
     println!("last member {}", latency::line(&report.last_ns));
-    print_faults(report.sent, &report.faults);
+    print_faults(report.delivered.sent, &report.delivered.faults);
 }
 
 fn print_encrypted(report: &EncryptedReport) {

@@ -11,8 +11,8 @@ use crate::load::{Interrupt, Moment, Next};
 use crate::xmpp::{Account, Endpoint, Mechanism, Pool, Wishes};
 
 use super::book::{Book, Direction};
-use super::ledger::Faults;
 use super::message::Composer;
+use super::run::{self, Delivered, Traffic};
 
 /// Everything that defines a run.
 #[derive(Clone, Debug)]
@@ -43,35 +43,10 @@ pub struct ChatSpec {
 /// The result of a run.
 #[derive(Debug)]
 pub struct ChatReport {
-    pub elapsed: Duration,
-    pub handled: u64,
+    pub delivered: Delivered,
     pub delivery_ns: Histogram<u64>,
     pub ack_ns: Histogram<u64>,
-    /// Copies received over the whole run, warm-up included, all checked.
-    pub sent: u64,
-    pub faults: Faults,
     pub stale: u64,
-}
-
-impl ChatReport {
-    /// Messages per second.
-    pub fn rate(&self) -> f64 {
-        self.handled as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
-    }
-
-    /// Refuses a run in which anything was lost, repeated or out of order, or nothing came.
-    ///
-    /// # Errors
-    /// `Delivery` or `Silent`.
-    pub fn check(&self) -> Result<(), BenchError> {
-        if !self.faults.is_none() {
-            return Err(BenchError::Delivery { sent: self.sent, detail: self.faults.words() });
-        }
-        if self.handled == 0 {
-            return Err(BenchError::Silent { seconds: self.elapsed.as_secs_f64() });
-        }
-        Ok(())
-    }
 }
 
 /// Logs all users in, has them talk, and counts.
@@ -83,25 +58,30 @@ pub fn run(
     interrupt: &Interrupt,
     on_moment: &mut dyn FnMut(Moment),
 ) -> Result<ChatReport, BenchError> {
-    let mut traffic = Traffic::log_in(spec, interrupt)?;
-    let begin = Instant::now() + spec.warm_up;
-    traffic.schedule = traffic.new_schedule(Instant::now(), spec.warm_up);
-    traffic.talk(begin)?;
-    let begin = Instant::now();
-    traffic.book.begin(begin);
-    on_moment(Moment::Begin);
-    traffic.schedule = traffic.new_schedule(begin, spec.duration);
-    traffic.talk(begin + spec.duration)?;
-    let end = Instant::now();
-    traffic.book.end(end);
-    on_moment(Moment::End);
-    traffic.drain(true)?;
-    traffic.fetch_offline()?;
-    traffic.pool.close_all()?;
-    Ok(traffic.report(end - begin))
+    let mut pairs = Pairs::log_in(spec, interrupt)?;
+    let elapsed = run::measure(&mut pairs, spec.warm_up, spec.duration, on_moment)?;
+    pairs.drain(true)?;
+    pairs.fetch_offline()?;
+    pairs.pool.close_all()?;
+    Ok(pairs.report(elapsed))
 }
 
-struct Traffic<'a> {
+impl Traffic for Pairs<'_> {
+    fn talk(&mut self, begin: Instant, length: Duration) -> Result<(), BenchError> {
+        self.schedule = self.new_schedule(begin, length);
+        self.until(begin + length)
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.book.begin(now);
+    }
+
+    fn end(&mut self, now: Instant) {
+        self.book.end(now);
+    }
+}
+
+struct Pairs<'a> {
     spec: &'a ChatSpec,
     interrupt: &'a Interrupt,
     pool: Pool,
@@ -116,7 +96,7 @@ struct Traffic<'a> {
     away: Vec<(usize, usize)>,
 }
 
-impl<'a> Traffic<'a> {
+impl<'a> Pairs<'a> {
     fn log_in(spec: &'a ChatSpec, interrupt: &'a Interrupt) -> Result<Self, BenchError> {
         let pairs = spec.users / 2;
         let away = ((spec.users as f64 * spec.offline_share).round() as usize).min(pairs);
@@ -176,7 +156,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// Sends and receives until `end`; what an open loop owes is sent even if that is late.
-    fn talk(&mut self, end: Instant) -> Result<(), BenchError> {
+    fn until(&mut self, end: Instant) -> Result<(), BenchError> {
         self.book.fill_ready();
         loop {
             let now = Instant::now();
@@ -300,15 +280,9 @@ impl<'a> Traffic<'a> {
         let sent = self.book.directions.iter().map(|direction| direction.sent).sum();
         let (faults, stale) = (self.book.faults, self.book.stale);
         let measured = self.book.measured();
-        ChatReport {
-            elapsed,
-            handled: measured.handled,
-            delivery_ns: measured.delivery_ns,
-            ack_ns: measured.ack_ns,
-            sent,
-            faults,
-            stale,
-        }
+        let delivered = Delivered { elapsed, count: measured.handled, sent, faults };
+        let (delivery_ns, ack_ns) = (measured.delivery_ns, measured.ack_ns);
+        ChatReport { delivered, delivery_ns, ack_ns, stale }
     }
 }
 

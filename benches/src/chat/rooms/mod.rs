@@ -12,8 +12,8 @@ use crate::error::BenchError;
 use crate::load::{Interrupt, Moment};
 use crate::xmpp::{Account, Endpoint, Mechanism, Pool, Wishes};
 
-use super::ledger::Faults;
 use super::message::Composer;
+use super::run::{self, Delivered, Traffic};
 use book::{Book, Room};
 pub use gathering::Protocol;
 
@@ -37,37 +37,12 @@ pub struct RoomsSpec {
 /// The result of a run.
 #[derive(Debug)]
 pub struct RoomsReport {
-    pub elapsed: Duration,
+    /// Copies.
+    pub delivered: Delivered,
     /// Messages that the last member has had.
     pub messages: u64,
-    /// Copies received.
-    pub copies: u64,
     /// From sending a message to its last member.
     pub last_ns: Histogram<u64>,
-    /// Messages of the whole run, warm-up included, all copies checked.
-    pub sent: u64,
-    pub faults: Faults,
-}
-
-impl RoomsReport {
-    /// Copies per second.
-    pub fn rate(&self) -> f64 {
-        self.copies as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
-    }
-
-    /// Refuses a run in which anything was lost, repeated or out of order, or nothing came.
-    ///
-    /// # Errors
-    /// `Delivery` or `Silent`.
-    pub fn check(&self) -> Result<(), BenchError> {
-        if !self.faults.is_none() {
-            return Err(BenchError::Delivery { sent: self.sent, detail: self.faults.words() });
-        }
-        if self.messages == 0 {
-            return Err(BenchError::Silent { seconds: self.elapsed.as_secs_f64() });
-        }
-        Ok(())
-    }
 }
 
 /// Logs all users in, brings them together, has them talk, and counts.
@@ -81,17 +56,24 @@ pub fn run(
     on_moment: &mut dyn FnMut(Moment),
 ) -> Result<RoomsReport, BenchError> {
     let mut talk = Talk::gather(spec, interrupt)?;
-    talk.until(Instant::now() + spec.warm_up)?;
-    let begin = Instant::now();
-    talk.book.begin();
-    on_moment(Moment::Begin);
-    talk.until(begin + spec.duration)?;
-    let elapsed = begin.elapsed();
-    on_moment(Moment::End);
-    talk.book.end();
+    let elapsed = run::measure(&mut talk, spec.warm_up, spec.duration, on_moment)?;
     talk.drain()?;
     talk.disband()?;
     Ok(talk.report(elapsed))
+}
+
+impl Traffic for Talk<'_> {
+    fn talk(&mut self, begin: Instant, length: Duration) -> Result<(), BenchError> {
+        self.until(begin + length)
+    }
+
+    fn begin(&mut self, _: Instant) {
+        self.book.begin();
+    }
+
+    fn end(&mut self, _: Instant) {
+        self.book.end();
+    }
 }
 
 struct Talk<'a> {
@@ -193,14 +175,8 @@ impl<'a> Talk<'a> {
         let sent = self.book.rooms.iter().map(|room| room.sent).sum();
         let faults = self.book.faults;
         let measured = self.book.measured();
-        RoomsReport {
-            elapsed,
-            messages: measured.messages,
-            copies: measured.copies,
-            last_ns: measured.last_ns,
-            sent,
-            faults,
-        }
+        let delivered = Delivered { elapsed, count: measured.copies, sent, faults };
+        RoomsReport { delivered, messages: measured.messages, last_ns: measured.last_ns }
     }
 }
 

@@ -43,14 +43,14 @@ pub fn measure(
         Kind::Cost(talk) => {
             let (used, report) = have_talk(setup, home, server, talk, None)?;
             Ok(Sample {
-                value: used.total_ns as f64 / 1e3 / report.handled as f64,
+                value: used.total_ns as f64 / 1e3 / report.delivered.count as f64,
                 user_share: used.user_share(),
-                per_second: Some(report.rate()),
+                per_second: Some(report.delivered.rate()),
             })
         }
         Kind::Throughput(talk) => {
             let (used, report) = have_talk(setup, home, server, talk, None)?;
-            let rate = report.rate();
+            let rate = report.delivered.rate();
             Ok(Sample { value: rate, user_share: used.user_share(), per_second: Some(rate) })
         }
         Kind::Latency { talk, per_second, until } => {
@@ -62,7 +62,7 @@ pub fn measure(
             Ok(Sample {
                 value: latency_ns.value_at_quantile(0.99) as f64 / 1e6,
                 user_share: used.user_share(),
-                per_second: Some(report.rate()),
+                per_second: Some(report.delivered.rate()),
             })
         }
         Kind::Login(kind) => {
@@ -111,8 +111,8 @@ fn have_talk(
     let report = traffic::run(&spec, setup.interrupt, &mut |_: Moment| {
         readings.push(CpuTime::of_tree(server.pid()));
     })?;
-    report.check()?;
-    Ok((used(readings, report.elapsed)?, report))
+    report.delivered.check()?;
+    Ok((used(readings, report.delivered.elapsed)?, report))
 }
 
 fn have_logins(

@@ -76,17 +76,18 @@ pub fn measure_rooms(
     let report = rooms::run(&spec, setup.interrupt, &mut |_: Moment| {
         readings.push(CpuTime::of_tree(server.pid()));
     })?;
-    report.check()?;
-    let used = cells::used(readings, report.elapsed)?;
+    let delivered = &report.delivered;
+    delivered.check()?;
+    let used = cells::used(readings, delivered.elapsed)?;
     let sample =
-        |value| Sample { value, user_share: used.user_share(), per_second: Some(report.rate()) };
+        |value| Sample { value, user_share: used.user_share(), per_second: Some(delivered.rate()) };
     let last_ms = |quantile| Sample {
         value: report.last_ns.value_at_quantile(quantile) as f64 / 1e6,
         ..Sample::default()
     };
     let kind = |figure| Kind::Rooms { size, figure };
     Ok(vec![
-        (kind(RoomFigure::Copy), sample(used.total_ns as f64 / 1e3 / report.copies as f64)),
+        (kind(RoomFigure::Copy), sample(used.total_ns as f64 / 1e3 / delivered.count as f64)),
         (kind(RoomFigure::Last50), last_ms(0.5)),
         (kind(RoomFigure::Last99), last_ms(0.99)),
     ])
