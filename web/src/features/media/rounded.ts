@@ -7,6 +7,8 @@ export function rounded(canvas: HTMLCanvasElement): void {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.resetTransform();
+  // Whoever drew before may have filled with nothing.
+  context.fillStyle = "#000";
   context.globalCompositeOperation = "destination-in";
   context.beginPath();
   context.roundRect(0, 0, canvas.width, canvas.height, Math.min(canvas.width, canvas.height) * RADIUS);
