@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { xml } from "@xmpp/client";
 import { Connection } from "../src/engine/connection/connection";
 import type { Message } from "../src/engine/protocol";
+import { Identity } from "../src/engine/sealed/identity";
 import { Store } from "../src/engine/store/store";
 import { Company, Person } from "./person";
 import { LEFT_OUT, WHIMBREL } from "./server";
@@ -120,6 +121,44 @@ describe.skipIf(WHIMBREL === undefined)(`devices${LEFT_OUT}`, () => {
     await ada.sees(chat.id, ["before", "meanwhile", "after", "back"]);
     await cleo.stop();
   }, 120_000);
+
+  test("who comes back with other keys is seen, and compared no longer; a stranger among the devices hears nothing", async () => {
+    const cleo = await Person.register(company.server, company.server.number());
+    const { id: chat } = await ada.call("openDirect", cleo.account);
+    await ada.say(chat, "hello");
+    await cleo.sees(chat, ["hello"]);
+    await ada.call("setContact", cleo.account, { verified: true });
+
+    // The server's half of a link opens the account; its key is on the other device, and the secret with it.
+    const again = await Person.link(cleo, true);
+    expect(again.account).toBe(cleo.account);
+    await expect.poll(() => again.state.unvouched, WAIT).toBe(true);
+    // Its app lets it into no group. One that is not honest gets in, and is out again before anything is said.
+    const watched = watchCommits();
+    const honest = vi.spyOn(Identity.prototype, "vouched").mockResolvedValue(true);
+    await again.reload();
+    await expect.poll(() => watched.taken(chat), WAIT).toBe(1);
+    honest.mockRestore();
+    await ada.say(chat, "not for the stranger");
+    await cleo.sees(chat, ["hello", "not for the stranger"]);
+    expect(watched.taken(chat)).toBe(2);
+    expect(await again.texts(chat)).not.toContain("not for the stranger");
+    expect(ada.events.some(({ type }) => type === "key-changed")).toBe(false);
+
+    await again.call("beginKeysAnew");
+    expect(again.state.unvouched).toBe(false);
+    await again.say(chat, "with other keys");
+    await expect.poll(() => ada.events, WAIT).toContainEqual({ type: "key-changed", account: cleo.account });
+    await expect.poll(async () => (await ada.texts(chat)).at(-1), WAIT).toBe("with other keys");
+    expect(await ada.call("contact", cleo.account)).toMatchObject({ verified: false });
+    const { messages } = await ada.call("messages", chat);
+    expect(messages.map(({ content }) => content)).toContainEqual({ kind: "system", change: { type: "key-changed", account: cleo.account } });
+    // What the key before vouched for has no part any more.
+    await ada.say(chat, "for the new one");
+    await expect.poll(async () => (await again.texts(chat)).at(-1), WAIT).toBe("for the new one");
+    expect(await cleo.texts(chat)).not.toContain("for the new one");
+    await Promise.all([cleo.stop(), again.stop()]);
+  }, 90_000);
 
   test("own keys in a group are others after seven days of use", async () => {
     const { id: chat } = await ada.call("openDirect", bob.account);

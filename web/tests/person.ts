@@ -59,9 +59,11 @@ export class Person {
     return person;
   }
 
-  /** Another device of somebody's, by the link that the first one shows. */
-  static async link(other: Person): Promise<Person> {
-    const { link } = await other.call("createLink");
+  /** Another device of somebody's, by the link that the first one shows.
+   *  @param withoutSecret all that the server knows of it */
+  static async link(other: Person, withoutSecret = false): Promise<Person> {
+    const { link: shown } = await other.call("createLink");
+    const link = withoutSecret ? shown.slice(0, shown.indexOf("#")) : shown;
     const person = new Person(other.server, other.number);
     await person.start();
     await person.call("registerByLink", link);

@@ -236,7 +236,7 @@ class Session {
     };
     const { origin, device } = around;
     const token = async (bytes: number, expires?: number) => (await device.api.uploadToken(bytes, expires)).token;
-    const parts = await makeParts(context, { origin, token }, device.api, (history) => around.show({ history }));
+    const parts = await makeParts(context, { origin, token }, device.api, (change) => around.show(change));
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const { rooms } = made;
@@ -298,6 +298,7 @@ class Session {
     void this.#accountLog.online(isResumed).catch(() => undefined);
     const tell = async () => {
       await this.parts.sealed.online();
+      this.#around.show({ unvouched: !this.parts.sealed.isVouched() });
       for (const part of this.parts.all) await part.online?.(isResumed);
     };
     // Where the stream ends meanwhile the next one does it again.

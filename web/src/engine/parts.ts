@@ -113,6 +113,10 @@ export interface Sealed {
    *  Called outside of `exclusive`. @returns accounts that have no device to be added.
    *  @throws {Refusal} */
   change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  /** The account's key vouches for this device; without that it takes part in nothing. */
+  isVouched(): boolean;
+  /** Gives the account another key, which vouches for this device alone. */
+  beginAnew(): Promise<void>;
   /** A member has left: leaves of its devices are to go. */
   memberLeft(chat: ChatId): void;
   /** No timer runs any more. */

@@ -159,6 +159,8 @@ export interface Commands {
   block(account: AccountId, blocked: boolean): void;
   /** @param disclosed messages of `chat` that the server's operator is to see */
   report(account: AccountId, reason: "spam" | "abuse", report: { disclosed: MessageId[]; chat?: ChatId; block: boolean }): void;
+  /** Another key for the account, where no device is at hand that has the one before: contacts are told. */
+  beginKeysAnew(): void;
   /** 60 digits that both sides compare, and the bytes of the QR code. */
   safetyNumber(account: AccountId): { digits: string; qr: Uint8Array };
 }
@@ -196,6 +198,8 @@ export interface EngineState {
   full: boolean;
   /** Messages that come over from another of the own devices, or go there. */
   history: HistoryProgress | null;
+  /** The account's key does not vouch for this device: it takes part in no sealed conversation. */
+  unvouched?: boolean;
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
   lock?: LockState;
 }

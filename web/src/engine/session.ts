@@ -8,7 +8,7 @@ import { slots } from "./media/open-upload";
 import type { UploadPlace } from "./media/upload";
 import type { AccountKey } from "./mls";
 import type { Context, Sealed } from "./parts";
-import type { AccountId, HistoryProgress } from "./protocol";
+import type { AccountId, EngineState, HistoryProgress } from "./protocol";
 import { Push } from "./push/push";
 import { SealedRooms } from "./sealed/sealed-rooms";
 import { storageUse } from "./store/use";
@@ -20,18 +20,30 @@ export interface Parts extends ContentParts {
 
 /** @param context is whole once the parts are made. */
 export async function makeParts(
-  context: Context, uploads: UploadPlace, api: AccountApi, showHistory: (progress: HistoryProgress | null) => void,
+  context: Context, uploads: UploadPlace, api: AccountApi, show: (change: Partial<EngineState>) => void,
 ): Promise<Parts> {
   const media = new FileMedia(context.store, uploads, slots(context.xmpp, context.self));
   const made: { sealed?: SealedRooms } = {};
   const keys = {
     accountKey: async () => made.sealed?.accountKey(),
-    adopt: async (key: AccountKey) => made.sealed?.adopt(key),
+    adopt: async (key: AccountKey) => {
+      await made.sealed?.adopt(key);
+      show({ unvouched: made.sealed?.isVouched() === false });
+    },
   };
-  const files = { media, history: { uploads, show: showHistory }, backup: { api, uploads, keys } };
+  const history = { uploads, show: (history: HistoryProgress | null) => show({ history }) };
+  const files = { media, history, backup: { api, uploads, keys } };
   const [content, sealed] = await Promise.all([contentParts(context, files), SealedRooms.load(context)]);
   made.sealed = sealed;
-  const safety = { commands: { safetyNumber: (account: AccountId) => sealed.safetyNumber(account) } };
+  const safety = {
+    commands: {
+      safetyNumber: (account: AccountId) => sealed.safetyNumber(account),
+      beginKeysAnew: async () => {
+        await sealed.beginAnew();
+        show({ unvouched: false });
+      },
+    },
+  };
   const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);
   const close = () => {

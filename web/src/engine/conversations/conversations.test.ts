@@ -38,6 +38,8 @@ class FakeSealed implements Sealed {
   safetyNumber = async () => ({ digits: "", qr: new Uint8Array() });
   drop(): void {}
   memberLeft(): void {}
+  isVouched = () => true;
+  beginAnew = async () => undefined;
   close(): void {}
   certifiedDevices = async () => new Set<string>();
   online = async () => undefined;

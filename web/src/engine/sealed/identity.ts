@@ -2,6 +2,7 @@
 
 import { xml, type Element } from "@xmpp/client";
 import { NS, bytesOf, textOf } from "../conversations/log-entry";
+import { Serial } from "../conversations/serial";
 import {
   certify, decodeDeviceList, isEqual, encodeDeviceList, loadKeyPackage, newAccountKey, newDevice, newKeyPackage, storeKeyPackage, vouchesFor,
   type AccountKey, type Device, type DeviceList, type OwnKeyPackage,
@@ -12,16 +13,21 @@ import { StanzaRefused } from "../connection/stanza-refused";
 
 export class Identity {
   readonly device: Device;
+  /** The account's list has this device, or its key is here to have it there. */
+  isVouched = false;
   readonly #context: Context;
+  readonly #publishing = new Serial();
 
   /** Draws the device's keys where there are none. */
   static async load(context: Context): Promise<Identity> {
     const { store, self } = context;
     const kept = await store.get<Device>("meta", DEVICE);
-    if (kept?.id === self.device && kept.account === self.account) return new Identity(context, kept);
-    const device = newDevice(self.account, self.device);
-    await store.batch().put("meta", DEVICE, device).commit();
-    return new Identity(context, device);
+    const isThis = kept?.id === self.device && kept.account === self.account;
+    const device = isThis ? kept : newDevice(self.account, self.device);
+    if (!isThis) await store.batch().put("meta", DEVICE, device).commit();
+    const identity = new Identity(context, device);
+    identity.isVouched = (await identity.accountKey()) !== undefined;
+    return identity;
   }
 
   private constructor(context: Context, device: Device) {
@@ -52,7 +58,17 @@ export class Identity {
   }
 
   /** Device list and stock are as they should be. */
-  async publish(): Promise<void> {
+  publish(): Promise<void> {
+    return this.#publishing.run(() => this.#publishAll());
+  }
+
+  /** @returns whether the account's key vouches for this device; a new one is seen to first. */
+  async vouched(): Promise<boolean> {
+    if (!this.isVouched) await this.publish();
+    return this.isVouched;
+  }
+
+  async #publishAll(): Promise<void> {
     await this.#publishDevice();
     const stock = await this.#context.xmpp.iq("get", undefined, xml("key-packages", { xmlns: NS.mls }));
     await this.restock(Number(stock?.attrs["single-use"] ?? 0), stock?.attrs["last-resort"] === "true");
@@ -97,6 +113,16 @@ export class Identity {
     await this.#publish(key, list.counter + 1, list.devices.filter(({ id }) => !ids.includes(id)));
   }
 
+  /** Another key for the account, which vouches for this device alone: of those that had the one before, none is at hand. */
+  async beginAnew(): Promise<void> {
+    const { self, store, now } = this.#context;
+    const list = await this.listOf(self.account);
+    const key = newAccountKey();
+    await store.batch().put("meta", ACCOUNT_KEY, key).commit();
+    await this.#publish(key, (list?.counter ?? 0) + 1, [certify(key, this.device, Math.floor(now() / 1000))]);
+    this.isVouched = true;
+  }
+
   async #shared(list: DeviceList): Promise<Shared | undefined> {
     const secret = await this.#context.store.get<string>("meta", LINK_SECRET);
     const shared = secret === undefined ? undefined : await findKey(this.#context.xmpp, secret);
@@ -109,8 +135,11 @@ export class Identity {
     const { self, store } = this.#context;
     const list = await this.listOf(self.account);
     const leaf = { account: self.account, device: self.device, publicKey: this.device.publicKey };
-    if (list && vouchesFor(list, leaf)) return;
-    const own = await this.accountKey();
+    this.isVouched = list !== undefined && vouchesFor(list, leaf);
+    if (this.isVouched) return;
+    const kept = await this.accountKey();
+    // One that another device has put aside vouches for nobody.
+    const own = kept && (!list || isEqual(kept.publicKey, list.accountKey)) ? kept : undefined;
     const shared = !own && list ? await this.#shared(list) : undefined;
     const key = own ?? shared?.key ?? (list ? undefined : newAccountKey());
     if (!key) return;
@@ -121,6 +150,7 @@ export class Identity {
     const others = (list?.devices ?? []).filter(({ id }) => id !== self.device);
     const certified = certify(key, this.device, Math.floor(this.#context.now() / 1000));
     await this.#publish(key, (list?.counter ?? 0) + 1, [...others, certified]);
+    this.isVouched = true;
   }
 
   async #publish(key: AccountKey, counter: number, devices: DeviceList["devices"]): Promise<void> {

@@ -52,6 +52,11 @@ export class Peers {
     return shown;
   }
 
+  /** The account's key was found to be another one, and nobody was told. */
+  isChanged(account: AccountId): boolean {
+    return this.#changed.has(account);
+  }
+
   /** Accounts whose key was found to be another one, since this was last asked. */
   takeChanged(): AccountId[] {
     const changed = [...this.#changed];

@@ -5,7 +5,7 @@
 import { xml, type Element } from "@xmpp/client";
 import { StanzaRefused } from "../connection/stanza-refused";
 import { NS, bytesOf, type LogEntry } from "../conversations/log-entry";
-import { commitEpoch, isOwn, joinByWelcome, messagesInEpoch, MlsError, open, process, safetyNumber, seal, type AccountKey } from "../mls";
+import { commitEpoch, isOwn, joinByWelcome, members, messagesInEpoch, MlsError, open, process, safetyNumber, seal, type AccountKey } from "../mls";
 import type { Context, Sealed, Taken } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
 import { Refusal } from "../refusal";
@@ -70,6 +70,15 @@ export class SealedRooms implements Sealed {
 
   enterAll(): Promise<void> {
     return this.#steps.enterAll();
+  }
+
+  isVouched(): boolean {
+    return this.#identity.isVouched;
+  }
+
+  async beginAnew(): Promise<void> {
+    await this.#identity.beginAnew();
+    await this.#steps.enterAll();
   }
 
   memberLeft(chat: ChatId): void {
@@ -183,7 +192,11 @@ export class SealedRooms implements Sealed {
       const followed = await process(state, what.handshake, Math.floor(at / 1000));
       this.#states.put(chat, followed.state, batch);
       const came = followed.isExternal ? [...followed.added, followed.committer] : followed.added;
-      await this.#states.noteStrangers(chat, await this.#peers.strangers(came), followed.removed, batch);
+      const strangers = await this.#peers.strangers(came);
+      // Where an account has another key, what the one before vouched for is vouched for by nobody.
+      const doubtful = members(followed.state).filter(({ account }) => this.#peers.isChanged(account));
+      strangers.push(...(await this.#peers.strangers(doubtful)));
+      await this.#states.noteStrangers(chat, strangers, followed.removed, batch);
     } catch (error) {
       if (!(error instanceof MlsError)) throw error;
       // Comes back by an external commit.

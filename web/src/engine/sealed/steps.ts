@@ -87,6 +87,8 @@ export class Steps {
   }
 
   async #enter(chat: ChatId, peer?: AccountId): Promise<void> {
+    // The others would open nothing of it, and have it out with their next commit.
+    if (!(await this.#identity.vouched())) throw new Refusal("not-vouched", "the account's key does not vouch for this device");
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const state = await this.#current(chat);
       if (!state || state.isRemoved) {
