@@ -52,6 +52,7 @@ async function builtWorker(files: { paths: string[]; page: string }): Promise<st
     configFile: false,
     logLevel: "warn",
     publicDir: false,
+    resolve: { alias: { "@serenity-kit/opaque": "/src/service-worker/left-out.ts" } },
     define: { SHELL_FILES: JSON.stringify(files), SHELL_VERSION: JSON.stringify(digestOf(JSON.stringify(files)).slice(0, 16)) },
     build: {
       write: false,
