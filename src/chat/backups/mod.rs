@@ -115,7 +115,7 @@ struct Step {
 }
 
 enum Begun {
-    Registration(Beginning),
+    Registration(Box<Beginning>),
     /// With what comes back when it is right.
     Try(Try, Box<Kept>, u32),
 }
@@ -185,7 +185,7 @@ impl Backups {
     ) -> Result<Vec<u8>, BackupError> {
         let (beginning, answer) = Beginning::new(request)?;
         let mut steps = self.steps.lock().await;
-        note(&mut steps, owner.account(), Begun::Registration(beginning));
+        note(&mut steps, owner.account(), Begun::Registration(Box::new(beginning)));
         Ok(answer)
     }
 
@@ -248,7 +248,7 @@ impl Backups {
         let Some(Begun::Try(attempt, kept, tries)) = take(&mut steps, owner.account()) else {
             return Err(BackupError::NotBegun);
         };
-        match attempt.is_right(finalization) {
+        match attempt.proves(finalization) {
             true => {
                 let write = keep_password(owner.account(), &kept, TRIES_MAX);
                 Ok(owner.write_records(vec![write]).await?)

@@ -85,7 +85,7 @@ impl Kept {
 
 impl Try {
     /// Whether who tried knows the password.
-    pub(super) fn is_right(self, finalization: &[u8]) -> bool {
+    pub(super) fn proves(self, finalization: &[u8]) -> bool {
         let Ok(finalization) = CredentialFinalization::deserialize(finalization) else {
             return false;
         };
