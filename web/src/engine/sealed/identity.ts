@@ -42,14 +42,16 @@ export class Identity {
 
   /** Takes the account's key from a backup: where there is no other device that could hand it on.
    *  @returns whether it vouches for this device now */
-  async adopt(key: AccountKey): Promise<boolean> {
-    if (await this.accountKey()) return false;
-    const list = await this.listOf(this.#context.self.account);
-    // Another one came into its place: whoever has that lets this device in.
-    if (list && !isEqual(key.publicKey, list.accountKey)) return false;
-    await this.#context.store.batch().put("meta", ACCOUNT_KEY, key).commit();
-    await this.#publishDevice();
-    return true;
+  adopt(key: AccountKey): Promise<boolean> {
+    return this.#publishing.run(async () => {
+      if (await this.accountKey()) return false;
+      const list = await this.listOf(this.#context.self.account);
+      // Another one came into its place: whoever has that lets this device in.
+      if (list && !isEqual(key.publicKey, list.accountKey)) return false;
+      await this.#context.store.batch().put("meta", ACCOUNT_KEY, key).commit();
+      await this.#publishDevice();
+      return true;
+    });
   }
 
   async packages(): Promise<OwnKeyPackage[]> {
@@ -106,7 +108,11 @@ export class Identity {
   }
 
   /** The list without these devices. */
-  async withdraw(ids: string[]): Promise<void> {
+  withdraw(ids: string[]): Promise<void> {
+    return this.#publishing.run(() => this.#withdraw(ids));
+  }
+
+  async #withdraw(ids: string[]): Promise<void> {
     const key = await this.accountKey();
     const list = await this.listOf(this.#context.self.account);
     if (!key || !list?.devices.some(({ id }) => ids.includes(id))) return;
@@ -114,7 +120,11 @@ export class Identity {
   }
 
   /** Another key for the account, which vouches for this device alone: of those that had the one before, none is at hand. */
-  async beginAnew(): Promise<void> {
+  beginAnew(): Promise<void> {
+    return this.#publishing.run(() => this.#beginAnew());
+  }
+
+  async #beginAnew(): Promise<void> {
     const { self, store, now } = this.#context;
     const list = await this.listOf(self.account);
     const key = newAccountKey();
