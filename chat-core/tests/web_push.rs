@@ -62,6 +62,17 @@ fn who_is_away_is_told_once_the_message_is_durable() {
 }
 
 #[test]
+fn a_client_at_which_nobody_looks_keeps_nobody_quiet() {
+    let mut world = with_push();
+    subscribe(&mut world, ENDPOINT);
+    for (state, told) in [("inactive", 1), ("active", 0)] {
+        world.send("bob/phone", &format!("<{state} xmlns='urn:xmpp:csi:0'/>"));
+        world.send("alice/phone", HELLO);
+        assert_eq!(pushes(&mut world).len(), told, "{state}");
+    }
+}
+
+#[test]
 fn a_call_is_told_and_what_can_wait_is_not() {
     let mut world = with_push();
     subscribe(&mut world, ENDPOINT);

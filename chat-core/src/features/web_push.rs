@@ -1,5 +1,5 @@
 //! `urn:whimbrel:web-push:0` (docs/protocol/web-push.md): a browser is told by its push service
-//! (RFC 8030) that a message waits, while no client of the account is there to take it.
+//! (RFC 8030) that a message waits, while nobody looks at a client of the account that takes it.
 //!
 //! What is to be sent leaves as [`Outward::Push`], once the message is durable. A subscription that
 //! the push service no longer knows is taken away by [`crate::chat::Command::EndPush`].
@@ -16,6 +16,7 @@ use crate::jid::{AccountId, Jid};
 use crate::mls;
 use crate::ns;
 use crate::rooms;
+use crate::session::Session;
 use crate::stanza::{MessageType, Stanza, StanzaError};
 use crate::transaction::Write;
 use crate::xml::Element;
@@ -128,8 +129,9 @@ pub(crate) fn tell(ctx: &mut Context<'_>, from: &Jid, stanza: &Stanza) {
     if ctx.account.state.pushes.by_key.is_empty() {
         return;
     }
-    let is_taken =
-        |session: &crate::session::Session| session.stream.is_some() && session.takes_messages();
+    let is_taken = |session: &Session| {
+        session.stream.is_some() && session.takes_messages() && !session.is_inactive
+    };
     let kind = kind_of(stanza).filter(|_| !ctx.account.sessions.iter().any(is_taken));
     let Some(kind) = kind else { return };
     let account = ctx.account.id;

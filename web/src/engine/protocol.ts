@@ -71,6 +71,8 @@ export interface Commands {
   unlock(by: LockSecret): void;
   /** The user is there. */
   stayOpen(): void;
+  /** Whether somebody looks at one of the pages may have changed. */
+  attention(): void;
   /** Where nobody knows what opens it: removes all that is kept here. */
   forgetLocked(): void;
 

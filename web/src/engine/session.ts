@@ -1,5 +1,6 @@
 // What a session consists of: all parts, made by their makers.
 
+import { Attention } from "./attention/attention";
 import type { AccountApi } from "./account/api";
 import { contentParts, type ContentParts } from "./chats/join";
 import { Links } from "./links/links";
@@ -46,9 +47,10 @@ export async function makeParts(
   };
   const use = { commands: { storageUse: () => storageUse(context.store) } };
   const push = new Push(context);
+  const attention = new Attention(context.xmpp);
   const close = () => {
     content.close();
     sealed.close();
   };
-  return { ...content, close, all: [...content.all, safety, use, new Links(api), push], sealed, push };
+  return { ...content, close, all: [...content.all, safety, use, new Links(api), push, attention], sealed, push };
 }
