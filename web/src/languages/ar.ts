@@ -455,6 +455,7 @@ export const ar: Dictionary = {
     markVerified: "تعليم كموثّق",
     unverify: "إزالة العلامة",
     keyChanged: (name) => `تغيّر رقم الأمان مع ${name}`,
+    doesNotMatch: (name) => `هذا ليس رمز ${name}. إن كنت قد مسحت الشاشة الصحيحة فربما يقف أحد بينكما.`,
     compare: "مقارنة",
     block: "حظر",
     unblock: "إلغاء الحظر",

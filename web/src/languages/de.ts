@@ -455,6 +455,7 @@ export const de: Dictionary = {
     markVerified: "Als bestätigt markieren",
     unverify: "Markierung entfernen",
     keyChanged: (name) => `Die Sicherheitsnummer mit ${name} hat sich geändert`,
+    doesNotMatch: (name) => `Das ist nicht der Code von ${name}. Wenn es der richtige Bildschirm war, steht vielleicht jemand zwischen euch.`,
     compare: "Vergleichen",
     block: "Blockieren",
     unblock: "Freigeben",

@@ -454,6 +454,7 @@ export const en = {
     markVerified: "Mark as verified",
     unverify: "Remove the mark",
     keyChanged: (name: string) => `The safety number with ${name} has changed`,
+    doesNotMatch: (name: string) => `This is not ${name}'s code. If you scanned the right screen, somebody may stand between you.`,
     compare: "Compare",
     block: "Block",
     unblock: "Unblock",
@@ -657,7 +658,7 @@ export const en = {
     notNow: "Not now",
     useDigits: "It has a 64-digit key",
     usePassword: "It has a password",
-    made: (when: string, size: string) => `Of ${when}, ${size}`,
+    made: (when: string, size: string) => `Made ${when}, ${size}`,
     tries: (count: number) => n(count, { one: "# try left", other: "# tries left" }),
   },
   lock: {

@@ -455,6 +455,7 @@ export const es: Dictionary = {
     markVerified: "Marcar como verificado",
     unverify: "Quitar la marca",
     keyChanged: (name) => `El número de seguridad con ${name} ha cambiado`,
+    doesNotMatch: (name) => `Este no es el código de ${name}. Si escaneaste la pantalla correcta, puede que haya alguien entre vosotros.`,
     compare: "Comparar",
     block: "Bloquear",
     unblock: "Desbloquear",

@@ -455,6 +455,7 @@ export const hi: Dictionary = {
     markVerified: "सत्यापित चिह्नित करें",
     unverify: "चिह्न हटाएँ",
     keyChanged: (name) => `${name} के साथ सुरक्षा संख्या बदल गई है`,
+    doesNotMatch: (name) => `यह ${name} का कोड नहीं है। अगर आपने सही स्क्रीन स्कैन की, तो हो सकता है कि आप दोनों के बीच कोई हो।`,
     compare: "मिलाएँ",
     block: "ब्लॉक करें",
     unblock: "अनब्लॉक करें",
