@@ -17,6 +17,7 @@ pub mod external_services;
 pub mod gateway;
 pub mod listener;
 pub mod metrics;
+pub mod objects;
 mod orders;
 mod outgoing;
 mod pace;

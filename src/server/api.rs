@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::chat::accounts::Accounts;
 use crate::chat::api::upload_tokens::UploadTokenOrder;
 use crate::chat::api::{Api, Request, Response};
-use crate::chat::backups::Backups;
+use crate::chat::objects::ObjectOrder;
 use crate::chat::previews::{Previews, PreviewsConfig};
 use crate::edge::api::{ApiAnswer, ApiDoor, ApiRequest};
 
@@ -20,11 +20,11 @@ const ANSWERS_MAX: usize = 32;
 pub fn door(
     accounts: Accounts,
     upload_tokens: mpsc::Sender<UploadTokenOrder>,
+    objects: mpsc::Sender<ObjectOrder>,
     previews: PreviewsConfig,
-    backups: Backups,
 ) -> ApiDoor {
     let (requests, mut came) = mpsc::channel::<ApiRequest>(REQUESTS_MAX);
-    let api = Api::new(accounts, upload_tokens, open(previews), backups);
+    let api = Api::new(accounts, upload_tokens, objects, open(previews));
     let places = Arc::new(Semaphore::new(ANSWERS_MAX));
     tokio::spawn(async move {
         while let Some(request) = came.recv().await {

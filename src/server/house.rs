@@ -24,7 +24,6 @@ use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
 use crate::admin::socket::{self, Desk, TakeOver};
-use crate::chat::backups::Backups;
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
@@ -336,8 +335,8 @@ impl Base {
         let api = api::door(
             chat.accounts(),
             grants.clone().take_wishes(),
+            grants.clone().take_objects(),
             self.config.previews,
-            Backups::new(grants.clone().take_objects()),
         );
         tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
         Ok((chat, api))

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::chat::api::upload_tokens::{NoUploadToken, UploadToken, UploadTokenOrder, UploadWish};
-use crate::chat::backups::ObjectOrder;
+use crate::chat::objects::ObjectOrder;
 use crate::edge::upload::token::{Grant, Purpose, Slot, UploadTokens};
 
 /// Seconds from a grant within which its uploads must begin.
@@ -166,6 +166,15 @@ fn see_to(store: &Store, order: ObjectOrder) -> Result<(), StoreError> {
             }
             // Who has gone needs no answer.
             let _ = reply.send(object.map(|object| object.len));
+        }
+        ObjectOrder::Refer { account, digest, until, reply } => {
+            let referred = store.add_reference(&digest, &account.to_string(), until);
+            let is_there = !matches!(referred, Err(StoreError::UnknownObject { .. }));
+            if is_there {
+                referred?;
+            }
+            // Who has gone needs no answer.
+            let _ = reply.send(is_there);
         }
         ObjectOrder::Drop { account, digest } => {
             store.drop_reference(&digest, &account.to_string())?;

@@ -13,12 +13,18 @@ describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
   let company: Company;
   let ada: Person;
   let bob: Person;
+  const answered: string[] = [];
   beforeAll(async () => {
     company = await Company.begin(2);
     [ada, bob] = company.people as [Person, Person];
     // A page's addresses begin with its server.
     const { fetch } = globalThis;
-    vi.stubGlobal("fetch", (at: string, init?: RequestInit) => fetch(new URL(at, company.server.url), init));
+    vi.stubGlobal("fetch", async (at: string, init?: RequestInit) => {
+      const url = new URL(at, company.server.url);
+      const response = await fetch(url, init);
+      answered.push(`${init?.method ?? "GET"} ${url.pathname} ${response.status}`);
+      return response;
+    });
   }, 60_000);
   afterEach(() => void (ada.events.length = 0));
   afterAll(async () => {
@@ -35,7 +41,16 @@ describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
     await expectRead(file, "bytes=5000000-5000099", content.slice(5_000_000, 5_000_100));
     const uploads = ada.events.filter((event) => event.type === "upload");
     expect(uploads.length).toBeGreaterThan(2);
-    expect(uploads.at(-1)).toMatchObject({ sentBytes: uploads[0]!.bytes, paused: false });
+    const last = uploads.at(-1)!;
+    expect(last).toMatchObject({ sentBytes: last.bytes, paused: false });
+  }, 60_000);
+
+  test("is kept for whoever forwards it", async () => {
+    const chat = (await bob.call("openDirect", ada.account)).id;
+    const { id } = (await bob.messages(chat))[0]!;
+    await bob.call("forward", chat, [id], [chat]);
+    expect(answered).toContain("POST /api/v1/references 204");
+    await expectRead(await received(chat, 2), undefined, content);
   }, 60_000);
 
   test("is paused and goes on, and another is cancelled", async () => {
@@ -44,9 +59,9 @@ describe.skipIf(WHIMBREL === undefined)(`files${LEFT_OUT}`, () => {
     await vi.waitUntil(() => ada.events.some((event) => event.type === "upload" && event.sentBytes > 0), { timeout: 20_000 });
     await ada.call("pauseUpload", id, true);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    expect((await bob.messages(chat)).length).toBe(1);
+    expect((await bob.messages(chat)).length).toBe(2);
     await ada.call("pauseUpload", id, false);
-    await expectRead(await received(chat, 2), undefined, content);
+    await expectRead(await received(chat, 3), undefined, content);
     const other = await sendTo(chat);
     await vi.waitUntil(() => ada.events.some((event) => event.type === "upload" && event.id === other), { timeout: 20_000 });
     await ada.call("cancelUpload", other);

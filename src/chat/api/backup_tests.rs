@@ -7,7 +7,8 @@ use opaque_ke::{
 };
 
 use super::*;
-use crate::chat::backups::{ObjectOrder, Random, Suite};
+use crate::chat::backups::{Random, Suite};
+use crate::chat::objects::ObjectOrder;
 
 const OBJECT: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
@@ -16,8 +17,15 @@ pub fn object_keeper() -> mpsc::Sender<ObjectOrder> {
     let (orders, mut came) = mpsc::channel::<ObjectOrder>(4);
     tokio::spawn(async move {
         while let Some(order) = came.recv().await {
-            if let ObjectOrder::Keep { digest, reply, .. } = order {
-                let _ = reply.send((digest.to_string() == OBJECT).then_some(1_234_567));
+            let is_there = |digest: media_store::Digest| digest.to_string() == OBJECT;
+            match order {
+                ObjectOrder::Keep { digest, reply, .. } => {
+                    let _ = reply.send(is_there(digest).then_some(1_234_567));
+                }
+                ObjectOrder::Refer { digest, reply, .. } => {
+                    let _ = reply.send(is_there(digest));
+                }
+                ObjectOrder::Drop { .. } => {}
             }
         }
     });

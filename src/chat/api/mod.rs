@@ -7,6 +7,7 @@ mod backup;
 mod forms;
 mod link_previews;
 mod problem;
+mod references;
 #[cfg(test)]
 pub(super) mod tests;
 pub mod upload_tokens;
@@ -32,6 +33,7 @@ use super::accounts::export::ExportReader;
 use super::accounts::views::{AppPasswordView, DeviceView};
 use super::accounts::{Accounts, Owner};
 use super::backups::Backups;
+use super::objects::ObjectOrder;
 use super::previews::Previews;
 
 /// Exports that are read from the archives at a time.
@@ -75,6 +77,7 @@ pub struct Api {
     accounts: Accounts,
     exports: Arc<Semaphore>,
     upload_tokens: mpsc::Sender<UploadTokenOrder>,
+    objects: mpsc::Sender<ObjectOrder>,
     previews: Option<Arc<Previews>>,
     backups: Backups,
 }
@@ -83,16 +86,18 @@ pub struct Api {
 type Answer = Result<Response, Problem>;
 
 impl Api {
-    /// An API to these accounts; `upload_tokens` takes what only the store's keeper can give.
-    /// Without `previews` no pages are looked at.
+    /// An API to these accounts; `upload_tokens` and `objects` take what only the store's keeper can
+    /// do. Without `previews` no pages are looked at.
     pub fn new(
         accounts: Accounts,
         upload_tokens: mpsc::Sender<UploadTokenOrder>,
+        objects: mpsc::Sender<ObjectOrder>,
         previews: Option<Previews>,
-        backups: Backups,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { accounts, exports, upload_tokens, previews: previews.map(Arc::new), backups }
+        let backups = Backups::new(objects.clone());
+        let previews = previews.map(Arc::new);
+        Self { accounts, exports, upload_tokens, objects, previews, backups }
     }
 
     /// Answers a request.
@@ -140,6 +145,9 @@ impl Api {
             (["upload-tokens"], "POST") => {
                 let owner = self.owner(request).await?;
                 upload_tokens::issue(&owner, request, &self.upload_tokens).await
+            }
+            (["references"], "POST") => {
+                references::refer(&self.owner(request).await?, request, &self.objects).await
             }
             (["backup", path @ ..], _) => {
                 backup::answer(&self.owner(request).await?, request, path, &self.backups).await
@@ -251,7 +259,8 @@ fn is_private(request: &Request) -> bool {
 
 fn methods_of(segments: &[&str]) -> Option<&'static str> {
     match segments {
-        ["codes" | "registrations" | "links" | "upload-tokens" | "link-previews"] => Some("POST"),
+        ["codes" | "registrations" | "links"] => Some("POST"),
+        ["upload-tokens" | "references" | "link-previews"] => Some("POST"),
         ["account"] => Some("GET, DELETE"),
         ["account", "number"] => Some("PUT"),
         ["account", "pin"] => Some("PUT, DELETE"),

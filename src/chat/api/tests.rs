@@ -188,8 +188,8 @@ impl Bench {
         });
         let previews = PreviewsConfig { private_endpoints: true, ..PreviewsConfig::default() };
         let previews = Previews::new(previews).unwrap();
-        let backups = Backups::new(backup::object_keeper());
-        let api = Api::new(accounts.unwrap(), keeper(), Some(previews), backups);
+        let objects = backup::object_keeper();
+        let api = Api::new(accounts.unwrap(), keeper(), objects, Some(previews));
         Self { api, ledger, codes, known: HashMap::new() }
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::password::{Beginning, Kept, Try};
 use super::accounts::{AccountError, Owner};
+use super::objects::ObjectOrder;
 
 pub use self::password::Malformed;
 #[cfg(test)]
@@ -46,27 +47,6 @@ pub struct Snapshot {
     pub bytes: u64,
     /// When it was told of, in seconds since 1970.
     pub made_unix_s: u64,
-}
-
-/// What only the keeper of the objects knows and does.
-#[derive(Debug)]
-pub enum ObjectOrder {
-    /// If the account refers to this object, it does so without end from now on.
-    Keep {
-        /// Whose.
-        account: AccountId,
-        /// Which.
-        digest: Digest,
-        /// Takes the length; `None`: there is none.
-        reply: oneshot::Sender<Option<u64>>,
-    },
-    /// The account refers to it no more.
-    Drop {
-        /// Whose.
-        account: AccountId,
-        /// Which.
-        digest: Digest,
-    },
 }
 
 /// Why something was not done.

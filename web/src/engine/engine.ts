@@ -236,7 +236,7 @@ class Session {
     };
     const { origin, device } = around;
     const token = async (bytes: number, expires?: number) => (await device.api.uploadToken(bytes, expires)).token;
-    const parts = await makeParts(context, { origin, token }, device.api, (change) => around.show(change));
+    const parts = await makeParts(context, { origin, token, refer: (...which) => device.api.refer(...which) }, device.api, (change) => around.show(change));
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const { rooms } = made;

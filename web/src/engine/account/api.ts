@@ -106,6 +106,12 @@ export class AccountApi {
     return this.#ask("POST", "/upload-tokens", { bytes, ...(expires !== undefined && { expires }) });
   }
 
+  /** Has the account refer to a file that others have put there.
+   *  @param expires when it may go, in seconds since 1970 */
+  refer(digest: string, expires?: number): Promise<void> {
+    return this.#ask("POST", "/references", { digest, ...(expires !== undefined && { expires }) });
+  }
+
   /** docs/protocol/link-previews.md; the image in base64. */
   linkPreview(url: string): Promise<FetchedLink> {
     return this.#ask("POST", "/link-previews", { url });

@@ -80,6 +80,7 @@ export class Speaking {
       for (const row of rows.sort((one, other) => (one.order < other.order ? -1 : 1))) {
         const body = bodyOf(contentOf(row));
         const { reply: _, ...saying } = await this.#sayingFor(chat, undefined);
+        await this.#uploads.refer(body, saying.lifeS);
         await this.#sayMessage(chat, body, { ...saying, forwarded: row.author !== this.#desk.own || isForwarded(row) });
       }
     }

@@ -41,6 +41,7 @@ export class Stickers implements Part<Names> {
 
   async #keep({ file, width, height }: Sticker, kept: boolean): Promise<void> {
     if (kept && (await this.#all()).length >= STICKERS_MAX) throw new Refusal("too-many-stickers", `there are ${STICKERS_MAX} stickers at most`);
+    if (kept) await this.#media?.refer(file).catch(() => undefined);
     await this.#ownLog.say({ kind: "tray", file, width, height, kept });
   }
 

@@ -44,6 +44,19 @@ export class Uploads {
     this.#media = media;
   }
 
+  /** What is sent again without its bytes is kept by the server for this account too. Without a network it rests
+   *  on its first sender. */
+  async refer(body: MessageBody, lifeS: number | undefined): Promise<void> {
+    if (!("file" in body)) return;
+    await this.#media?.refer(body.file, this.#goesAt(lifeS)).catch(() => undefined);
+  }
+
+  // When the server may let go of the file of a message that disappears: a message that waits leaves later than its
+  // file, and its life begins then.
+  #goesAt(lifeS: number | undefined): number | undefined {
+    return lifeS === undefined ? undefined : Math.ceil(this.#desk.now() / 1000) + lifeS + FILES_OUTLAST_S;
+  }
+
   /** @returns once the file is kept on this device.
    *  @throws {StoreFull} */
   async send(chat: ChatId, content: FileContent, { id = newMessageId(this.#desk.own), ...saying }: Saying): Promise<MessageId> {
@@ -137,10 +150,11 @@ export class Uploads {
     if (!waiting || !this.#media?.canStart || this.#running.has(id) || this.#isClosed) return;
     const { body, saying, address } = waiting;
     if ((await this.#desk.chat(chat)).encryption === "open") return this.#uploadOpenly(waiting, this.#media);
-    const running = this.#media.start(id, body.file, address, {
-      begun: (address) => void this.#change(chat, id, { address }).catch(() => undefined),
-      progress: (progress) => this.#tell(id, progress),
-    });
+    const hear = {
+      begun: (address: string) => void this.#change(chat, id, { address }).catch(() => undefined),
+      progress: (progress: Progress) => this.#tell(id, progress),
+    };
+    const running = this.#media.start(id, body.file, address, hear, this.#goesAt(saying.lifeS));
     await this.#await(waiting, running, async () => {
       await running.done;
       await this.say(chat, body, saying, (batch) => this.#forget(batch, chat, id));
@@ -258,3 +272,6 @@ function bodyOf(content: FileContent, file: FileRef): MessageBody & { file: File
 /** No fault of the file: it is tried again by itself. */
 const TRANSIENT = new Set(["offline", "busy"]);
 const TRY_AGAIN_MS = 30_000;
+
+/** A day. */
+const FILES_OUTLAST_S = 86_400;

@@ -39,13 +39,21 @@ export interface Media {
   recover(): Promise<void>;
   /** Whether files can leave from where the engine runs. */
   readonly canStart: boolean;
-  /** Uploads a kept file, from where an upload with that address was. */
-  start(id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void }): Running;
+  /** Uploads a kept file, from where an upload with that address was.
+   *  @param expires when it may go, in seconds since 1970 */
+  start(
+    id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void },
+    expires?: number,
+  ): Running;
   /** Uploads a kept file as other XMPP clients read it. It begins anew where it is cut. */
   startOpen(id: string, file: Kept & Pick<FileRef, "name" | "type">, progress: (progress: Progress) => void): Running & { url: Promise<string> };
   /** Uploads a file at once.
    *  @throws Refusal */
   upload(file: Blob, about: Pick<FileRef, "name" | "type" | "thumbnail">): Promise<FileRef>;
+  /** Has the server keep a file of others for this account too, as long as it is asked for here.
+   *  @param expires in seconds since 1970
+   *  @throws Refusal `not-found` where it has gone */
+  refer(file: FileRef, expires?: number): Promise<void>;
 }
 
 export class FileMedia implements Media {
@@ -74,11 +82,12 @@ export class FileMedia implements Media {
     return forgetTrials(this.#store);
   }
 
-  start(...[id, kept, address, hear]: Parameters<Media["start"]>): Running {
+  start(...[id, kept, address, hear, expires]: Parameters<Media["start"]>): Running {
     const source = new KeptFile(this.#store, id, kept);
     const progress = (sentBytes: number, isPaused: boolean) => hear.progress({ sentBytes, bytes: source.size, isPaused });
     const begun = { digest: kept.digest, begun: hear.begun, ...(address !== undefined && { address }) };
-    const upload = new FileUpload(source, this.#place, progress, begun);
+    const place = { ...this.#place, token: (bytes: number) => this.#place.token(bytes, expires) };
+    const upload = new FileUpload(source, place, progress, begun);
     return { done: upload.run().then(() => undefined), pause: (isPaused) => upload.pause(isPaused), cancel: () => upload.cancel() };
   }
 
@@ -94,5 +103,9 @@ export class FileMedia implements Media {
     const sealed = await SealedFile.of(file);
     const digest = await new FileUpload(sealed, this.#place, () => undefined).run();
     return { ...about, digest, key: sealed.key, bytes: file.size };
+  }
+
+  async refer({ digest }: FileRef, expires?: number): Promise<void> {
+    if (digest !== "") await this.#place.refer?.(digest, expires);
   }
 }

@@ -28,6 +28,8 @@ export interface UploadPlace {
   /** A token for so many bytes (docs/protocol/accounts.md, "Upload tokens").
    *  @param expires when the file may go, in seconds since 1970 */
   token(bytes: number, expires?: number): Promise<string>;
+  /** Keeps a file that others have put there (docs/protocol/accounts.md, "References"). */
+  refer?(digest: string, expires?: number): Promise<void>;
 }
 
 export class FileUpload {
