@@ -14,7 +14,7 @@ test("a backup by 64 digits is made, restored and deleted", async ({ browser, se
   expect(digits).toMatch(/^(\d{4} ){15}\d{4}$/);
   await dialog.getByRole("button", { name: "Done" }).click();
   await page.getByRole("button", { name: /^Back up now/ }).click();
-  await expect(page.getByRole("button", { name: /^Back up now Of / })).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByRole("button", { name: /^Back up now Made / })).toBeVisible({ timeout: 30_000 });
 
   await page.getByRole("button", { name: /^Restore from the server/ }).click();
   const restore = dialog.getByRole("button", { name: "Restore", exact: true });
