@@ -202,9 +202,7 @@ test("who is mentioned is called; a file for which there is no room stays at han
   await bea.open("Saturday count");
   await expect(bea.page.getByRole("log").getByRole("link", { name: "@Bea Curlew" })).toBeVisible();
 
-  const storage = await ada.context.newCDPSession(page);
-  const origin = server.appUrl;
-  await storage.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 3_000_000 });
+  await ada.fillBrowser(true);
   const chosen = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Attach" }).click();
   await page.getByRole("menuitem", { name: "Document" }).click();
@@ -212,7 +210,7 @@ test("who is mentioned is called; a file for which there is no room stays at han
   await page.getByRole("button", { name: "Send 1 file" }).click();
   await expect(page.getByText("This browser's storage is full")).toBeVisible();
   await page.screenshot({ path: info.outputPath("full.png") });
-  await storage.send("Storage.overrideQuotaForOrigin", { origin });
+  await ada.fillBrowser(false);
   await page.getByRole("button", { name: "Send 1 file" }).click();
   await expect(bea.page.getByRole("log").getByText("counts.bin")).toBeVisible();
   await ada.leave();

@@ -239,6 +239,20 @@ export class Person {
     await page.getByRole("button", { name: "Send 1 file" }).click();
   }
 
+  /// Has the browser refuse to write as it does where there is no room. (DevTools' override of the quota does not
+  /// reach databases of contexts like these.)
+  async fillBrowser(isFull) {
+    const patch = (isFull) => {
+      const database = IDBDatabase.prototype;
+      database.whole ??= database.transaction;
+      database.transaction = function (tables, mode, options) {
+        if (isFull && mode === "readwrite") throw new DOMException("no room", "QuotaExceededError");
+        return database.whole.call(this, tables, mode, options);
+      };
+    };
+    for (const worker of this.page.workers()) await worker.evaluate(patch, isFull);
+  }
+
   async leave() {
     await this.context.close();
   }
