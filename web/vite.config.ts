@@ -13,6 +13,9 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "tests/**/*.test.ts"],
     environment: "node",
+    // Those with a real server share the machine with all others.
+    testTimeout: 20_000,
+    retry: 1,
     // Node.js 20 has WebSocket behind a flag.
     execArgv: ["--experimental-websocket"],
   },
