@@ -34,7 +34,10 @@ fuzz_target!(|bytes: &[u8]| {
         drop(house.group.check_application(bytes));
         drop(DeviceList::read(bytes));
         drop(FollowedGroup::found(GROUP, whole.clone(), sender).map(check));
-        drop(FollowedGroup::load(vec![(0, Bytes::from(1_u64.to_be_bytes().to_vec())), (1, whole.clone())]));
+        drop(FollowedGroup::load(vec![
+            (0, Bytes::from(1_u64.to_be_bytes().to_vec())),
+            (1, whole.clone()),
+        ]));
         let good = &house.good;
         for commit in [
             CommitIn { commit: whole.clone(), ..good.clone() },
