@@ -227,6 +227,10 @@ test("who types is told to those who are there, and is kept nowhere", async () =
   expect(world.passing).toHaveLength(1);
   expect(await ada.chats.contents.apply(world.passing[0]!, ada.store.batch())).toEqual([{ type: "typing", chat, account: BOB, state: "typing" }]);
   expect(world.log(chat)).toHaveLength(entries);
+  await bob.do.send(chat, text("Hello"));
+  await bob.do.typing(chat, "typing");
+  await world.settle();
+  expect(world.passing, "of the next message").toHaveLength(2);
 });
 
 test("pages, around a message too", async () => {

@@ -84,7 +84,11 @@ export class Chats implements Part<Names> {
     search: (words, chat) => this.#pages.search(words, chat),
     media: (chat) => this.#pages.media(chat),
     starred: () => this.#pages.starred(),
-    send: (chat, draft) => this.#speaking.send(chat, draft),
+    send: (chat, draft) => {
+      // A message ends what was told before it.
+      this.#typed.delete(chat);
+      return this.#speaking.send(chat, draft);
+    },
     edit: (...said) => this.#speaking.edit(...said),
     react: (chat, id, emoji) => this.#speaking.react(chat, id, emoji),
     deleteForMe: (chat, ids) => this.#hide(chat, ids),
