@@ -59,10 +59,7 @@ test("a message is shown where no page is seen, and is read and answered from th
   await phone.open(`${server.appUrl}/chats/${phone.chat}`);
   await bea.sees("and boots");
   expect(await phone.shown()).toEqual([]);
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("without the server the app opens, and a push says that something waits", async ({ browser, server }) => {
@@ -79,7 +76,7 @@ test("without the server the app opens, and a push says that something waits", a
   await bea.sees("the tide is out");
   await phone.close();
   await phone.push(`${chat}@groups.localhost`);
-  await expect.poll(() => phone.shown(), { timeout: 30_000 }).toMatchObject([{ title: "Whimbrel", body: "New message", tag: chat }]);
+  await expect.poll(() => phone.shown()).toMatchObject([{ title: "Whimbrel", body: "New message", tag: chat }]);
   await server.restart();
 
   // What is shared with the app goes into the chat that is chosen.
@@ -110,8 +107,7 @@ test("without the server the app opens, and a push says that something waits", a
   await phone.forget();
   await phone.push(`${chat}@groups.localhost`);
   await expect.poll(() => phone.shown()).toMatchObject([{ title: "Whimbrel", body: "New message", tag: chat }]);
-  await ada.leave();
-  await bea.leave();
+  await Promise.all([ada.leave(), bea.leave()]);
 });
 
 /// It is with the server.
@@ -121,8 +117,7 @@ async function sent(person, text) {
 }
 
 async function talking(browser, server) {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await ada.writeTo(bea);
   return [ada, bea];
 }

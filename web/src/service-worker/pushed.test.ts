@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Chat, EngineEvent, Notice } from "../engine/protocol";
+import type { Chat, EngineEvent, EngineState, Notice } from "../engine/protocol";
 import { Refusal } from "../engine/refusal";
 import type { Run } from "./engine-run";
 import { pressed } from "./pressed";
@@ -11,7 +11,7 @@ const notice = (change: Partial<Notice> = {}) => ({ chat: CHAT, message: "a.1", 
 const chat = (change: Partial<Chat> = {}) => ({ id: CHAT, archived: false, mutedUntil: null, mentionsMuted: false, unread: 1, mentions: 0, markedUnread: false, ...change }) as Chat;
 
 /** A service worker whose engine says these events, and then answers. */
-async function push(events: EngineEvent[], options: { isSeen?: boolean; answer?: () => Promise<void>; late?: EngineEvent[] } = {}) {
+async function push(events: EngineEvent[], options: { isSeen?: boolean; answer?: () => Promise<void>; late?: EngineEvent[]; catchUpMs?: number } = {}) {
   const done: unknown[] = [];
   let isLeft = false;
   const around = {
@@ -40,7 +40,7 @@ async function push(events: EngineEvent[], options: { isSeen?: boolean; answer?:
         isLeft = true;
       }
     },
-    limits: { catchUpMs: 50, lingerMs: 20 },
+    limits: { catchUpMs: options.catchUpMs ?? 50, lingerMs: 20 },
   };
   await pushed(TEXT, around);
   expect(options.isSeen || isLeft, "the engine is let go of").toBe(true);
@@ -67,6 +67,15 @@ test("locked, refused or too late, it says that something waits; and without an 
   expect(await push([], refused("offline"))).toEqual([["waiting", CHAT]]);
   expect(await push([], { answer: () => new Promise(() => undefined) })).toEqual([["waiting", CHAT]]);
   expect(await push([], refused("not-allowed"))).toEqual(["end"]);
+});
+
+test("a server that cannot be reached is not waited for to the end", async () => {
+  const state = (connection: EngineState["connection"]) => ({ type: "state", state: { connection } }) as EngineEvent;
+  const tried = [state("connecting"), state("offline")];
+  const hangs = { answer: () => new Promise<void>(() => undefined), catchUpMs: 60_000 };
+  expect(await push([...tried, ...tried, ...tried], hangs)).toEqual([["waiting", CHAT]]);
+  const answer = () => new Promise<void>((resolve) => setTimeout(resolve, 5));
+  expect(await push([...tried, ...tried, state("connecting"), state("catching-up"), ...tried], { answer })).toEqual([["badge", 1]]);
 });
 
 test("the icon counts what is not muted, and mentions where they call", () => {

@@ -3,7 +3,7 @@
 // in the background, or one that runs here for as long as that takes. Where that cannot be (locked, no way to the
 // server, too late) the notification says that something waits, and no more.
 
-import type { Chat, ChatId, EngineEvent, Notice } from "../engine/protocol";
+import type { Chat, ChatId, EngineEvent, EngineState, Notice } from "../engine/protocol";
 import type { Run } from "./engine-run";
 import type { Notifications } from "./show";
 
@@ -25,7 +25,7 @@ export async function pushed(text: string, around: PushAround): Promise<void> {
   const chat = chatOf(text);
   const ran = around.withEngine(async (run) => {
     const late = after(catchUpMs).then((): Outcome => "failed");
-    switch (await Promise.race([catchUp(run, around), late])) {
+    switch (await Promise.race([noWay(run), catchUp(run, around), late])) {
       case "nobody":
         return around.end();
       case "failed":
@@ -65,6 +65,22 @@ async function catchUp(run: Run, around: PushAround): Promise<Outcome> {
   return "caught-up";
 }
 
+/** @returns once the server could not be reached several times in a row. */
+function noWay(run: Run): Promise<Outcome> {
+  return new Promise((resolve) => {
+    let tries = 0;
+    let before: EngineState["connection"] = "offline";
+    run.listen((event) => {
+      if (event.type !== "state") return;
+      const { connection } = event.state;
+      if (connection === "offline" && before === "connecting") tries += 1;
+      else if (connection === "catching-up") tries = 0;
+      before = connection;
+      if (tries === TRIES_MAX) resolve("failed");
+    });
+  });
+}
+
 /** What the app's icon counts. */
 export function unreadOf(chats: Iterable<Chat>, now: number): number {
   let unread = 0;
@@ -90,5 +106,6 @@ function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+const TRIES_MAX = 3;
 /** Browsers give a push half a minute or more. */
 const LIMITS = { catchUpMs: 20_000, lingerMs: 1_500 };
