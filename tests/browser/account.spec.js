@@ -27,8 +27,7 @@ test("by the keyboard alone a newcomer comes from the page to a first message", 
   await ada.sees("the tide is out");
   await bea.open("Ada Sandpiper");
   await bea.sees("the tide is out");
-  await ada.leave();
-  await bea.leave();
+  await Promise.all([ada.leave(), bea.leave()]);
 });
 
 test("an account gets a picture, a PIN and another number, and is deleted", async ({ browser, server }) => {
@@ -92,10 +91,7 @@ test("an account gets a picture, a PIN and another number, and is deleted", asyn
     await bea.page.getByRole("button", { name: "Write a message" }).click();
     await expect(bea.page.getByText(/Nobody here has this number/)).toBeVisible();
   }
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("a second device is linked, and signed out from the first", async ({ browser, server }) => {
@@ -120,10 +116,7 @@ test("a second device is linked, and signed out from the first", async ({ browse
   await ada.page.getByRole("dialog").getByRole("button", { name: "Sign out all others" }).click();
   await expect(second.page.getByLabel("Phone number")).toBeVisible();
   await expect(ada.page.getByRole("button", { name: "Sign out all others" })).toHaveCount(0);
-  for (const person of [ada, second]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, second);
 });
 
 test("the app speaks five languages, wears what is chosen, and is led by keys", async ({ browser, server }) => {

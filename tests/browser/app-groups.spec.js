@@ -5,9 +5,7 @@ import { Person } from "./people.js";
 test("a group is founded with a face, and its admins look after it", async ({ browser, server }) => {
   test.slow();
   test.setTimeout(90_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
-  const cem = await Person.register(browser, server, "Cem Godwit");
+  const [ada, bea, cem] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew", "Cem Godwit"]);
   const { page } = ada;
   await page.getByRole("button", { name: "New chat" }).first().click();
   await page.getByText("New group", { exact: true }).click();
@@ -61,16 +59,12 @@ test("a group is founded with a face, and its admins look after it", async ({ br
   await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
   await expect(page.getByText("2 members")).toBeVisible();
   await expect(cem.page.getByText("You are no longer in this group")).toBeVisible();
-  for (const person of [ada, bea, cem]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea, cem);
 });
 
 test("a link leads into a group, once an admin agrees, and out of it everybody finds alone", async ({ browser, server }) => {
   test.setTimeout(90_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   const { page } = ada;
   await ada.found("Saturday count", []);
   await ada.send("welcome");
@@ -111,8 +105,5 @@ test("a link leads into a group, once an admin agrees, and out of it everybody f
   await bea.page.goto(link);
   await bea.page.getByRole("dialog").getByRole("button", { name: "Join", exact: true }).click();
   await expect(bea.page.getByRole("dialog").getByRole("alert")).toBeVisible();
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });

@@ -13,8 +13,7 @@ test("the domain answers with the app, which only runs its own scripts", async (
 });
 
 test("two people talk, through a crash of the server, which never learns what they say", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await ada.writeTo(bea);
   await ada.send("the tide is out");
   await bea.open("Ada Sandpiper");
@@ -34,14 +33,11 @@ test("two people talk, through a crash of the server, which never learns what th
   expect(found(server.folder, planted), "plaintext on the server's disk").toEqual([]);
   // The search is shown to work.
   expect(found(server.folder, [ada.number])).not.toEqual([]);
-  await ada.leave();
-  await bea.leave();
+  await Promise.all([ada.leave(), bea.leave()]);
 });
 
 test("three people in a group react, and take back what they wrote", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
-  const cem = await Person.register(browser, server, "Cem Godwit");
+  const [ada, bea, cem] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew", "Cem Godwit"]);
   await ada.found("Saturday count", [bea, cem]);
   await ada.send("who brings the scope?");
   for (const other of [bea, cem]) {
@@ -57,15 +53,11 @@ test("three people in a group react, and take back what they wrote", async ({ br
   await expect(ada.page.getByRole("log").getByText("This message was deleted")).toBeVisible();
   await expect(ada.message("me, of corse")).toHaveCount(0);
 
-  for (const person of [ada, bea, cem]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea, cem);
 });
 
 test("a photo reaches the other side, and the server cannot see it", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await ada.writeTo(bea);
   const photo = server.ffmpeg("photo.jpg", "-f", "lavfi", "-i", "testsrc=size=640x480", "-frames:v", "1");
   await ada.sendFile(photo, "from the hide");
@@ -78,10 +70,7 @@ test("a photo reaches the other side, and the server cannot see it", async ({ br
   const files = readdirSync(media, { recursive: true }).map((name) => join(media, name));
   const plain = files.filter((path) => statSync(path).isFile() && readFileSync(path).includes(start));
   expect(plain, "the photo lies open on the server").toEqual([]);
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 /// Which of the words stand in which file.

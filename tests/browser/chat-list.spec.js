@@ -3,9 +3,11 @@ import { expect, test } from "./server.js";
 import { Person } from "./people.js";
 
 test("a row tells what is new, and is pinned, muted, archived and found", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew", { hasTouch: true });
-  const cem = await Person.register(browser, server, "Cem Godwit");
+  const [ada, bea, cem] = await Promise.all([
+    Person.register(browser, server, "Ada Sandpiper"),
+    Person.register(browser, server, "Bea Curlew", { hasTouch: true }),
+    Person.register(browser, server, "Cem Godwit"),
+  ]);
   await cem.writeTo(bea);
   await cem.send("when?");
   await bea.open("Cem Godwit");
@@ -66,15 +68,11 @@ test("a row tells what is new, and is pinned, muted, archived and found", async 
   await bea.sees("the tide is out");
   await bea.page.getByRole("searchbox", { name: "Search chats and messages" }).fill("godwit");
   await expect(bea.rows()).toHaveText([/Cem Godwit/]);
-  for (const person of [ada, bea, cem]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea, cem);
 });
 
 test("marks of a chat are the same on two devices of a person", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   const other = await ada.link();
   await ada.writeTo(bea);
   await ada.send("the tide is out");
@@ -87,8 +85,5 @@ test("marks of a chat are the same on two devices of a person", async ({ browser
   await expect(other.row("Bea Curlew")).toContainText("Draft: bring the sc");
   await other.chooseOf("Bea Curlew", "Archive");
   await expect(ada.row("Bea Curlew")).toHaveCount(0);
-  for (const person of [ada, other, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, other, bea);
 });

@@ -4,8 +4,7 @@ import { Person } from "./people.js";
 
 test("messages are formatted, answered, changed, forwarded, kept and taken back", async ({ browser, server }, info) => {
   test.setTimeout(120_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"], { viewport: SCREENS.desktop });
   await ada.writeTo(bea);
   await ada.send("the first thing ever said");
   await bea.open("Ada Sandpiper");
@@ -19,9 +18,10 @@ test("messages are formatted, answered, changed, forwarded, kept and taken back"
   await expect(formatted.locator("code")).toHaveText("code");
   await expect(formatted.getByRole("link", { name: "https://example.org/birds" })).toHaveAttribute("rel", /noopener/);
 
-  for (const text of ["🐦", "🐦🐦", "🐦🐦🐦", "🐦🐦🐦🐦"]) await ada.send(text);
+  const birds = ["🐦", "🐦🐦", "🐦🐦🐦", "🐦🐦🐦🐦"];
+  await ada.sendAll(birds);
   await bea.sees("🐦🐦🐦🐦");
-  const sizes = await Promise.all(["🐦", "🐦🐦", "🐦🐦🐦", "🐦🐦🐦🐦"].map((text) => sizeOf(bea.message(text))));
+  const sizes = await Promise.all(birds.map((text) => sizeOf(bea.message(text))));
   expect(sizes[0]).toBeGreaterThan(sizes[1]);
   expect(sizes[1]).toBeGreaterThan(sizes[2]);
   expect(sizes[2]).toBeGreaterThan(sizes[3] * 1.5);
@@ -30,7 +30,7 @@ test("messages are formatted, answered, changed, forwarded, kept and taken back"
   await bea.choose("the first thing ever said", "Reply");
   await bea.send("I remember");
   await ada.sees("I remember");
-  for (let count = 0; count < 75; count++) await ada.send(`number ${count}`);
+  await ada.sendAll(Array.from({ length: 75 }, (_, count) => `number ${count}`));
   await bea.sees("number 74");
   await bea.choose("number 74", "Reply");
   await bea.send("enough");
@@ -46,16 +46,12 @@ test("messages are formatted, answered, changed, forwarded, kept and taken back"
   await expect(ada.message("number 74").last()).toBeInViewport();
   for (let count = 0; count < 5; count++) await ada.page.getByRole("button", { name: "Older match" }).click();
   await expect(ada.message("number 7")).toBeInViewport();
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("messages are changed, starred, forwarded, reacted to, and taken back while there is time", async ({ browser, server }, info) => {
   test.setTimeout(150_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"], { viewport: SCREENS.desktop });
   await ada.writeTo(bea);
   await ada.send("who brings tea?");
   await bea.open("Ada Sandpiper");
@@ -108,17 +104,16 @@ test("messages are changed, starred, forwarded, reacted to, and taken back while
   await ada.page.clock.setFixedTime(Date.now());
   await ada.deleteForEveryone("who brings tea?");
   await expect(bea.page.getByText("This message was deleted")).toBeVisible();
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("reads that are not told, disappearing messages, polls, places, people and colours", async ({ browser, server }, info) => {
   test.setTimeout(150_000);
   const place = { permissions: ["geolocation"], geolocation: { latitude: 54.10873, longitude: 8.78543 } };
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop, ...place });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Promise.all([
+    Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop, ...place }),
+    Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop }),
+  ]);
   const { page } = ada;
   await ada.settings("Privacy");
   await page.getByRole("radiogroup", { name: "New chats' messages disappear" }).getByRole("radio", { name: "7 days" }).check();
@@ -175,16 +170,12 @@ test("reads that are not told, disappearing messages, polls, places, people and 
   await page.setViewportSize(SCREENS.phone);
   await page.screenshot({ path: info.outputPath("kinds-phone.png") });
   await expect(page.locator(".conversation")).toHaveAttribute("data-wallpaper", "lagoon");
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("who is mentioned is called; a file for which there is no room stays at hand", async ({ browser, server }, info) => {
   test.setTimeout(120_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"], { viewport: SCREENS.desktop });
   const { page } = ada;
   await ada.writeTo(bea);
   await ada.send("hello");
@@ -213,8 +204,7 @@ test("who is mentioned is called; a file for which there is no room stays at han
   await ada.fillBrowser(false);
   await page.getByRole("button", { name: "Send 1 file" }).click();
   await expect(bea.page.getByRole("log").getByText("counts.bin")).toBeVisible();
-  await ada.leave();
-  await bea.leave();
+  await Person.leaveAll(ada, bea);
 });
 
 function sizeOf(message) {

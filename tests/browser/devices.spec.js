@@ -4,8 +4,7 @@ import { expect, test } from "./server.js";
 import { Person } from "./people.js";
 
 test("a second device reads the QR code that the first one draws, and shows what was before", async ({ browser, server }) => {
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await ada.writeTo(bea);
   await ada.send("written before");
   await bea.open("Ada Sandpiper");
@@ -33,8 +32,7 @@ test("a second device reads the QR code that the first one draws, and shows what
   await expect(page.getByText("Messages are coming over")).toHaveCount(0);
   expect([...ada.said, ...second.said], "the console is quiet").toEqual([]);
   await second.browser.close();
-  await ada.leave();
-  await bea.leave();
+  await Promise.all([ada.leave(), bea.leave()]);
 });
 
 /// Somebody in a browser of its own, before whose camera a picture is held.

@@ -6,8 +6,7 @@ const PASSPHRASE = "a tern over the bar";
 
 test("a locked app shows nothing and keeps no key; passphrase or passkey open it, in all tabs", async ({ browser, server }) => {
   test.setTimeout(120_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await ada.writeTo(bea);
   await ada.send("the tide is out");
   const { page } = ada;
@@ -74,8 +73,7 @@ test("a locked app shows nothing and keeps no key; passphrase or passkey open it
   await other.getByRole("button", { name: "Remove data from this device" }).click();
   await expect(other.getByLabel("Phone number")).toBeVisible();
   expect(await keys(other)).toEqual(["sealing"]);
-  await ada.leave();
-  await bea.leave();
+  await Promise.all([ada.leave(), bea.leave()]);
 });
 
 const chats = (page) => page.getByRole("navigation", { name: "Conversations" });

@@ -5,8 +5,7 @@ import { Person } from "./people.js";
 
 test("voices are recorded and play on, stickers are kept and made, the camera takes photos", async ({ browser, server }, info) => {
   test.setTimeout(150_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"], { viewport: SCREENS.desktop });
   await ada.writeTo(bea);
   await ada.send("listen");
   await bea.open("Ada Sandpiper");
@@ -66,10 +65,7 @@ test("voices are recorded and play on, stickers are kept and made, the camera ta
   await page.getByLabel("Caption").fill("that is me");
   await page.getByRole("button", { name: "Send 1 file" }).click();
   await bea.sees("that is me");
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 /// Of a picture: its width, and how much can be seen of its corner and its middle.
@@ -93,8 +89,7 @@ test("a film is sent, outlasts a crash of server and page, and plays without bei
     ...["-c:a", "aac", "-movflags", "+faststart"],
   );
   expect(statSync(film).size).toBeGreaterThan(50_000_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop });
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"], { viewport: SCREENS.desktop });
   await ada.writeTo(bea);
   await ada.send("a film comes");
   await bea.open("Ada Sandpiper");
@@ -162,8 +157,10 @@ const fetchedBytes = (context) => context.serviceWorkers()[0].evaluate(() => sel
 
 test("photos are cropped, drawn on, pasted and dropped; GIFs stand still if they shall; links carry a preview", async ({ browser, server }, info) => {
   test.setTimeout(120_000);
-  const ada = await Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop });
-  const bea = await Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop, reducedMotion: "reduce" });
+  const [ada, bea] = await Promise.all([
+    Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop }),
+    Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop, reducedMotion: "reduce" }),
+  ]);
   const { page } = ada;
   await ada.writeTo(bea);
   await ada.send("look");
@@ -217,10 +214,7 @@ test("photos are cropped, drawn on, pasted and dropped; GIFs stand still if they
   await bea.page.setViewportSize(SCREENS.phone);
   await bea.page.emulateMedia({ colorScheme: "dark" });
   await bea.page.screenshot({ path: info.outputPath("link-phone.png") });
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 /// Pastes a GIF into the text, or drops it on the conversation.

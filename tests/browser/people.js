@@ -26,6 +26,17 @@ export class Person {
     return person;
   }
 
+  /// Several at once, each in a browser of their own.
+  static registerAll(browser, server, names, options) {
+    return Promise.all(names.map((name) => Person.register(browser, server, name, options)));
+  }
+
+  /// They go, and nothing of weight was said by their consoles.
+  static async leaveAll(...people) {
+    for (const { name, said } of people) expect(said, `the console of ${name} is quiet`).toEqual([]);
+    await Promise.all(people.map((person) => person.leave()));
+  }
+
   /// Shows by a code that the number is theirs.
   async proveNumber() {
     const { page, number, server } = this;
@@ -122,6 +133,18 @@ export class Person {
     await this.page.getByRole("button", { name: "Send", exact: true }).click();
   }
 
+  /// Sends one after the other, as fast as the page takes them.
+  async sendAll(texts) {
+    await this.composer().evaluate(async (area, texts) => {
+      for (const text of texts) {
+        area.value = text;
+        area.dispatchEvent(new InputEvent("input", { bubbles: true }));
+        area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+        while (area.value) await new Promise(requestAnimationFrame);
+      }
+    }, texts);
+  }
+
   /// Opens a conversation of the list.
   async open(name, { mayWrite = true } = {}) {
     await this.page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name }).first().click();
@@ -170,7 +193,7 @@ export class Person {
   }
 
   async sees(text) {
-    await expect(this.message(text)).toBeVisible();
+    await soon(() => expect(this.message(text)).toBeVisible(LOOK));
   }
 
   /// Founds a group of whoever has these numbers.
@@ -257,3 +280,10 @@ export class Person {
     await this.context.close();
   }
 }
+
+/// Looks ten times a second: what may take long Playwright looks at twice a second.
+function soon(look) {
+  return expect(look).toPass({ intervals: [0], timeout: 15_000 });
+}
+
+const LOOK = { timeout: 2_000 };

@@ -4,8 +4,7 @@ import { Person } from "./people.js";
 
 test("two people meet by a code, and compare their safety numbers", async ({ browser, server }) => {
   test.slow();
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await bea.go("People");
   await bea.page.getByRole("button", { name: "My code" }).click();
   await ada.go("People");
@@ -36,16 +35,12 @@ test("two people meet by a code, and compare their safety numbers", async ({ bro
   await ada.page.getByRole("button", { name: "Close" }).click();
   await ada.page.reload();
   await expect(ada.page.getByRole("heading", { name: "Bea Curlew" }).getByRole("img", { name: "Verified" })).toBeVisible();
-  for (const person of [ada, bea]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea);
 });
 
 test("people choose who finds and reaches them, and report what was said", async ({ browser, server }) => {
   test.slow();
-  const ada = await Person.register(browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Ada Sandpiper", "Bea Curlew"]);
   await bea.settings("Profile");
   await bea.page.getByLabel("About").fill("counts waders");
   await bea.page.getByRole("button", { name: "Save" }).click();
@@ -102,8 +97,5 @@ test("people choose who finds and reaches them, and report what was said", async
   await cem.page.getByLabel("Phone number").fill(bea.number);
   await cem.page.getByRole("button", { name: "Write a message" }).click();
   await expect(cem.page.getByText(/Nobody here has this number/)).toBeVisible();
-  for (const person of [ada, bea, cem]) {
-    expect(person.said, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
-  }
+  await Person.leaveAll(ada, bea, cem);
 });

@@ -7,6 +7,9 @@ import { Person } from "./people.js";
 
 test.setTimeout(180_000);
 
+/// More than a page of the log, and more than is taken in at once (engine/conversations): 64.
+const AWAY_COUNT = 80;
+
 test("of two tabs one writes; the other goes on when it is closed, and one that slept catches up", async ({ browser, server }) => {
   const [ada, bea] = await pair(browser, server);
   const first = ada.page;
@@ -68,26 +71,24 @@ test("without network one reads, searches and writes; the rest goes when it is b
   await leave(ada, bea);
 });
 
-test("with a clock a day wrong messages keep their order, their ends and their keys", async ({ browser, server }) => {
-  for (const hours of [26, -26]) {
-    const [ada, bea] = await pair(browser, server, hours);
-    await bea.page.getByRole("button", { name: "Chat options" }).click();
-    await bea.page.getByRole("menuitem", { name: "Disappearing messages" }).click();
-    await bea.page.getByRole("button", { name: "24 hours" }).click();
-    await expect(ada.page.getByText(/disappear after 24 hours/).first()).toBeVisible();
-    for (const number of [1, 3]) {
-      await bea.send(`number ${number}`);
-      await ada.sees(`number ${number}`);
-      await ada.send(`number ${number + 1}`);
-      await bea.sees(`number ${number + 1}`);
-    }
-    for (const person of [ada, bea]) {
-      await person.page.reload();
-      await person.sees("number 4");
-      expect((await texts(person)).filter((text) => /^number \d$/.test(text)), `${person.name}, ${hours} hours`).toEqual([1, 2, 3, 4].map((number) => `number ${number}`));
-    }
-    await leave(ada, bea);
+test("with clocks a day wrong, one behind and one ahead, messages keep their order, their ends and their keys", async ({ browser, server }) => {
+  const [ada, bea] = await pair(browser, server, [26, -26]);
+  await bea.page.getByRole("button", { name: "Chat options" }).click();
+  await bea.page.getByRole("menuitem", { name: "Disappearing messages" }).click();
+  await bea.page.getByRole("button", { name: "24 hours" }).click();
+  await expect(ada.page.getByText(/disappear after 24 hours/).first()).toBeVisible();
+  for (const number of [1, 3]) {
+    await bea.send(`number ${number}`);
+    await ada.sees(`number ${number}`);
+    await ada.send(`number ${number + 1}`);
+    await bea.sees(`number ${number + 1}`);
   }
+  for (const person of [ada, bea]) {
+    await person.page.reload();
+    await person.sees("number 4");
+    expect((await texts(person)).filter((text) => /^number \d$/.test(text)), person.name).toEqual([1, 2, 3, 4].map((number) => `number ${number}`));
+  }
+  await leave(ada, bea);
 });
 
 test("who was away for a great many messages has them all, in several chats", async ({ browser, server }) => {
@@ -98,20 +99,20 @@ test("who was away for a great many messages has them all, in several chats", as
   await bea.sees("who comes?");
   const place = bea.page.url();
   await bea.page.close();
-  await post(ada, 90);
+  await post(ada, AWAY_COUNT);
   await ada.open("Bea Curlew");
-  await post(ada, 90);
+  await post(ada, AWAY_COUNT);
   bea.page = await bea.context.newPage();
   bea.listen();
   await bea.page.goto(place);
   for (const chat of [/^Ada Sandpiper/, /^Saturday count/]) {
-    await expect(bea.page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name: chat })).toContainText("message 89", { timeout: 30_000 });
+    await expect(bea.page.getByRole("navigation", { name: "Conversations" }).getByRole("link", { name: chat })).toContainText(`message ${AWAY_COUNT - 1}`, { timeout: 30_000 });
     await bea.open(chat);
     // It opens where she had read to.
     const down = bea.page.getByRole("button", { name: /newest message|messages? below/ });
     await expect(async () => {
       if (await down.isVisible()) await down.click({ timeout: 1_000 });
-      await expect(bea.message("message 89")).toBeVisible({ timeout: 1_000 });
+      await expect(bea.message(`message ${AWAY_COUNT - 1}`)).toBeVisible({ timeout: 1_000 });
     }).toPass();
   }
   await leave(ada, bea);
@@ -135,8 +136,7 @@ test("a full browser says so, loses nothing, and goes on when there is room", as
 
 test("no word of theirs is on the wire, nor on the server's disk", async ({ browser, server }) => {
   // Names that no other test says in the open on this server.
-  const ada = await Person.register(browser, server, "Wilhelmina Oystercatcher");
-  const bea = await Person.register(browser, server, "Leopold Phalarope");
+  const [ada, bea] = await Person.registerAll(browser, server, ["Wilhelmina Oystercatcher", "Leopold Phalarope"]);
   const wires = await Promise.all([ada, bea].map(wire));
   await ada.writeTo(bea);
   await ada.send("the xylophone is hidden in the dunes");
@@ -164,10 +164,10 @@ test("no word of theirs is on the wire, nor on the server's disk", async ({ brow
   await leave(ada, bea);
 });
 
-/// Two who have said hello. @param hours that the clock of the first one is off, in the page and its workers
-async function pair(browser, server, hours = 0) {
-  const ada = await Person.register(hours ? skewed(browser, hours) : browser, server, "Ada Sandpiper");
-  const bea = await Person.register(browser, server, "Bea Curlew");
+/// Two who have said hello. @param hours that the clock of each is off, in the page and its workers
+async function pair(browser, server, hours = [0, 0]) {
+  const names = ["Ada Sandpiper", "Bea Curlew"];
+  const [ada, bea] = await Promise.all(names.map((name, one) => Person.register(hours[one] ? skewed(browser, hours[one]) : browser, server, name)));
   await ada.writeTo(bea);
   await ada.send("hello from Ada Sandpiper");
   await bea.open("Ada Sandpiper");
@@ -182,8 +182,8 @@ async function leave(...people) {
     // Networks that were cut are told by the browser itself.
     const told = person.said.filter((line) => !/net::ERR_|WebSocket connection to|Service Worker registration blocked/.test(line));
     expect(told, `the console of ${person.name} is quiet`).toEqual([]);
-    await person.leave();
   }
+  await Promise.all(people.map((person) => person.leave()));
 }
 
 /// What stands in the open chat, top to bottom.
@@ -192,10 +192,7 @@ function texts({ page }) {
 }
 
 async function post(person, count) {
-  for (let number = 0; number < count; number++) {
-    await person.composer().fill(`message ${number}`);
-    await person.composer().press("Enter");
-  }
+  await person.sendAll(Array.from({ length: count }, (_, number) => `message ${number}`));
   await person.sees(`message ${count - 1}`);
   await expect(person.page.getByRole("log").getByLabel("Sending", { exact: true })).toHaveCount(0, { timeout: 60_000 });
   await expect(person.page.getByRole("button", { name: /^Not sent/ })).toHaveCount(0);

@@ -75,7 +75,7 @@ class Server {
 
   /// The newest code that was sent to a number. It is told once.
   async code(number) {
-    await expect.poll(() => this.codes.get(number)).toBeTruthy();
+    await expect.poll(() => this.codes.get(number), { intervals: [20] }).toBeTruthy();
     const code = this.codes.get(number);
     this.codes.delete(number);
     return code;
