@@ -353,7 +353,7 @@ impl Access {
         let is_stale = now_unix_s.saturating_sub(device.seen_unix_s) >= DEVICE_SEEN_STEP_S;
         // A device that comes back in a moment, as they do after each gap in their network, has
         // nothing to be stored, and waits for no disk.
-        if device.tokens == known && !is_stale {
+        if device.tokens.are_but_for_counts(&known) && !is_stale {
             return Ok(token);
         }
         device.seen_unix_s = now_unix_s;

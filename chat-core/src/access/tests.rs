@@ -133,8 +133,13 @@ fn a_token_logs_in_once_it_was_asked_for() {
         .change(|access, _, secret, writes| access.log_in(&by_token, secret, NOW_S + 5, writes));
     assert_eq!(none, Ok(None));
     assert_eq!(bench.access.seen_unix_s(), NOW_S + 5);
-    // Once more: nothing has changed, and nothing is stored until its last visit is long ago.
-    for (now_s, writes_expected) in [(NOW_S + 6, 0), (NOW_S + 700, 1), (NOW_S + 800, 0)] {
+    // Once more: nothing but its count has changed, and nothing is stored until its last visit is
+    // long ago.
+    for (count, now_s, writes_expected) in
+        [(1, NOW_S + 6, 0), (2, NOW_S + 700, 1), (3, NOW_S + 800, 0)]
+    {
+        let wish = TokenWish { count: Some(count), ..TokenWish::default() };
+        let by_token = login(Credential::Token { generation }, wish);
         let mut writes = Vec::new();
         bench.access.log_in(&by_token, &bench.secret, now_s, &mut writes).unwrap();
         assert_eq!(writes.len(), writes_expected, "at {now_s}");

@@ -51,6 +51,15 @@ impl DeviceTokens {
         tokens.map(|token| token.live(holder, secret, now_s)).collect()
     }
 
+    /// Whether nothing but counts tells them from `others`. A count guards TLS early data, which is
+    /// not taken here: it is kept in memory, and stored with what else changes.
+    pub fn are_but_for_counts(&self, others: &Self) -> bool {
+        let uncounted = |token: &Option<Token>| token.map(|token| Token { count: None, ..token });
+        self.generation == others.generation
+            && uncounted(&self.current) == uncounted(&others.current)
+            && uncounted(&self.next) == uncounted(&others.next)
+    }
+
     /// Ends all tokens. Generations go on, so that none comes back.
     pub fn revoke(&mut self) {
         (self.current, self.next) = (None, None);
