@@ -1,55 +1,34 @@
-//! Which characters a page's bytes are: UTF-8, or what Windows and the first HTML had. Of other
-//! encodings what is ASCII is read.
+//! Which characters a page's bytes are (Encoding Standard): by its byte order mark, as the answer's
+//! head says, or as the page says itself; else UTF-8.
 
 use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8};
 
 /// Bytes in which a page names its encoding (HTML, 4.2.5.4).
 const NAMED_WITHIN_BYTES: usize = 1024;
 
-/// Reads bytes as the answer's head says, or as they say themselves, or as they look.
+/// Reads bytes; `named` is what the answer's head says.
 pub(super) fn decode<'a>(bytes: &'a [u8], named: Option<&str>) -> Cow<'a, str> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let is_latin = match named {
-        Some(named) => is_latin(named),
-        None => names_latin(&bytes[..bytes.len().min(NAMED_WITHIN_BYTES)]),
-    };
-    match is_latin {
-        true => Cow::Owned(bytes.iter().copied().map(windows_1252).collect()),
-        false => String::from_utf8_lossy(bytes),
-    }
+    let beginning = &bytes[..bytes.len().min(NAMED_WITHIN_BYTES)];
+    let encoding = named.and_then(of_label).or_else(|| named_in(beginning)).unwrap_or(UTF_8);
+    encoding.decode(bytes).0
 }
 
-fn is_latin(name: &str) -> bool {
-    let name = name.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\''));
-    LATIN.iter().any(|known| known.eq_ignore_ascii_case(name))
+fn of_label(label: &str) -> Option<&'static Encoding> {
+    let is_around = |c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\'');
+    Encoding::for_label(label.trim_matches(is_around).as_bytes())
 }
 
 /// `charset=…` in a `<meta>`, in either of its two forms.
-fn names_latin(beginning: &[u8]) -> bool {
+fn named_in(beginning: &[u8]) -> Option<&'static Encoding> {
     let text = String::from_utf8_lossy(beginning).to_ascii_lowercase();
-    let mut names = text.split("charset=").skip(1);
-    let end = |c: char| matches!(c, '>' | ';' | '/') || c.is_ascii_whitespace();
-    names.next().is_some_and(|name| {
-        let name = name.trim_start_matches(['"', '\'']);
-        is_latin(name.split(|c| end(c) || matches!(c, '"' | '\'')).next().unwrap_or_default())
-    })
+    let (_, name) = text.split_once("charset=")?;
+    let is_end = |c: char| matches!(c, '>' | ';' | '/' | '"' | '\'') || c.is_ascii_whitespace();
+    let name = name.trim_start_matches(['"', '\'']).split(is_end).next()?;
+    // Whoever could read this far does not have UTF-16 before them.
+    of_label(name).map(Encoding::output_encoding)
 }
-
-fn windows_1252(byte: u8) -> char {
-    match byte {
-        0x80..=0x9f => HIGH[usize::from(byte - 0x80)],
-        _ => char::from(byte),
-    }
-}
-
-/// What the Encoding Standard reads as windows-1252.
-const LATIN: [&str; 6] =
-    ["windows-1252", "cp1252", "iso-8859-1", "iso8859-1", "latin1", "us-ascii"];
-/// 0x80 to 0x9f, by the Encoding Standard's index.
-const HIGH: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-];
 
 #[cfg(test)]
 mod tests {
@@ -58,11 +37,13 @@ mod tests {
     #[test]
     fn encodings_are_named_or_seen() {
         assert_eq!(decode(b"caf\xc3\xa9", None), "café");
-        assert_eq!(decode(b"\xef\xbb\xbfa", None), "a");
+        assert_eq!(decode(b"\xef\xbb\xbfa", Some("latin1")), "a");
         assert_eq!(decode(b"caf\xe9 \x93", Some("ISO-8859-1")), "café “");
+        assert_eq!(decode(b"\x93\xfa\x96\x7b", Some("\"Shift_JIS\"")), "日本");
         assert_eq!(decode(b"<meta charset='latin1'>\xe9", None), "<meta charset='latin1'>é");
-        let http_equiv = b"<meta http-equiv=x content=\"text/html; charset=windows-1252\">\x80";
-        assert!(decode(http_equiv, None).ends_with('€'));
+        assert_eq!(decode(b"<meta charset=utf-16>\xc3\xa9", None), "<meta charset=utf-16>é");
+        let http_equiv = b"<meta http-equiv=x content=\"text/html; charset=windows-1251\">\xc4\xe0";
+        assert!(decode(http_equiv, None).ends_with("Да"));
         assert_eq!(decode(b"caf\xe9", Some("utf-8")), "caf\u{fffd}");
     }
 }
