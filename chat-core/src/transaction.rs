@@ -340,7 +340,7 @@ pub enum Query {
         references: Vec<KeyPackageRef>,
     },
     /// Which of these accounts exist, have none of the records that are named, and have fewer
-    /// records of another feature than a limit. Answer: [`Answer::Accounts`].
+    /// records of another feature than a limit. Answer: [`Answer::Records`], of those alone.
     Without {
         /// Those in question.
         accounts: Vec<AccountId>,
@@ -350,6 +350,8 @@ pub enum Query {
         keys: Vec<Box<str>>,
         /// The other feature, and the limit.
         below: (&'static str, usize),
+        /// Records that are told of those who are meant, by feature and key.
+        told: Vec<(&'static str, Box<str>)>,
     },
     /// Which of these accounts have a record of a feature. Answer: [`Answer::Accounts`].
     With {
@@ -472,7 +474,7 @@ pub enum Answer {
     Group(Vec<(u64, Bytes)>),
     /// To [`Query::GivenOut`].
     GivenOut(Vec<KeyPackageRef>),
-    /// To [`Query::Without`] and [`Query::With`], in the order of the question.
+    /// To [`Query::With`], in the order of the question.
     Accounts(Vec<AccountId>),
     /// To [`Query::Waiting`].
     Waiting(WaitingPage),

@@ -71,6 +71,21 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
     await same(chat.id, ada, bob, cleo);
   }, 60_000);
 
+  test("who does not let others add them comes by a link", async () => {
+    await cleo.call("setSettings", { addable: "contacts" });
+    const members = [bob, cleo].map(({ account }) => ({ account }));
+    const { chat, absent, invitations } = await ada.call("createGroup", { name: "Quay", description: "", members });
+    expect({ absent, accounts: invitations.map(({ account }) => account) }).toEqual({ absent: [], accounts: [cleo.account] });
+    const inIt = async () => (await ada.call("group", chat.id)).members.map(({ account }) => account).toSorted();
+    expect(await inIt()).toEqual([ada.account, bob.account].toSorted());
+    await cleo.call("joinByInvitation", invitations[0]?.uri ?? "");
+    expect(await inIt()).toEqual([ada.account, bob.account, cleo.account].toSorted());
+    await cleo.call("setContact", bob.account, { name: "Bob" });
+    const { invitations: none } = await bob.call("createGroup", { name: "Pier", description: "", members: [{ account: cleo.account }] });
+    expect(none).toEqual([]);
+    await cleo.call("setSettings", { addable: "everybody" });
+  }, 60_000);
+
   test("a linked device takes part from then on", async () => {
     const chat = (await ada.call("openDirect", bob.account)).id;
     const tablet = await Person.link(ada);

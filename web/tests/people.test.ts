@@ -45,7 +45,7 @@ describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
     expect(await ada.requests.waiting(chat)).toMatchObject([{ account: bob.id, since: expect.any(Number) }]);
     await ada.requests.approve(chat, bob.id);
     expect((await ada.requests.show(chat)).members).toMatchObject({ [bob.id]: "member" });
-    const [invitation] = await ada.requests.invite(chat, ["+493023125099"]);
+    const { invitations: [invitation] } = await ada.requests.add(chat, [{ number: "+493023125099" }]);
     expect(invitation).toMatchObject({ number: "+493023125099", uri: expect.stringContaining(chat) });
     await ada.requests.revoke(chat, invitation?.token ?? "");
     expect(await ada.requests.links(chat)).toEqual([]);

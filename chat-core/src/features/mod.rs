@@ -86,11 +86,14 @@ pub const FEATURES: &[Feature] = &[
     device_lists::FEATURE,
     rooms::FEATURE,
     rooms::DIRECTS,
+    rooms::ADDABLE,
 ];
 
 /// What the features keep of an account in memory, each its own.
 #[derive(Debug, Default)]
 pub struct State {
+    /// Who may add the account to groups.
+    pub adders: rooms::Adders,
     /// XEP-0441.
     pub archive_preferences: archive_preferences::Preferences,
     /// XEP-0084.

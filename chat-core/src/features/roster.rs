@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::StanzaError;
+use crate::transaction::Record;
 use crate::xml::Element;
 
 pub(super) const FEATURE: Feature = Feature {
@@ -50,6 +51,8 @@ pub struct Item {
     pub request: Option<Bytes>,
     /// It is in the roster; otherwise there is only a request.
     pub is_listed: bool,
+    /// The user has put it there.
+    pub is_kept: bool,
 }
 
 impl Roster {
@@ -98,6 +101,7 @@ impl Item {
             is_approved: false,
             request: None,
             is_listed: false,
+            is_kept: false,
         }
     }
 
@@ -106,6 +110,11 @@ impl Item {
         let texts = self.groups.iter().chain(&self.name).map(|text| escaped_bytes(text));
         let request = self.request.as_ref().map_or(0, Bytes::len);
         ITEM_BYTES + self.jid.as_str().len() + request + texts.sum::<usize>()
+    }
+
+    /// The user knows it, and not only it the user.
+    fn is_known(&self) -> bool {
+        self.is_kept || self.sees || self.asks || self.name.is_some() || !self.groups.is_empty()
     }
 
     /// RFC 6121 2.1.2.5.
@@ -141,8 +150,10 @@ impl Item {
     /// As it is stored: with what clients do not see.
     fn to_record(&self) -> Element {
         let mut item = self.to_element();
-        if self.is_listed {
-            item.set_attr("listed", "true");
+        for (name, is_so) in [("listed", self.is_listed), ("kept", self.is_kept)] {
+            if is_so {
+                item.set_attr(name, "true");
+            }
         }
         if let Some(request) = &self.request
             && let Ok(request) = Element::parse(request, ns::CLIENT)
@@ -166,6 +177,7 @@ impl Item {
             is_approved: record.attr("approved").is_some(),
             request: request.map(|request| request.to_bytes(ns::CLIENT)),
             is_listed: record.attr("listed").is_some(),
+            is_kept: record.attr("kept").is_some(),
         })
     }
 }
@@ -240,6 +252,19 @@ fn removal(contact: &Jid) -> Element {
         .with_attr("subscription", "remove")
 }
 
+/// Under which record an account has this contact.
+pub(crate) fn key_of(jid: &Jid) -> (&'static str, Box<str>) {
+    (NAME, jid.bare_str().into())
+}
+
+/// The record, of whatever account, is of a contact whom its user knows. Who merely asks to see
+/// the user's presence, or may see it, is none.
+pub(crate) fn is_contact(record: &Record) -> bool {
+    *record.feature == *NAME
+        && Element::parse(&record.value, "")
+            .is_ok_and(|value| Item::from_record(&value).is_some_and(|item| item.is_known()))
+}
+
 fn get(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     if let Some(session) = ctx.account.session_mut(iq.resource()) {
         session.is_interested = true;
@@ -279,6 +304,7 @@ fn set(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         item.name = name.map(Into::into);
         item.groups = groups;
         item.is_listed = true;
+        item.is_kept = true;
     })?;
     Ok(Reply::Result(None))
 }

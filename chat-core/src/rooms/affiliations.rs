@@ -93,8 +93,16 @@ pub(crate) fn not_added(
         let jid = jid_of(ctx.config, *account);
         added.push(Element::new("absent", NS).with_attr("jid", jid.as_str()));
     }
+    for account in &invitees.reserved {
+        if ctx.room.members.contains_key(account) {
+            continue;
+        }
+        let jid = jid_of(ctx.config, *account);
+        let invitation = invitations::for_one(ctx, by)?;
+        added.push(invitation.with_attr("jid", jid.as_str()));
+    }
     for number in &invitees.numbers {
-        let invitation = invitations::for_number(ctx, by)?;
+        let invitation = invitations::for_one(ctx, by)?;
         added.push(invitation.with_attr("number", &**number));
     }
     Ok(added)

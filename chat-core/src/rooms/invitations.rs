@@ -5,7 +5,7 @@
 
 use super::affiliations::{self, Newcomer, check_admin, check_may, check_place};
 use super::changes::Change;
-use super::invitees::{self, Stays};
+use super::invitees::{self, Reached, Stays};
 use super::member::{Affiliation, jid_of};
 use super::requests::RoomIq;
 use super::{INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, RoomContext, SUBJECT, sealed};
@@ -14,7 +14,6 @@ use crate::features::Reply;
 use crate::jid::AccountId;
 use crate::ns;
 use crate::stanza::StanzaError;
-use crate::transaction::Answer;
 use crate::xml::Element;
 
 /// A link into a room.
@@ -99,9 +98,9 @@ pub(super) fn invite(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, St
     make(ctx, invitation).map(|shown| Reply::Result(Some(shown)))
 }
 
-/// A link for somebody who has no account yet, to be sent to a number.
-pub(crate) fn for_number(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<Element, StanzaError> {
-    let expires_unix_ms = Some(ctx.now.unix_ms + NUMBER_LIFE_MS);
+/// A link for somebody who cannot be added: who has no account yet, or does not let this member.
+pub(crate) fn for_one(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<Element, StanzaError> {
+    let expires_unix_ms = Some(ctx.now.unix_ms + ONES_LIFE_MS);
     make(ctx, Invitation { by, uses_left: Some(1), expires_unix_ms, is_request: false })
 }
 
@@ -291,10 +290,8 @@ pub(super) fn approve(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, S
     let query = invitees::reachable(vec![account], None, Stays::Groups);
     let iq = iq.clone();
     ctx.ask(query, move |ctx, answer| {
-        let done = match answer {
-            Ok(Answer::Accounts(there)) => let_in(ctx, &iq, !there.is_empty()),
-            _ => Err(StanzaError::internal_server_error()),
-        };
+        let reached = Reached::of(answer);
+        let done = reached.and_then(|reached| let_in(ctx, &iq, !reached.willing.is_empty()));
         ctx.answer(&iq.request, done.map(|()| None));
     });
     Ok(Reply::Later)
@@ -344,5 +341,5 @@ pub(crate) fn end_all(ctx: &mut RoomContext<'_>) {
     ctx.remove(SUBJECT, "");
 }
 
-/// A link for a number lives as long.
-const NUMBER_LIFE_MS: u64 = 30 * 24 * 3600 * 1000;
+/// A link for one lives as long.
+const ONES_LIFE_MS: u64 = 30 * 24 * 3600 * 1000;

@@ -1,12 +1,16 @@
 //! Those whom a member names to be taken in: by the JID of an account, or by a number.
 
-use super::{DIRECT, DIRECTS_MAX, GROUPS_MAX, MEMBERSHIP, NS, OPEN_MEMBERS_MAX, Order, What};
+use super::member::jid_of;
+use super::{
+    DIRECT, DIRECTS_MAX, GROUPS_MAX, MEMBERSHIP, NS, OPEN_MEMBERS_MAX, Order, What, addable,
+};
 use crate::chat::check_iq;
+use crate::config::Config;
 use crate::context::{Context, Request};
 use crate::features::{blocking, contact_lookup};
 use crate::jid::{AccountId, Jid, RoomId};
 use crate::stanza::{Stanza, StanzaError};
-use crate::transaction::{Answer, Query};
+use crate::transaction::{Answer, Query, StorageError};
 use crate::verification::number::PhoneNumber;
 use crate::xml::Element;
 
@@ -17,6 +21,8 @@ pub(crate) struct Invitees {
     /// Accounts that are not there, do not want to hear of the one who asks, or are in as many
     /// groups as an account can be.
     pub(crate) absent: Vec<AccountId>,
+    /// Accounts that do not let the one who asks add them; they get an invitation.
+    pub(crate) reserved: Vec<AccountId>,
     /// Numbers that have no account, or none that wants to be found; they get an invitation.
     pub(crate) numbers: Vec<Box<str>>,
 }
@@ -28,15 +34,60 @@ pub(super) enum Stays {
     Directs,
 }
 
-/// Which of these accounts can be taken in: those that are there, do not block who takes them in,
-/// and have a place left.
+/// Which of these accounts can be reached: those that are there, do not block who takes them in,
+/// and have a place left. What the answer says is read by [`Reached::of`].
 pub(super) fn reachable(accounts: Vec<AccountId>, by: Option<&Jid>, stays: Stays) -> Query {
-    let below = match stays {
-        Stays::Groups => (MEMBERSHIP, GROUPS_MAX),
-        Stays::Directs => (DIRECT, DIRECTS_MAX),
+    let (below, told) = match (stays, by) {
+        (Stays::Groups, Some(by)) => ((MEMBERSHIP, GROUPS_MAX), addable::names_for(by)),
+        // Who asked to come in is not added.
+        (Stays::Groups, None) => ((MEMBERSHIP, GROUPS_MAX), Vec::new()),
+        (Stays::Directs, _) => ((DIRECT, DIRECTS_MAX), Vec::new()),
     };
     let (feature, keys) = by.map(blocking::keys_of).unwrap_or_default();
-    Query::Without { accounts, feature, keys, below }
+    Query::Without { accounts, feature, keys, below, told }
+}
+
+/// Accounts that can be reached.
+pub(super) struct Reached {
+    /// They can be taken in.
+    pub(super) willing: Vec<AccountId>,
+    /// They do not let the one who asks add them.
+    pub(super) reserved: Vec<AccountId>,
+}
+
+impl Reached {
+    /// The answer to [`reachable`].
+    ///
+    /// # Errors
+    /// `internal-server-error` where there is none.
+    pub(super) fn of(answer: Result<Answer, StorageError>) -> Result<Reached, StanzaError> {
+        let Ok(Answer::Records(there)) = answer else {
+            return Err(StanzaError::internal_server_error());
+        };
+        let (willing, reserved): (Vec<_>, Vec<_>) =
+            there.into_iter().partition(|(_, records)| addable::allows(records));
+        let accounts = |of: Vec<(AccountId, _)>| of.into_iter().map(|(account, _)| account);
+        Ok(Reached { willing: accounts(willing).collect(), reserved: accounts(reserved).collect() })
+    }
+
+    /// Checks that all of these accounts can be taken in, in what is done as a whole.
+    ///
+    /// # Errors
+    /// `item-not-found`, and `not-allowed` with `<not-addable/>`, which names them.
+    pub(super) fn check_all(self, asked: usize, config: &Config) -> Result<(), StanzaError> {
+        if self.willing.len() + self.reserved.len() < asked {
+            return Err(StanzaError::item_not_found());
+        }
+        if self.reserved.is_empty() {
+            return Ok(());
+        }
+        let member = |account: &AccountId| {
+            Element::new("member", NS).with_attr("jid", jid_of(config, *account).as_str())
+        };
+        let named = self.reserved.iter().map(member);
+        let refused = Element::new("not-addable", NS).with_children(named);
+        Err(StanzaError::not_allowed().with_app(refused))
+    }
 }
 
 /// Takes an IQ that adds members to a room: before it reaches the room, numbers become accounts.
@@ -133,10 +184,13 @@ pub(super) fn keep_reachable(
     }
     let query = reachable(accounts.clone(), Some(&ctx.account.jid), stays);
     ctx.ask(query, move |ctx, answer| {
-        let Ok(Answer::Accounts(there)) = answer else {
-            return then(ctx, Err(StanzaError::internal_server_error()));
+        let Reached { willing, reserved } = match Reached::of(answer) {
+            Ok(reached) => reached,
+            Err(error) => return then(ctx, Err(error)),
         };
-        let absent = accounts.into_iter().filter(|account| !there.contains(account)).collect();
-        then(ctx, Ok(Invitees { accounts: there, absent, numbers }));
+        let is_there =
+            |account: &AccountId| willing.contains(account) || reserved.contains(account);
+        let absent = accounts.into_iter().filter(|account| !is_there(account)).collect();
+        then(ctx, Ok(Invitees { accounts: willing, absent, reserved, numbers }));
     });
 }

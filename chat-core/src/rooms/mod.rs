@@ -6,6 +6,7 @@
 //! addresses. Our own clients get its messages because their account is a member, others because
 //! they have joined; both get the same bytes.
 
+mod addable;
 mod affiliations;
 mod archive;
 mod bookmarks;
@@ -48,6 +49,7 @@ pub use room::Room;
 pub fn direct_address(config: &Config, one: AccountId, other: AccountId) -> Option<Jid> {
     sealed::address(config, one, other).map(|(_, jid)| jid)
 }
+pub use addable::Adders;
 pub use settings::Kind;
 
 pub(crate) use bookmarks::keep_up as keep_bookmarks;
@@ -76,6 +78,9 @@ pub(crate) const FEATURE: Feature = Feature {
 /// Conversations of two, which count apart.
 pub(crate) const DIRECTS: Feature =
     Feature { load: Some(memberships::load_direct), ..Feature::named(DIRECT) };
+
+/// Who may add the account.
+pub(crate) const ADDABLE: Feature = addable::FEATURE;
 
 /// Something that an account has a room do, beside the stanzas that it sends.
 #[derive(Debug)]

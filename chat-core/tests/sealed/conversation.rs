@@ -395,6 +395,26 @@ fn after_a_restore_the_group_is_founded_anew() {
 }
 
 #[test]
+fn a_commit_adds_nobody_who_does_not_let_itself_be_added() {
+    let mut talk = Conversation::without_group(&["alice", "bob"]);
+    let room = talk.room.clone();
+    assert!(is_result(&talk.clients[0].found(&mut talk.world, &room)));
+    let set = |by| format!("<iq type='set' id='b'><addable xmlns='{GROUPS}' by='{by}'/></iq>");
+    talk.clients[1].ask(&mut talk.world, None, &set("nobody"), "b").expect("an answer");
+    let (world, alice) = (&mut talk.world, &mut talk.clients[0]);
+    let add = alice.claim(world, &["bob"]);
+    let changes = Changes { add, remove: Vec::new() };
+    let refused = alice.commit(world, &room, &changes, "<add jid='{bob}'/>").expect("an answer");
+    let error = refused.child("error", "jabber:client").expect("an error");
+    let named = error.child("not-addable", GROUPS).and_then(|it| it.child("member", GROUPS));
+    assert_eq!(named.and_then(|member| member.attr("jid")), Some(world.jid("bob").as_str()));
+    talk.clients[1].ask(&mut talk.world, None, &set("everybody"), "b").expect("an answer");
+    assert!(talk.add(0, &["bob"]));
+    talk.follow();
+    talk.agree();
+}
+
+#[test]
 fn a_silent_device_is_named() {
     let mut talk = Conversation::of(&["alice", "bob"]);
     let room = talk.room.clone();

@@ -192,7 +192,7 @@ impl Disk {
         Ok(match query {
             Query::Account(account) => Answer::Account(self.stored(*account).map(Box::new)),
             Query::Room(room) => Answer::Room(self.stored_room(*room).map(Box::new)),
-            Query::Without { accounts, feature, keys, below: (counted, limit) } => {
+            Query::Without { accounts, feature, keys, below: (counted, limit), told } => {
                 let count = |stored: &Stored| {
                     stored.records.keys().filter(|(of, _)| **of == **counted).count()
                 };
@@ -206,7 +206,16 @@ impl Disk {
                         !stored.is_room && !has_any(stored) && count(stored) < *limit
                     })
                 };
-                Answer::Accounts(accounts.iter().filter(is_asked).copied().collect())
+                let named = |account: &AccountId| {
+                    let record = |(feature, key): &(&'static str, Box<str>)| {
+                        let (feature, key) = (Box::<str>::from(*feature), key.clone());
+                        let value =
+                            self.accounts[account].records.get(&(feature.clone(), key.clone()));
+                        value.map(|value| Record { feature, key, value: value.clone() })
+                    };
+                    (*account, told.iter().filter_map(record).collect())
+                };
+                Answer::Records(accounts.iter().filter(is_asked).map(named).collect())
             }
             Query::With { accounts, feature } => {
                 let has_any =

@@ -2,8 +2,8 @@
 
 use chat_core::id::MessageId;
 use chat_core::jid::{AccountId, RoomId};
-use chat_core::transaction::StorageError;
-use rusqlite::{Connection, Error, ffi, params};
+use chat_core::transaction::{Record, StorageError};
+use rusqlite::{Connection, Error, OptionalExtension, ffi, params};
 
 use super::error::WriteError;
 use super::numbers::{Account, Message, moment};
@@ -103,13 +103,14 @@ pub(super) fn put_if_there(
     if exists { put(connection, account, feature, key, value) } else { Ok(()) }
 }
 
-/// Those of the accounts that exist and have none of the records.
+/// Those of the accounts that exist and have none of the records, with what is to be told of them.
 pub(super) fn without(
     connection: &Connection,
     accounts: &[AccountId],
     (feature, keys): (&str, &[Box<str>]),
     (counted, limit): (&str, usize),
-) -> rusqlite::Result<Vec<AccountId>> {
+    told: &[(&'static str, Box<str>)],
+) -> rusqlite::Result<Vec<(AccountId, Vec<Record>)>> {
     let mut is_there =
         connection.prepare_cached("SELECT 1 FROM account WHERE id = ?1 AND NOT is_room")?;
     let mut has = connection
@@ -126,9 +127,35 @@ pub(super) fn without(
         for key in keys {
             is_meant = is_meant && !has.exists(params![Account(*account), feature, key])?;
         }
-        found.extend(is_meant.then_some(*account));
+        if is_meant {
+            found.push((*account, named(connection, *account, told)?));
+        }
     }
     Ok(found)
+}
+
+/// Those of an account's records that are named, by feature and key.
+fn named(
+    connection: &Connection,
+    account: AccountId,
+    names: &[(&'static str, Box<str>)],
+) -> rusqlite::Result<Vec<Record>> {
+    let mut value = connection.prepare_cached(
+        "SELECT value FROM record WHERE account = ?1 AND feature = ?2 AND key = ?3",
+    )?;
+    let mut records = Vec::new();
+    for (feature, key) in names {
+        let found: Option<Vec<u8>> = value
+            .query_row(params![Account(account), feature, key], |row| row.get(0))
+            .optional()?;
+        let record = |value: Vec<u8>| Record {
+            feature: (*feature).into(),
+            key: key.clone(),
+            value: value.into(),
+        };
+        records.extend(found.map(record));
+    }
+    Ok(records)
 }
 
 /// Those of the accounts that have a record of the feature.

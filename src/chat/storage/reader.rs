@@ -214,8 +214,9 @@ fn answer(connection: &Connection, tail: &mut Tail, query: &Query) -> rusqlite::
         Query::GivenOut { claimant, references } => {
             key_packages::given_out(connection, *claimant, references).map(Answer::GivenOut)
         }
-        Query::Without { accounts, feature, keys, below } => {
-            accounts::without(connection, accounts, (feature, keys), *below).map(Answer::Accounts)
+        Query::Without { accounts, feature, keys, below, told } => {
+            accounts::without(connection, accounts, (feature, keys), *below, told)
+                .map(Answer::Records)
         }
         Query::With { accounts, feature } => {
             accounts::with(connection, accounts, feature).map(Answer::Accounts)

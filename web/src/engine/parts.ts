@@ -73,8 +73,16 @@ export interface Conversations {
   direct(peer: AccountId): Promise<ChatId>;
   /** Makes the group of a room that this account has just made, or adds and removes members: room and
    *  group change together. Outside of {@link exclusive}.
-   *  @returns accounts without a device that can take sealed messages: they are not added. */
-  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+   *  @returns those who are not added. */
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed>;
+}
+
+/** Of those who were to come in: who did not. */
+export interface Changed {
+  /** They have no device that can take sealed messages. */
+  absent: AccountId[];
+  /** They do not let this account add them: they come by a link. */
+  reserved: AccountId[];
 }
 
 export interface Post {
@@ -110,9 +118,9 @@ export interface Sealed {
    *  @throws {Refusal} */
   enter(chat: ChatId, peer?: AccountId): Promise<void>;
   /** Changes members, and their leaves with them, in one commit, again where another was first.
-   *  Called outside of `exclusive`. @returns accounts that have no device to be added.
+   *  Called outside of `exclusive`. @returns those who are not added.
    *  @throws {Refusal} */
-  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }>;
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed>;
   /** The account's key vouches for this device; without that it takes part in nothing. */
   isVouched(): boolean;
   /** Gives the account another key, which vouches for this device alone. */

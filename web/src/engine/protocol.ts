@@ -247,6 +247,8 @@ export interface Settings {
   readReceipts: boolean;
   lastSeen: Audience;
   avatarAudience: Audience;
+  /** Who may add the user to groups; others have an invitation to send. The server keeps to it. */
+  addable: Audience;
   discoverable: boolean;
   disappearingS: number | null;
   /** `null`: the user has not been asked, and nothing is looked up. */
@@ -431,7 +433,9 @@ export interface Group {
 export interface Invitation {
   uri: string;
   token: string;
+  /** For whom it is, if for somebody who could not be added. */
   number?: string;
+  account?: AccountId;
   uses?: number;
   expiresAt?: number;
   /** Admins decide on each who comes by it. */

@@ -8,11 +8,10 @@ use crate::jid::AccountId;
 use crate::ns;
 use crate::rooms::RoomContext;
 use crate::rooms::affiliations::{self, Wish, account_of, check_admin, check_member};
-use crate::rooms::invitees::{Stays, reachable};
+use crate::rooms::invitees::{Reached, Stays, reachable};
 use crate::rooms::member::{Affiliation, jid_of};
 use crate::rooms::requests::RoomIq;
 use crate::stanza::StanzaError;
-use crate::transaction::Answer;
 use crate::xml::Element;
 
 /// The list of an affiliation, or of a role. Members see all of members, and admins outcasts.
@@ -100,7 +99,7 @@ pub(crate) fn change_affiliations(
     Ok(Reply::Later)
 }
 
-/// Who becomes a member must exist, and not block the one who wants it.
+/// Who becomes a member must exist, and not mind the one who wants it.
 fn affiliate_new(
     ctx: &mut RoomContext<'_>,
     iq: &RoomIq,
@@ -111,14 +110,10 @@ fn affiliate_new(
     let query = reachable(new.clone(), Some(&jid_of(ctx.config, by)), Stays::Groups);
     let request = iq.request.clone();
     ctx.ask(query, move |ctx, answer| {
-        let done = match answer {
-            Ok(Answer::Accounts(there)) if there.len() == new.len() => {
-                affiliations::affiliate(ctx, by, &wishes).map(|()| None)
-            }
-            Ok(_) => Err(StanzaError::item_not_found()),
-            Err(_) => Err(StanzaError::internal_server_error()),
-        };
-        ctx.answer(&request, done);
+        let reached = Reached::of(answer);
+        let checked = reached.and_then(|reached| reached.check_all(new.len(), ctx.config));
+        let done = checked.and_then(|()| affiliations::affiliate(ctx, by, &wishes));
+        ctx.answer(&request, done.map(|()| None));
     });
 }
 

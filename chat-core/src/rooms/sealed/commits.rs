@@ -6,7 +6,7 @@ use super::super::RoomContext;
 use super::super::affiliations::{
     self, Wish, account_of, check_admin, check_member, check_newcomers, check_wishes,
 };
-use super::super::invitees::{self, Stays};
+use super::super::invitees::{self, Reached, Stays};
 use super::super::member::jid_of;
 use super::super::requests::RoomIq;
 use super::silent::gone;
@@ -95,19 +95,22 @@ fn check_given_out(
     });
 }
 
-/// Who becomes a member by it is there, and does not block who brings it.
+/// Who becomes a member by it is there, and does not mind who brings it.
 fn check_reachable(ctx: &mut RoomContext<'_>, request: Request, carried: Carried) {
     if carried.coming.is_empty() {
         return conclude(ctx, &request, &carried);
     }
     let by = jid_of(ctx.config, carried.sender.account);
-    let query = invitees::reachable(carried.coming.clone(), Some(&by), Stays::Groups);
-    ctx.ask(query, move |ctx, answer| match answer {
-        Ok(Answer::Accounts(there)) if there.len() == carried.coming.len() => {
-            conclude(ctx, &request, &carried);
+    // Members whom it names as well are not added by it.
+    let is_new = |account: &&AccountId| !ctx.room.members.contains_key(*account);
+    let new: Vec<AccountId> = carried.coming.iter().filter(is_new).copied().collect();
+    let asked = new.len();
+    ctx.ask(invitees::reachable(new, Some(&by), Stays::Groups), move |ctx, answer| {
+        let reached = Reached::of(answer);
+        match reached.and_then(|reached| reached.check_all(asked, ctx.config)) {
+            Ok(()) => conclude(ctx, &request, &carried),
+            Err(error) => ctx.answer(&request, Err(error)),
         }
-        Ok(_) => ctx.answer(&request, Err(StanzaError::item_not_found())),
-        Err(_) => ctx.answer(&request, Err(StanzaError::internal_server_error())),
     });
 }
 

@@ -1,7 +1,7 @@
 //! Rooms beside accounts.
 
 use chat_core::jid::RoomId;
-use chat_core::transaction::{Span, StoredRoom, WaitingPage, WaitingQuery};
+use chat_core::transaction::{Record, Span, StoredRoom, WaitingPage, WaitingQuery};
 
 use super::*;
 
@@ -50,13 +50,15 @@ fn a_room_is_no_account_and_an_account_no_room() {
     assert_eq!(bench.offline.reader().find(&account(2).to_string(), &[]).unwrap(), None);
     let accounts = vec![account(1), account(2), account(3)];
     let keys = vec!["k".into()];
-    let there = Query::Without { accounts, feature: "f", keys, below: ("g", 2) };
-    assert_eq!(bench.ask(there.clone()), Answer::Accounts(vec![account(1)]));
+    let told = vec![("g", "b".into()), ("g", "a".into())];
+    let there = Query::Without { accounts, feature: "f", keys, below: ("g", 2), told };
+    assert_eq!(bench.ask(there.clone()), Answer::Records(vec![(account(1), vec![])]));
     for (key, is_there) in [("a", true), ("b", false)] {
         let (feature, key, value) = ("g", key.into(), "<a/>".into());
         bench.write(Write::PutForOther { account: account(1), feature, key, value });
-        let found = if is_there { vec![account(1)] } else { vec![] };
-        assert_eq!(bench.ask(there.clone()), Answer::Accounts(found));
+        let of = || Record { feature: "g".into(), key: "a".into(), value: "<a/>".into() };
+        let found = if is_there { vec![(account(1), vec![of()])] } else { vec![] };
+        assert_eq!(bench.ask(there.clone()), Answer::Records(found));
     }
     let key = "b".into();
     bench.write(Write::Remove { account: account(1), feature: "g", key });
@@ -65,7 +67,7 @@ fn a_room_is_no_account_and_an_account_no_room() {
         let (key, value) = (key.clone(), "<a/>".into());
         bench.write(Write::PutForOther { account: account(of), feature, key, value });
     }
-    assert_eq!(bench.ask(there), Answer::Accounts(vec![]));
+    assert_eq!(bench.ask(there), Answer::Records(vec![]));
     let with = Query::With { accounts: vec![account(3), account(1)], feature };
     assert_eq!(bench.ask(with), Answer::Accounts(vec![account(1)]));
 }

@@ -3,7 +3,7 @@
 
 import "fake-indexeddb/auto";
 import { directChat } from "../conversations/direct";
-import type { Arrival, Context, Conversations, Post, RoomChange } from "../parts";
+import type { Arrival, Changed, Context, Conversations, Post, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineEvent, MessageId, Order } from "../protocol";
 import { Store } from "../store/store";
 import { Chats, type Surroundings } from "./chats";
@@ -155,7 +155,7 @@ export class TestDevice implements Conversations {
     return directChat(DOMAIN, this.account, peer);
   }
 
-  async change(): Promise<{ absent: AccountId[] }> {
-    return { absent: [] };
+  async change(): Promise<Changed> {
+    return { absent: [], reserved: [] };
   }
 }

@@ -49,6 +49,7 @@ export class Contacts implements Part<Names> {
     if (isResumed) return;
     this.presences.begin();
     await this.#readBlocked();
+    if (this.#desk.settings.current.addable === "contacts") await this.presences.keepAll();
   }
 
   /** Those who are found, by requests of at most 100 numbers. */
@@ -122,7 +123,11 @@ export class Contacts implements Part<Names> {
     // The number that it was found by goes along, so that other devices have it.
     const number = person?.number?.value;
     await this.#ownLog.say({ kind: "person", account, ...change, ...(number !== undefined && { number }) });
-    if (change.name !== undefined) await this.presences.ask(account);
+    if (change.name === undefined) return;
+    // Offline it is told the server by the next session.
+    if (change.name === "") return this.presences.forget(account).catch(unlessRefused);
+    await this.presences.keep(account).catch(unlessRefused);
+    await this.presences.ask(account);
   }
 
   async #block(account: AccountId, blocked: boolean, report?: Element): Promise<void> {
@@ -202,6 +207,11 @@ export class Contacts implements Part<Names> {
 function disclosure(row: Row): string {
   const { kind, text } = previewOf(row);
   return `${row.author}: [${kind}] ${text}`;
+}
+
+/** What the server refuses, or cannot be told now, is told another time. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof Refusal)) throw error;
 }
 
 function checkAccount(account: AccountId): void {

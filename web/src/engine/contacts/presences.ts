@@ -5,7 +5,7 @@ import { xml, type Element } from "@xmpp/client";
 import type { Desk } from "../chats/desk";
 import { isAccountId } from "../content/fields";
 import type { AccountId, Audience } from "../protocol";
-import { personKey, type Person } from "./people";
+import { PERSON, personKey, type Person } from "./people";
 
 export class Presences {
   readonly #desk: Desk;
@@ -48,6 +48,24 @@ export class Presences {
     clearTimeout(this.#forgetting);
   }
 
+  /** The server has the user's contacts too where it needs them, for who may add the user to groups. */
+  async keep(account: AccountId): Promise<void> {
+    if (this.#desk.settings.current.addable !== "contacts") return;
+    await this.#put(account, (await this.#roster()).get(account));
+  }
+
+  /** Contacts that the server does not have: nobody was online when they were named, or it did not need them. */
+  async keepAll(): Promise<void> {
+    const people = await this.#desk.context.store.range<Person>("contacts", { prefix: [PERSON] });
+    const roster = await this.#roster();
+    for (const { value } of people) if (value.name?.value) await this.#put(value.account, roster.get(value.account));
+  }
+
+  /** Somebody is a contact no longer. */
+  async forget(account: AccountId): Promise<void> {
+    if ((await this.#roster()).has(account)) await this.#set({ jid: this.#jidOf(account), subscription: "remove" });
+  }
+
   /** Wants to see when somebody is there, who decides. Only who may be seen may see. */
   async ask(account: AccountId): Promise<void> {
     if (this.#desk.settings.current.lastSeen === "nobody") return;
@@ -57,11 +75,8 @@ export class Presences {
   /** The audience is another: who does not belong to it any more sees nothing from now on. */
   async narrow(audience: Audience): Promise<void> {
     if (audience === "everybody") return;
-    const roster = await this.#desk.context.xmpp.iq("get", undefined, xml("query", { xmlns: ROSTER }));
-    for (const { attrs } of roster?.getChildren("item") ?? []) {
-      const [account = "", domain] = (attrs["jid"] ?? "").split("@");
+    for (const [account, { attrs }] of await this.#roster()) {
       const sees = attrs["subscription"] === "from" || attrs["subscription"] === "both";
-      if (domain !== this.#desk.domain || !isAccountId(account)) continue;
       if (sees && !(await this.#belongs(account, audience))) await this.#send(account, "unsubscribed");
       if (audience === "nobody" && (attrs["subscription"] === "to" || attrs["subscription"] === "both")) {
         await this.#send(account, "unsubscribe");
@@ -77,7 +92,30 @@ export class Presences {
   async #belongs(account: AccountId, audience: Audience): Promise<boolean> {
     if (audience !== "contacts") return audience === "everybody";
     const person = await this.#desk.context.store.get<Person>("contacts", personKey(account));
-    return person?.name !== undefined;
+    return Boolean(person?.name?.value);
+  }
+
+  async #roster(): Promise<Map<AccountId, Element>> {
+    const roster = await this.#desk.context.xmpp.iq("get", undefined, xml("query", { xmlns: ROSTER }));
+    return new Map((roster?.getChildren("item") ?? []).flatMap((item): [AccountId, Element][] => {
+      const [account = "", domain] = (item.attrs["jid"] ?? "").split("@");
+      return domain === this.#desk.domain && isAccountId(account) ? [[account, item]] : [];
+    }));
+  }
+
+  // What other clients have written to it stays.
+  #put(account: AccountId, item: Element | undefined): Promise<void> {
+    const { name } = item?.attrs ?? {};
+    return this.#set({ jid: this.#jidOf(account), ...(name !== undefined && { name }) }, item?.getChildren("group"));
+  }
+
+  async #set(attrs: Record<string, string>, groups: Element[] = []): Promise<void> {
+    const item = xml("item", attrs, groups.map((group) => xml("group", {}, group.text())));
+    await this.#desk.context.xmpp.iq("set", undefined, xml("query", { xmlns: ROSTER }, item));
+  }
+
+  #jidOf(account: AccountId): string {
+    return `${account}@${this.#desk.domain}`;
   }
 
   // Somebody is there while one device is.
@@ -97,7 +135,7 @@ export class Presences {
 
   async #send(account: AccountId, type: string): Promise<void> {
     // Where there is no stream the next one asks again.
-    await this.#desk.context.xmpp.send(xml("presence", { to: `${account}@${this.#desk.domain}`, type })).catch(() => undefined);
+    await this.#desk.context.xmpp.send(xml("presence", { to: this.#jidOf(account), type })).catch(() => undefined);
   }
 }
 

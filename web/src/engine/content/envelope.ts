@@ -262,6 +262,7 @@ function readSettings(fields: Fields): Partial<Settings> {
     readReceipts: fields.optional("readReceipts", () => fields.flag("readReceipts")),
     lastSeen: audience("lastSeen"),
     avatarAudience: audience("avatarAudience"),
+    addable: audience("addable"),
     discoverable: fields.optional("discoverable", () => fields.flag("discoverable")),
     disappearingS: fields.optional("disappearingS", () => readLife(fields, "disappearingS")),
     linkPreviews: fields.optional("linkPreviews", () => fields.orNull("linkPreviews", () => fields.flag("linkPreviews"))),

@@ -31,7 +31,7 @@ class FakeSealed implements Sealed {
     this.entered.push(`${chat} ${peer ?? ""}`);
     this.isIn = true;
   }
-  change = async () => ({ absent: [] });
+  change = async () => ({ absent: [], reserved: [] });
   enterAll = async () => undefined;
   share = async () => "";
   withdraw = async () => undefined;

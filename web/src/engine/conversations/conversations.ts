@@ -6,7 +6,7 @@ import type { Envelope } from "../content/envelope";
 import { stanzaFor } from "../open/stanzas";
 import { append, chatsWaiting, findWaiting, keep, remove, waitingIn, type Waiting } from "../outbox/outbox";
 import { stanzaOf } from "../outbox/stanza";
-import type { Context, Contents, Conversations, Post, Sealed } from "../parts";
+import type { Changed, Contents, Context, Conversations, Post, Sealed } from "../parts";
 import type { AccountId, ChatId, MessageId } from "../protocol";
 import { Refusal } from "../refusal";
 import { StanzaRefused } from "../connection/stanza-refused";
@@ -110,7 +110,7 @@ export class Rooms implements Conversations {
     return this.#addresses.direct(peer);
   }
 
-  async change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
+  async change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed> {
     return this.#around.sealed.change(chat, add, remove);
   }
 

@@ -174,17 +174,18 @@ export class Groups implements Part<Names> {
     return added;
   }
 
-  /** Accounts by a commit, numbers of nobody by links. */
+  /** Accounts by a commit; by links numbers of nobody, and those who do not let the user add them. */
   async #bringIn(chat: ChatId, members: NewMember[]): Promise<Added> {
     const numbers = members.flatMap((member) => ("number" in member ? [member.number] : []));
     const found = numbers.length > 0 ? await this.#contacts.lookUp(numbers) : [];
     const accounts = members.flatMap((member) => ("account" in member ? [member.account] : []));
     const wanted = new Set([...accounts, ...found.map(({ account }) => account)]);
     wanted.delete(this.#desk.own);
-    const { absent } = wanted.size > 0 ? await this.#desk.context.conversations.change(chat, [...wanted], []) : { absent: [] };
+    const { absent, reserved } = wanted.size > 0 ? await this.#desk.context.conversations.change(chat, [...wanted], []) : { absent: [], reserved: [] };
     const known = new Set(found.map(({ number }) => number));
     const strangers = numbers.filter((number) => !known.has(number.replace(/[^+\d]/g, "")));
-    const invitations = strangers.length > 0 ? await this.#requests.invite(chat, strangers) : [];
+    const linked = [...reserved.map((account) => ({ account })), ...strangers.map((number) => ({ number }))];
+    const { invitations } = linked.length > 0 ? await this.#requests.add(chat, linked) : { invitations: [] };
     return { absent: absent.map((account) => ({ account, affiliation: "member" as const })), invitations };
   }
 

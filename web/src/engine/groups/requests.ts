@@ -40,12 +40,12 @@ export class Requests {
     return this.#chatOf(answer?.attrs["jid"]);
   }
 
-  /** Of an open group. @returns links for numbers without an account, and who cannot be added */
+  /** @returns links for numbers without an account and for those who do not let the user add them, and who cannot be added */
   async add(chat: ChatId, members: NewMember[]): Promise<{ absent: AccountId[]; invitations: Invitation[] }> {
     const asked = members.map((member) => xml("member", "account" in member ? { jid: this.#jidOf(member.account) } : { number: member.number }));
     const answer = await this.#ask("set", chat, element("add", {}, ...asked));
     const absent = (answer?.getChildren("absent") ?? []).flatMap(({ attrs }) => this.accountOf(attrs["jid"]) ?? []);
-    return { absent, invitations: invitationsIn(answer) };
+    return { absent, invitations: this.#invitationsIn(answer) };
   }
 
   async remove(chat: ChatId, account: AccountId): Promise<void> {
@@ -78,12 +78,6 @@ export class Requests {
     };
   }
 
-  /** Links for numbers without an account. */
-  async invite(chat: ChatId, numbers: string[]): Promise<Invitation[]> {
-    const members = numbers.map((number) => xml("member", { number }));
-    return invitationsIn(await this.#ask("set", chat, element("add", {}, ...members)));
-  }
-
   async affiliate(chat: ChatId, account: AccountId, affiliation: Affiliation): Promise<void> {
     await this.#ask("set", chat, element("affiliate", { affiliation }, xml("member", { jid: this.#jidOf(account) })));
   }
@@ -94,13 +88,13 @@ export class Requests {
 
   async link(chat: ChatId, { uses, lifeS, approve }: { uses?: number; lifeS?: number; approve?: boolean }): Promise<Invitation> {
     const asked = element("invite", { uses, life: lifeS, approve: approve ? "true" : undefined });
-    const [invitation] = invitationsIn(await this.#ask("set", chat, asked));
+    const [invitation] = this.#invitationsIn(await this.#ask("set", chat, asked));
     if (!invitation) throw new Refusal("internal", "the server made a link without a token");
     return invitation;
   }
 
   async links(chat: ChatId): Promise<Invitation[]> {
-    const invitations = invitationsIn(await this.#ask("get", chat, element("invitations")));
+    const invitations = this.#invitationsIn(await this.#ask("get", chat, element("invitations")));
     const withUri = ({ token, uri, ...rest }: Invitation) => ({ ...rest, token, uri: uri || this.#uriOf(chat, token) });
     return invitations.map(withUri);
   }
@@ -174,6 +168,23 @@ export class Requests {
     return `${account}@${this.#self.domain}`;
   }
 
+  #invitationsIn(answer: Element | undefined): Invitation[] {
+    const elements = answer?.name === "invitation" ? [answer] : (answer?.getChildren("invitation") ?? []);
+    return elements.slice(0, INVITATIONS_MAX).flatMap(({ attrs }) => {
+      const { token, uri = "", number, jid, uses, expires, approve } = attrs;
+      if (token === undefined || !/^[0-9a-f]{1,64}$/.test(token)) return [];
+      const account = this.accountOf(jid);
+      const expiresAt = Date.parse(expires ?? "");
+      const invitation: Invitation = { token, uri };
+      if (number !== undefined) invitation.number = number;
+      if (account !== undefined) invitation.account = account;
+      if (uses !== undefined && Number.isSafeInteger(Number(uses))) invitation.uses = Number(uses);
+      if (!Number.isNaN(expiresAt)) invitation.expiresAt = expiresAt;
+      if (approve !== undefined) invitation.approve = true;
+      return [invitation];
+    });
+  }
+
   #uriOf(chat: ChatId, token: string): string {
     return `xmpp:${chat}@${this.#self.groups}?join;password=${token}`;
   }
@@ -189,21 +200,6 @@ function named(texts: { name?: string; description?: string }): Element[] {
 
 function attributesOf({ post, add, edit, requests }: Partial<Permissions>) {
   return { post, add, edit, requests: requests === undefined ? undefined : String(requests) };
-}
-
-function invitationsIn(answer: Element | undefined): Invitation[] {
-  const elements = answer?.name === "invitation" ? [answer] : (answer?.getChildren("invitation") ?? []);
-  return elements.slice(0, INVITATIONS_MAX).flatMap(({ attrs }) => {
-    const { token, uri = "", number, uses, expires, approve } = attrs;
-    if (token === undefined || !/^[0-9a-f]{1,64}$/.test(token)) return [];
-    const expiresAt = Date.parse(expires ?? "");
-    const invitation: Invitation = { token, uri };
-    if (number !== undefined) invitation.number = number;
-    if (uses !== undefined && Number.isSafeInteger(Number(uses))) invitation.uses = Number(uses);
-    if (!Number.isNaN(expiresAt)) invitation.expiresAt = expiresAt;
-    if (approve !== undefined) invitation.approve = true;
-    return [invitation];
-  });
 }
 
 const GROUPS = "urn:whimbrel:groups:0";

@@ -6,7 +6,7 @@ import { xml, type Element } from "@xmpp/client";
 import { StanzaRefused } from "../connection/stanza-refused";
 import { NS, bytesOf, type LogEntry } from "../conversations/log-entry";
 import { commitEpoch, isOwn, joinByWelcome, members, messagesInEpoch, MlsError, open, process, safetyNumber, seal, type AccountKey } from "../mls";
-import type { Context, Sealed, Taken } from "../parts";
+import type { Changed, Context, Sealed, Taken } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Batch } from "../store/store";
@@ -64,7 +64,7 @@ export class SealedRooms implements Sealed {
     return this.#steps.enter(chat, peer);
   }
 
-  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed> {
     return this.#steps.change(chat, add, remove);
   }
 

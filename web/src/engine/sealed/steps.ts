@@ -7,7 +7,7 @@ import { StanzaRefused } from "../connection/stanza-refused";
 import { NS, bytesOf, textOf } from "../conversations/log-entry";
 import { Serial } from "../conversations/serial";
 import { commit, found, joinExternally, members, messagesInEpoch, MlsError, readKeyPackage, type Commit, type GroupState, type Leaf } from "../mls";
-import type { Context } from "../parts";
+import type { Changed, Context } from "../parts";
 import type { AccountId, ChatId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Batch } from "../store/store";
@@ -35,7 +35,7 @@ export class Steps {
     return this.#steps(chat).run(() => this.#enter(chat, peer));
   }
 
-  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
+  change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed> {
     return this.#steps(chat).run(() => this.#change(chat, add, remove));
   }
 
@@ -99,21 +99,35 @@ export class Steps {
     throw new Refusal("conflict", "others were faster each time");
   }
 
-  async #change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<{ absent: AccountId[] }> {
+  async #change(chat: ChatId, add: AccountId[], remove: AccountId[]): Promise<Changed> {
     if (!(await this.#current(chat))) await this.#enter(chat);
+    const claimed = await this.#claim(add);
+    const absent = add.filter((account) => !claimed.some((one) => one.account === account));
+    const reserved: AccountId[] = [];
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const state = await this.#current(chat);
       if (!state) throw new Refusal("not-found", "this device is not in the group");
-      const packages = await this.#claim(add);
-      const there = add.filter((account) => packages.some((one) => one.account === account));
+      const packages = claimed.filter(({ account }) => !reserved.includes(account));
+      const coming = [...new Set(packages.map(({ account }) => account))];
       const leaving = members(state).filter((leaf) => remove.includes(leaf.account));
-      if (packages.length > 0 || leaving.length > 0) {
-        const step = await made(() => commit(state, { add: packages.map(({ bytes }) => bytes), remove: leaving }, this.#nowS()));
-        if (!(await this.#request(chat, step, there, remove))) continue;
+      if (packages.length === 0 && leaving.length === 0) return { absent, reserved };
+      const step = await made(() => commit(state, { add: packages.map(({ bytes }) => bytes), remove: leaving }, this.#nowS()));
+      try {
+        if (await this.#request(chat, step, coming, remove)) return { absent, reserved };
+      } catch (error) {
+        const named = this.#notAddable(error).filter((account) => coming.includes(account));
+        if (named.length === 0) throw error;
+        reserved.push(...named);
       }
-      return { absent: add.filter((account) => !there.includes(account)) };
     }
     throw new Refusal("conflict", "others were faster each time");
+  }
+
+  /** Those who do not let this account add them (docs/protocol/groups.md, "Who may add an account"). */
+  #notAddable(error: unknown): AccountId[] {
+    if (!(error instanceof StanzaRefused) || !error.is("not-addable")) return [];
+    const locals = error.application?.getChildren("member").map(({ attrs }) => (attrs["jid"] ?? "").split("@")) ?? [];
+    return locals.flatMap(([account, domain]) => (account !== undefined && domain === this.#context.self.domain ? [account] : []));
   }
 
   /** Founds the group, or joins it from outside. @returns false where it is to be tried again. */

@@ -1,6 +1,7 @@
 // The user's settings and own profile: the same on all own devices.
 
 import { xml } from "@xmpp/client";
+import { NS } from "../conversations/log-entry";
 import { CHAT } from "../chats/keys";
 import type { ChatRow } from "../chats/chat-row";
 import type { Desk } from "../chats/desk";
@@ -38,6 +39,11 @@ export class SettingsPart implements Part<Names> {
     if (change.discoverable !== undefined) {
       const to = change.discoverable ? "everybody" : "nobody";
       await this.#desk.context.xmpp.iq("set", undefined, xml("visibility", { xmlns: LOOKUP, to }));
+    }
+    if (change.addable !== undefined) {
+      // Of contacts the server knows those in the roster.
+      if (change.addable === "contacts") await this.#presences.keepAll();
+      await this.#desk.context.xmpp.iq("set", undefined, xml("addable", { xmlns: NS.groups, by: change.addable }));
     }
     if (change.lastSeen !== undefined) await this.#presences.narrow(change.lastSeen);
     await this.#ownLog.say({ kind: "settings", set: change });

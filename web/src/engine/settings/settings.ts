@@ -39,6 +39,7 @@ const DEFAULTS: Settings = {
   readReceipts: true,
   lastSeen: "contacts",
   avatarAudience: "everybody",
+  addable: "everybody",
   discoverable: true,
   disappearingS: null,
   linkPreviews: null,
