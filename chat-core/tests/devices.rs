@@ -50,3 +50,42 @@ fn a_device_was_there_until_its_session_ended() {
     world.input(Input::Closed { stream: STREAM, is_clean: true });
     assert_eq!(seen_unix_s(&world), came_s + 3600);
 }
+
+/// Behind which message the server begins for a device of Alice's that takes groups' messages.
+fn begins_behind(world: &mut World, device: &str) -> String {
+    world.connect(device);
+    let enable = "<iq type='set' id='e' to='groups.example.org'>\
+                  <enable xmlns='urn:whimbrel:groups:0'/></iq>";
+    let answer = world.ask(device, enable, "<iq type='result' id='e'/>");
+    world.disconnect(device, true);
+    answer.children().next().unwrap().attr("after").unwrap().to_owned()
+}
+
+/// Bob writes, and Alice's device has it; gives its place.
+fn written(world: &mut World, id: &str, device: &str) -> String {
+    world.come(device);
+    world.send(
+        "bob/phone",
+        &format!("<message type='chat' id='{id}' to='{{alice}}'><body>hi</body></message>"),
+    );
+    let got = world.expect(device, &format!("<message id='{id}'/>"));
+    world.disconnect(device, true);
+    got.child("stanza-id", "urn:xmpp:sid:0").unwrap().attr("id").unwrap().to_owned()
+}
+
+#[test]
+fn a_device_that_is_forgotten_is_told_where_the_server_goes_on() {
+    let mut world = World::new();
+    world.account("alice");
+    world.account("bob");
+    world.come("bob/phone");
+    let first = written(&mut world, "m1", "alice/phone");
+    let second = written(&mut world, "m2", "alice/laptop");
+    assert_eq!(begins_behind(&mut world, "alice/phone"), first);
+    for number in 0..31 {
+        world.come(&format!("alice/{number}"));
+        world.disconnect(&format!("alice/{number}"), true);
+    }
+    // Of 33 devices the one that has least.
+    assert_eq!(begins_behind(&mut world, "alice/phone"), second);
+}

@@ -773,6 +773,7 @@ fn the_examples_hold() {
         ("password=4f2c6d1e8b9a07355e1d0c9b8a7f6e5d", "*"),
         ("4f2c6d1e8b9a07355e1d0c9b8a7f6e5d", "*"),
         ("0d6c2b1a9f8e7d6c5b4a39281706f5e4", "*"),
+        ("1a0c4506bfffffff", "*"),
         ("1a0c4506c0000000", "*"),
         ("1a0c4506c0000001", "*"),
         ("1a0c4506c0000002", "*"),

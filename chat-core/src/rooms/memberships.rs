@@ -211,10 +211,13 @@ pub(super) fn list(ctx: &mut Context<'_>, _: &Iq) -> Result<Reply, StanzaError> 
     Ok(Reply::Result(Some(Element::new("groups", NS).with_children(groups))))
 }
 
-/// The client takes rooms' messages without joining the rooms.
+/// The client takes rooms' messages without joining the rooms. It is told behind which message the
+/// server begins, so that one whose cursor was forgotten reads the logs itself.
 pub(super) fn enable(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
-    if let Some(session) = ctx.account.session_mut(iq.resource()) {
-        session.takes_groups = true;
-    }
-    Ok(Reply::Result(None))
+    let Some(session) = ctx.account.session_mut(iq.resource()) else {
+        return Ok(Reply::Result(None));
+    };
+    session.takes_groups = true;
+    let after = session.received.to_string();
+    Ok(Reply::Result(Some(Element::new("enabled", NS).with_attr("after", after))))
 }

@@ -5,10 +5,13 @@ import { OwnDevice, type Place } from "./account/own-device";
 import { Clock } from "./clock";
 import { Connection } from "./connection/connection";
 import { Rooms } from "./conversations/conversations";
+import type { LogEntry } from "./conversations/log-entry";
 import { AppLock } from "./lock/app-lock";
 import type { Context, Xmpp } from "./parts";
-import type { EngineEvent, EngineState } from "./protocol";
-import { AccountLog } from "./open/account-log";
+import type { EngineEvent, EngineState, Order } from "./protocol";
+import { Archives } from "./conversations/archives";
+import { Gaps } from "./conversations/gaps";
+import { AccountLog, CURSOR } from "./open/account-log";
 import { Refusal } from "./refusal";
 import type { Callee, CommandName } from "./rpc";
 import { makeParts, type Parts } from "./session";
@@ -214,6 +217,8 @@ class Session {
   readonly commands: Record<string, AnyHandler>;
   readonly #rooms: Rooms;
   readonly #accountLog: AccountLog;
+  readonly #archives: Archives;
+  readonly #gaps: Gaps;
   readonly #around: Around;
   #isResumed = false;
   #running: Promise<void> | undefined;
@@ -240,17 +245,22 @@ class Session {
     const full = (isFull: boolean) => around.show({ full: isFull });
     made.rooms = new Rooms({ ...base, sealed: parts.sealed, contents: parts.contents, full });
     const { rooms } = made;
-    const accountLog = new AccountLog({ ...base, take: (entry) => rooms.take(entry) });
-    const session = new Session(around, parts, rooms, accountLog);
+    const take = (entry: LogEntry) => rooms.take(entry);
+    const archives = new Archives(base);
+    const accountLog = new AccountLog({ ...base, take }, archives);
+    const gaps = new Gaps({ ...base, take, left: (chats) => parts.notIn(chats) }, archives);
+    const session = new Session(around, parts, rooms, { accountLog, archives, gaps });
     made.connection = session.connection;
     return session;
   }
 
-  private constructor(around: Around, parts: Parts, rooms: Rooms, accountLog: AccountLog) {
+  private constructor(around: Around, parts: Parts, rooms: Rooms, { accountLog, archives, gaps }: { accountLog: AccountLog; archives: Archives; gaps: Gaps }) {
     this.#around = around;
     this.parts = parts;
     this.#rooms = rooms;
     this.#accountLog = accountLog;
+    this.#archives = archives;
+    this.#gaps = gaps;
     const own = { catchUp: () => this.connection.caughtUp() };
     this.commands = Object.assign(own, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
     const { device, origin } = around;
@@ -266,6 +276,7 @@ class Session {
       {
         receive: (stanza) => this.#receive(stanza),
         acknowledged: (stanza) => this.#accountLog.acknowledged(stanza),
+        beginning: async (after) => this.#gaps.close(after, await around.store.get<Order>("meta", CURSOR)),
         online: (isResumed) => this.#online(isResumed),
         state: (state) => this.#stand(state),
         refused: () => around.refused(),
@@ -285,6 +296,7 @@ class Session {
   }
 
   async #receive(stanza: Element): Promise<void> {
+    if (this.#archives.receive(stanza)) return;
     if (await this.#rooms.receive(stanza)) return;
     if (await this.#accountLog.receive(stanza)) return;
     if (await this.parts.sealed.receive(stanza)) return;

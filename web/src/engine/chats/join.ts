@@ -3,7 +3,7 @@
 import { Contacts } from "../contacts/contacts";
 import { Backup, type BackupSurroundings } from "../backup/backup";
 import type { Context, Contents, Part } from "../parts";
-import type { EngineState } from "../protocol";
+import type { ChatId, EngineState } from "../protocol";
 import type { CommandName } from "../rpc";
 import { Groups } from "../groups/groups";
 import type { Media } from "../media/media";
@@ -19,6 +19,8 @@ export interface ContentParts {
   profile(): Partial<Pick<NonNullable<EngineState["account"]>, "name" | "avatar">>;
   /** What a further device gets of the others. */
   history: Pick<History, "online"> | undefined;
+  /** The account is not in these rooms any more. */
+  notIn(chats: ChatId[]): Promise<void>;
   /** No timer runs any more. */
   close(): void;
 }
@@ -58,6 +60,7 @@ export async function contentParts(context: Context, files?: Files): Promise<Con
       return { name, ...(avatar && { avatar }) };
     },
     history: made.history,
+    notIn: (chats) => groups.notIn(chats),
     close: () => {
       made.history?.close();
       backup?.close();

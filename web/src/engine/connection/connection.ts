@@ -29,6 +29,9 @@ export interface Surroundings {
   receive(stanza: Element): Promise<void>;
   /** The server has a message or presence that was sent: it outlasts a crash. */
   acknowledged?(stanza: Element): void;
+  /** A session begins, and nothing of what waits has come: the server will send what is behind this message.
+   *  What comes waits until this has ended. */
+  beginning?(after: string | undefined): Promise<void>;
   /** There is a session; `isResumed`: nothing was lost meanwhile. */
   online(isResumed: boolean): void;
   state(state: "offline" | "connecting" | "catching-up" | "online"): void;
@@ -176,17 +179,28 @@ export class Connection implements Xmpp {
       this.#client.connect(url).then(() => this.#client.open({ domain })).catch(reject);
     }));
     this.#isOnline = true;
+    this.#surroundings.state("catching-up");
     if (!isResumed) {
       this.#failRequests();
-      // Before the first presence, so that what waits is sent in order (docs/protocol/groups.md).
-      const enable = xml("enable", { xmlns: "urn:whimbrel:groups:0" });
-      await this.#client.send(xml("iq", { type: "set", id: crypto.randomUUID(), to: groups }, enable));
-      await this.#client.send(xml("presence", {}, this.#login.isAway && xml("show", {}, "xa")));
+      await this.#unlessCut(this.#begin(groups));
     }
-    this.#surroundings.state("catching-up");
     this.#surroundings.online(isResumed);
     void this.#watchCatchingUp();
     return true;
+  }
+
+  async #begin(groups: string): Promise<void> {
+    // Before the first presence, so that what waits is sent in order (docs/protocol/groups.md).
+    const enabled = await this.iq("set", groups, xml("enable", { xmlns: "urn:whimbrel:groups:0" }));
+    await this.#surroundings.beginning?.(enabled?.attrs["after"]);
+    await this.#client.send(xml("presence", {}, this.#login.isAway && xml("show", {}, "xa")));
+  }
+
+  #unlessCut(task: Promise<void>): Promise<void> {
+    const cut = new Promise<never>((_, reject) => {
+      this.#cut = () => reject(offline());
+    });
+    return Promise.race([task, cut]);
   }
 
   #untilCut(): Promise<void> {

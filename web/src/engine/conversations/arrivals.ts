@@ -165,10 +165,12 @@ function arrivalOf({ chat, order, at, sender, id, peer }: LogEntry): Omit<Arriva
 }
 
 function placeKey(chat: ChatId): [string, string] {
-  return ["place", chat];
+  return [PLACE, chat];
 }
 
 /** It is no fault of what arrived: there is no room, or the server must be asked and is not there. */
 function mustWait(error: unknown): boolean {
   return error instanceof Error && (error.name === "StoreFull" || error.name === "offline");
 }
+
+export const PLACE = "place";

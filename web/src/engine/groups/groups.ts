@@ -126,6 +126,15 @@ export class Groups implements Part<Names> {
     }
   }
 
+  /** The account has been taken out, or the group has ended, while this device was not told. */
+  async notIn(chats: ChatId[]): Promise<void> {
+    for (const chat of chats) {
+      await this.#desk.change(chat, async (ledger) => {
+        if (ledger.chat.kind === "group") ledger.chat = { ...ledger.chat, hasLeft: true };
+      });
+    }
+  }
+
   /** As the server has it; offline, as it was when it was last told. */
   async #refresh(chat: ChatId): Promise<void> {
     try {

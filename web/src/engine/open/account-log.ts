@@ -4,7 +4,8 @@
 // has sent it and whenever this one was away.
 
 import { xml, type Element } from "@xmpp/client";
-import { localOf, isOrder, momentOf, orderOf, type LogEntry, type Logged } from "../conversations/log-entry";
+import type { Archives } from "../conversations/archives";
+import { localOf, momentOf, orderOf, type LogEntry, type Logged } from "../conversations/log-entry";
 import { Serial } from "../conversations/serial";
 import { isAccountId } from "../content/fields";
 import type { Context, Self } from "../parts";
@@ -18,18 +19,18 @@ export interface Surroundings extends Pick<Context, "store" | "self" | "xmpp" | 
 
 export class AccountLog {
   readonly #around: Surroundings;
+  readonly #archives: Archives;
   readonly #reading = new Serial();
   #isDue = false;
-  #page: { id: string; results: Element[] } | undefined;
 
-  constructor(around: Surroundings) {
+  constructor(around: Surroundings, archives: Archives) {
     this.#around = around;
+    this.#archives = archives;
   }
 
-  /** @returns whether the stanza was for an open conversation of two, or of the archive, once all is kept. */
+  /** @returns whether the stanza was for an open conversation of two, once all is kept. */
   async receive(stanza: Element): Promise<boolean> {
     if (stanza.name !== "message") return false;
-    if (this.#takeResult(stanza)) return true;
     const carbon = this.#isOwn(stanza) && ["sent", "received"].some((side) => stanza.getChild(side, CARBONS));
     const entry = carbon ? undefined : readAccountEntry(stanza, this.#around.self, orderOf(stanza, this.#own), this.#around.now());
     if (!carbon && !entry) return false;
@@ -60,36 +61,15 @@ export class AccountLog {
   }
 
   async #readAll(): Promise<void> {
-    const { store, take } = this.#around;
+    const { store, self, take, now } = this.#around;
     for (;;) {
       const cursor = await store.get<Order>("meta", CURSOR);
-      const { entries, last, isComplete } = await this.#readPage(cursor);
-      await Promise.all(entries.map(take));
+      // A device that is new looks back for some time.
+      const { messages, last, isComplete } = await this.#archives.page(undefined, cursor ?? now() - LOOKED_BACK_MS);
+      await Promise.all(messages.flatMap(({ order, message }) => readAccountEntry(message, self, order, 0) ?? []).map(take));
       if (last !== undefined && last !== cursor) await store.batch().put("meta", CURSOR, last).commit();
       if (isComplete || last === undefined || last === cursor) return;
     }
-  }
-
-  async #readPage(cursor: Order | undefined): Promise<{ entries: LogEntry[]; last?: Order; isComplete: boolean }> {
-    const { xmpp, self, now } = this.#around;
-    const id = crypto.randomUUID();
-    const page = { id, results: [] as Element[] };
-    this.#page = page;
-    try {
-      const fin = await xmpp.iq("set", undefined, pageAfter(id, cursor, now()));
-      const entries = page.results.flatMap((result) => readResult(result, self) ?? []);
-      const last = page.results.map(({ attrs }) => attrs["id"]).filter((order) => order !== undefined && isOrder(order)).at(-1);
-      return { entries, isComplete: fin?.attrs["complete"] === "true", ...(last !== undefined && { last }) };
-    } finally {
-      this.#page = undefined;
-    }
-  }
-
-  #takeResult(stanza: Element): boolean {
-    const result = this.#isOwn(stanza) ? stanza.getChild("result", MAM) : undefined;
-    if (!result) return false;
-    if (this.#page && result.attrs["queryid"] === this.#page.id) this.#page.results.push(result);
-    return true;
   }
 
   /** Nobody else speaks for the own archive. */
@@ -134,33 +114,15 @@ function whatOf(stanza: Element, order: Order, self: Self): Logged {
   return said ? { kind: "open", said } : { kind: "nothing" };
 }
 
-function readResult(result: Element, self: Self): LogEntry | undefined {
-  const order = result.attrs["id"];
-  const message = result.getChild("forwarded", FORWARD)?.getChild("message");
-  return message && order !== undefined && isOrder(order) ? readAccountEntry(message, self, order, 0) : undefined;
-}
-
-/** A device that is new looks back for some time. */
-function pageAfter(id: string, cursor: Order | undefined, now: number): Element {
-  const after = cursor === undefined ? undefined : xml("after", {}, cursor);
-  const field = (name: string, value: string, type?: string) => xml("field", { var: name, type }, xml("value", {}, value));
-  const since = new Date(now - LOOKED_BACK_MS).toISOString();
-  const form = after ? undefined : xml("x", { xmlns: "jabber:x:data", type: "submit" }, field("FORM_TYPE", MAM, "hidden"), field("start", since));
-  return xml("query", { xmlns: MAM, queryid: id }, form, xml("set", { xmlns: "http://jabber.org/protocol/rsm" }, xml("max", {}, String(PAGE)), after));
-}
-
 function accountOf(jid: string | undefined, self: Self): AccountId | undefined {
   const local = localOf(jid?.split("/")[0], self.domain);
   return local !== undefined && isAccountId(local) ? local : undefined;
 }
 
-const CURSOR = "account-log";
-const MAM = "urn:xmpp:mam:2";
+export const CURSOR = "account-log";
 const CARBONS = "urn:xmpp:carbons:2";
-const FORWARD = "urn:xmpp:forward:0";
 const ORIGIN = "urn:xmpp:sid:0";
 const RETRACT = "urn:xmpp:message-retract:1";
 const NUMBER = "urn:whimbrel:number-change:0";
-const PAGE = 100;
 const LOOKED_BACK_MS = 30 * 86_400_000;
 const ID_CHARACTERS_MAX = 128;
