@@ -1,5 +1,5 @@
 // What the web app costs, in figures: `FIGURES=1 npx playwright test figures.spec.js`, on a machine that does
-// nothing else. Nothing is asserted. MESSAGES says how many the long chat has.
+// nothing else. Nothing is asserted. MESSAGES says how many the long chat has; FIGURES=film,chat measures a part alone.
 import { execFileSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -15,21 +15,24 @@ const rows = [];
 const row = (name, value, unit, target = "–") => rows.push(`| ${name} | ${unit} | ${typeof value === "number" ? Math.round(value * 10) / 10 : value} | ${target} |`);
 
 test.skip(!process.env.FIGURES, "measured by hand");
+const isWanted = (part) => process.env.FIGURES === "1" || process.env.FIGURES.split(",").includes(part);
 
 test("figures", async ({ browser, server }) => {
   test.setTimeout(1_800_000);
-  await firstLoad(browser, server);
+  if (isWanted("load")) await firstLoad(browser, server);
   const ada = await Person.register(browser, server, "Ada Sandpiper", { serviceWorkers: "block" });
   const bea = await Person.register(browser, server, "Bea Curlew");
   await ada.writeTo(bea);
   await ada.send("hello");
   await bea.open("Ada Sandpiper");
   await bea.sees("hello");
-  await sending(ada, bea);
-  await film(ada, bea, server);
-  await fill(ada, server);
-  await longChat(ada);
-  await heap(ada);
+  if (isWanted("send")) await sending(ada, bea);
+  if (isWanted("film")) await film(ada, bea, server);
+  if (isWanted("chat")) {
+    await fill(ada, server);
+    await longChat(ada);
+    await heap(ada);
+  }
   console.log([`load average ${loadavg()[0].toFixed(2)}`, "", "| | unit | | target |", "|---|---|---:|---|", ...rows].join("\n"));
   await ada.leave();
   await bea.leave();
@@ -84,19 +87,29 @@ async function film(ada, bea, server) {
   box.write("free", 4);
   appendFileSync(path, box);
   await tasks(ada.page);
-  const chosen = ada.page.waitForEvent("filechooser");
-  await ada.page.getByRole("button", { name: "Attach" }).click();
-  await ada.page.getByRole("menuitem", { name: "Photos and films" }).click();
-  await (await chosen).setFiles(path);
-  await ada.page.getByLabel("Caption").fill("fifty megabytes");
-  await ada.page.evaluate(() => (globalThis.long.length = 0));
-  const from = performance.now();
-  await ada.page.getByRole("button", { name: "Send 1 file" }).click();
-  await expect(bea.message("fifty megabytes")).toBeVisible({ timeout: 300_000 });
-  const ms = performance.now() - from;
-  row("a film of 50 MiB, from Send to the other's bubble", ms, "ms");
-  row("… encrypted, hashed, kept, uploaded and told, per second", (FILM_BYTES / 1e6 / ms) * 1000, "MB/s", "≥ 80");
+  const times = [];
+  for (const caption of ["fifty megabytes", "once more", "and again"]) {
+    times.push(await sendFilm(ada, bea, path, caption));
+  }
+  times.sort((one, other) => one - other);
+  row("a film of 50 MiB, from Send to the other's bubble: median of 3", times[1], "ms");
+  row("… encrypted, hashed, kept, uploaded and told, per second", (FILM_BYTES / 1e6 / times[1]) * 1000, "MB/s", "≥ 80");
   await longest(ada.page, "… longest task of the page meanwhile");
+}
+
+async function sendFilm(ada, bea, path, caption) {
+  await ada.chooseFiles([path]);
+  await ada.page.getByLabel("Caption").fill(caption);
+  const seen = bea.page.evaluate((caption) => new Promise((done) => {
+    const look = () => document.querySelector('[role="log"]').innerText.includes(caption) && done(performance.timeOrigin + performance.now());
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+  }), caption);
+  const sentAt = await ada.page.getByRole("button", { name: "Send 1 file" }).evaluate((button) => {
+    globalThis.long.length = 0;
+    button.click();
+    return performance.timeOrigin + performance.now();
+  });
+  return (await seen) - sentAt;
 }
 
 /// Gives a chat many messages, and some more chats, while the app is closed.
@@ -134,7 +147,7 @@ async function longChat({ page, place }) {
   row(`opening a chat of ${MESSAGES} messages, from the click`, await link.evaluate(async (link) => {
     const from = performance.now();
     link.click();
-    while (!/ping 59/.test(document.querySelector('[role="log"]')?.innerText ?? "")) await new Promise(requestAnimationFrame);
+    while (!/hello|ping 59|megabytes/.test(document.querySelector('[role="log"]')?.innerText ?? "")) await new Promise(requestAnimationFrame);
     return performance.now() - from;
   }), "ms");
   await page.evaluate(() => (globalThis.long.length = 0));

@@ -12,9 +12,10 @@ import { Serial } from "../conversations/serial";
 import type { Batch } from "../store/store";
 import { isAdmin, type ChatRow } from "./chat-row";
 import type { Desk, Saying } from "./desk";
+import type { FileContent } from "./file-body";
 import { chatKey, postedKey } from "./keys";
 import type { Ledger } from "./ledger";
-import type { FileContent, Uploads } from "./uploads";
+import type { Uploads } from "./uploads";
 
 export class Speaking {
   readonly #desk: Desk;

@@ -1,8 +1,10 @@
+import { blake3 } from "hash-wasm";
 import { afterEach, expect, test, vi } from "vitest";
 import { directChat } from "../conversations/direct";
-import type { Kept, Media, Running } from "../media/media";
-import { keepFile, KeptFile } from "../media/kept-file";
-import { FileMedia } from "../media/media";
+import { KeptFile, type Kept } from "../media/kept-file";
+import { Keeping } from "../media/keeping";
+import { FileMedia, type Media, type Running } from "../media/media";
+import type { UploadSource } from "../media/upload";
 import type { ChatId, Message } from "../protocol";
 import { Refusal } from "../refusal";
 import { Store, StoreFull } from "../store/store";
@@ -11,13 +13,14 @@ import { ADA, BOB, DOMAIN, World, type TestDevice } from "./world.test-support";
 
 /** Files are kept as ever; uploads end when they are told to. */
 class TestMedia extends FileMedia {
-  readonly begun: { id: string; address: string | undefined; kept: Kept; hear: Parameters<Media["start"]>[3]; end(error?: Refusal): void }[] = [];
+  readonly begun: { id: string; address: string | undefined; kept: Kept | Keeping; hear: Parameters<Media["start"]>[3]; end(error?: Refusal): void }[] = [];
   constructor(store: Store) {
     super(store, { origin: "https://example.org", token: () => Promise.reject(new Refusal("offline", "there is no server")) });
   }
   override start(...[id, kept, address, hear]: Parameters<Media["start"]>): Running {
     let end: (error?: Refusal) => void = () => undefined;
     const done = new Promise<void>((resolve, reject) => (end = (error) => (error ? reject(error) : resolve())));
+    done.catch(() => undefined);
     this.begun.push({ id, address, kept, hear, end });
     return { done, pause: () => undefined, cancel: async () => end(new Refusal("cancelled", "it was cancelled")) };
   }
@@ -30,7 +33,7 @@ afterEach(() => {
   world.logs.clear();
 });
 
-const FILE = new Blob([Uint8Array.from({ length: 2_500_000 }, (_, at) => at % 251)], { type: "video/mp4" });
+const FILE = new Blob([Uint8Array.from({ length: 9_000_000 }, (_, at) => at % 251)], { type: "video/mp4" });
 const FILM = { kind: "film", file: FILE, name: "a.mp4", caption: "look", width: 4, height: 3 } as const;
 
 test("a file outlasts a reload, goes on where it was, and is gone from here once it is sent", async () => {
@@ -38,7 +41,7 @@ test("a file outlasts a reload, goes on where it was, and is gone from here once
   const id = await device.do.send(chat, { content: FILM });
   await vi.waitUntil(() => media.begun.length === 1);
   media.begun[0]!.hear.begun("https://example.org/upload/1");
-  media.begun[0]!.hear.progress({ sentBytes: 1_000_000, bytes: 2_500_048, isPaused: false });
+  media.begun[0]!.hear.progress({ sentBytes: 1_000_000, bytes: 9_000_144, isPaused: false });
   await vi.waitUntil(async () => (await device.do.uploads())[0]?.sentBytes === 1_000_000);
   await expect.poll(() => device.store.get<{ address: string }>("chats", ["upload", chat, id])).toMatchObject({ address: "https://example.org/upload/1" });
 
@@ -46,11 +49,13 @@ test("a file outlasts a reload, goes on where it was, and is gone from here once
   await vi.waitUntil(() => again.begun.length === 1);
   const [begun] = again.begun;
   expect(begun).toMatchObject({ id, address: "https://example.org/upload/1" });
-  const source = new KeptFile(device.store, id, begun!.kept);
-  expect((await source.slice(0, source.size)).length).toBe(2_500_048);
+  const kept = begun!.kept as Kept;
+  const source = new KeptFile(device.store, id, kept);
+  expect(await blake3(await bytesOf(source, 0, source.size))).toBe(kept.digest);
+  expect(await bytesOf(source, 8_388_000, 8_389_000)).toEqual((await bytesOf(source, 0, 9_000_144)).slice(8_388_000, 8_389_000));
   expect(await last(device, chat)).toMatchObject({ id, status: "sending", content: { kind: "film", file: { digest: "" } } });
   begun!.end();
-  await expect.poll(async () => (await last(device, chat)).content).toMatchObject({ kind: "film", caption: "look", file: { digest: begun!.kept.digest, bytes: 2_500_000 } });
+  await expect.poll(async () => (await last(device, chat)).content).toMatchObject({ kind: "film", caption: "look", file: { digest: kept.digest, bytes: 9_000_000 } });
   expect(await device.do.uploads()).toEqual([]);
   expect(await device.store.count("files")).toBe(0);
 });
@@ -98,7 +103,7 @@ test("deleting what waits, and a store without room, leave nothing behind", asyn
 
 test("what a crash left half encrypted is swept away", async () => {
   const { device } = await begin();
-  await keepFile(device.store, "orphan", FILE);
+  await new Keeping(device.store, "orphan", FILE).kept;
   expect(await device.store.count("files")).toBeGreaterThan(2);
   await reload(device);
   await expect.poll(() => device.store.count("files")).toBe(0);
@@ -121,6 +126,10 @@ async function reload(device: TestDevice): Promise<{ media: TestMedia }> {
   // It recovers what was left once all parts are there.
   await new Promise((resolve) => setTimeout(resolve, 20));
   return { media };
+}
+
+async function bytesOf(source: UploadSource, start: number, end: number): Promise<Uint8Array> {
+  return new Uint8Array(await new Blob([await source.slice(start, end)]).arrayBuffer());
 }
 
 async function last(device: TestDevice, chat: ChatId): Promise<Message> {

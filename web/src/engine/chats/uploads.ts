@@ -1,7 +1,7 @@
 // Messages with files: shown at once, sent when the files are with the server. What waits is kept, so
 // that it goes on after a reload, a crash, and once there is a network again.
 
-import type { ChatId, Draft, FileRef, MessageId, Upload } from "../protocol";
+import type { ChatId, FileRef, MessageId, Upload } from "../protocol";
 import { Refusal } from "../refusal";
 import type { MessageBody } from "../content/contents";
 import { newMessageId } from "../content/envelope";
@@ -10,9 +10,9 @@ import type { Media, Progress, Running } from "../media/media";
 import { plainFile } from "../open/files";
 import type { Batch } from "../store/store";
 import type { Desk, Saying } from "./desk";
+import { about, bodyOf, type FileContent } from "./file-body";
 import { UPLOAD, uploadKey } from "./keys";
 
-export type FileContent = Extract<Draft["content"], { file: Blob }>;
 type Say = (chat: ChatId, body: MessageBody, saying: Saying, also: (batch: Batch) => void) => Promise<MessageId>;
 
 /** A row under {@link UPLOAD}. */
@@ -57,24 +57,47 @@ export class Uploads {
     return lifeS === undefined ? undefined : Math.ceil(this.#desk.now() / 1000) + lifeS + FILES_OUTLAST_S;
   }
 
-  /** @returns once the file is kept on this device.
+  /** It is uploaded while it is encrypted, where it can leave now.
+   *  @returns once the file is kept on this device.
    *  @throws {StoreFull} */
   async send(chat: ChatId, content: FileContent, { id = newMessageId(this.#desk.own), ...saying }: Saying): Promise<MessageId> {
     if (!this.#media) throw new Refusal("not-allowed", "files cannot be sent");
-    const media = this.#media;
-    const kept = await media.keep(id, content.file);
-    const body = bodyOf(content, { ...about(content), ...kept });
+    const isOpen = (await this.#desk.chat(chat)).encryption === "open";
+    const keeping = this.#media.keep(id, content.file);
+    let address: string | undefined;
+    const hear = this.#hear(chat, id);
+    const begun = (given: string) => {
+      address = given;
+      hear.begun(given);
+    };
+    const early = isOpen || !this.#media.canStart ? undefined : this.#media.start(id, keeping, undefined, { ...hear, begun }, this.#goesAt(saying.lifeS));
+    if (early) this.#running.set(id, early);
+    try {
+      const kept = await keeping.kept;
+      const waiting = { chat, id, body: bodyOf(content, { ...about(content), ...kept }), saying: { ...saying, id } };
+      await this.#keep(waiting, () => address);
+      if (early) void this.#leave(waiting, early).catch(() => undefined);
+      else this.#start(chat, id);
+      return id;
+    } catch (error) {
+      await early?.cancel();
+      this.#end(id);
+      throw error;
+    }
+  }
+
+  async #keep(waiting: Waiting, addressNow: () => string | undefined): Promise<void> {
+    const { chat, id, body, saying } = waiting;
     await this.#desk.change(chat, async (ledger) => {
       const { reply, forwarded = false, lifeS } = saying;
       const shown = { ...body, file: { ...body.file, digest: "" } };
       const base = { type: "message", body: shown, forwarded, ...(reply && { reply }) } as const;
       ledger.put(place(await ledger.row(id), this.#desk.pendingOrder(), this.#desk.now(), base, lifeS));
-      ledger.batch.put("chats", uploadKey(chat, id), { chat, id, body, saying: { ...saying, id } } satisfies Waiting);
-      media.settled(ledger.batch, id);
+      const address = addressNow();
+      ledger.batch.put("chats", uploadKey(chat, id), { ...waiting, ...(address !== undefined && { address }) } satisfies Waiting);
+      this.#media?.settled(ledger.batch, id);
     });
-    this.#tell(id, { sentBytes: 0, bytes: kept.bytes, isPaused: false });
-    this.#start(chat, id);
-    return id;
+    if (!this.#progress.has(id)) this.#tell(id, { sentBytes: 0, bytes: body.file.bytes, isPaused: false });
   }
 
   /** @returns whether it was one of ours. */
@@ -150,12 +173,19 @@ export class Uploads {
     if (!waiting || !this.#media?.canStart || this.#running.has(id) || this.#isClosed) return;
     const { body, saying, address } = waiting;
     if ((await this.#desk.chat(chat)).encryption === "open") return this.#uploadOpenly(waiting, this.#media);
-    const hear = {
-      begun: (address: string) => void this.#change(chat, id, { address }).catch(() => undefined),
-      progress: (progress: Progress) => this.#tell(id, progress),
+    await this.#leave(waiting, this.#media.start(id, body.file, address, this.#hear(chat, id), this.#goesAt(saying.lifeS)));
+  }
+
+  #hear(chat: ChatId, id: MessageId): { begun(address: string): void; progress(progress: Progress): void } {
+    return {
+      begun: (address) => void this.#change(chat, id, { address }).catch(() => undefined),
+      progress: (progress) => this.#tell(id, progress),
     };
-    const running = this.#media.start(id, body.file, address, hear, this.#goesAt(saying.lifeS));
-    await this.#await(waiting, running, async () => {
+  }
+
+  #leave(waiting: Waiting, running: Running): Promise<void> {
+    const { chat, id, body, saying } = waiting;
+    return this.#await(waiting, running, async () => {
       await running.done;
       await this.say(chat, body, saying, (batch) => this.#forget(batch, chat, id));
     });
@@ -246,26 +276,6 @@ export class Uploads {
       const { error: _, ...rest } = row;
       ledger.put(error ? { ...rest, error: error.toError() } : rest);
     });
-  }
-}
-
-function about(content: FileContent): Pick<FileRef, "name" | "type" | "thumbnail"> {
-  const name = "name" in content ? content.name : "";
-  const type = content.file.type || "application/octet-stream";
-  const thumbnail = "thumbnail" in content ? content.thumbnail : undefined;
-  return { name, type, ...(thumbnail && { thumbnail }) };
-}
-
-function bodyOf(content: FileContent, file: FileRef): MessageBody & { file: FileRef } {
-  switch (content.kind) {
-    case "voice":
-      return { kind: "voice", file, durationMs: content.durationMs, waveform: content.waveform };
-    case "document":
-      return { kind: "document", file, caption: content.caption };
-    default: {
-      const { caption, width, height, durationMs } = content;
-      return { kind: content.kind, file, caption, width, height, ...(durationMs !== undefined && { durationMs }) };
-    }
   }
 }
 

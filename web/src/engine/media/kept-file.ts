@@ -1,9 +1,8 @@
 // A file that waits to be uploaded, kept encrypted in the store, so that the upload outlasts a reload, a
 // crash and a time without a network. What the user chose may be gone by then.
 
-import { createBLAKE3 } from "hash-wasm";
 import type { Batch, Reader, Store } from "../store/store";
-import { importKey, newFileKey, pieceCount, PIECE_BYTES, sealedLength, sealPiece, TAG_BYTES } from "./cipher";
+import { PIECE_BYTES, sealedLength, TAG_BYTES } from "./cipher";
 import type { UploadSource } from "./upload";
 
 /** What is known of a file once it is encrypted. */
@@ -15,43 +14,15 @@ export interface Kept {
   bytes: number;
 }
 
-/** Encrypts a file into the store. Until {@link settled} it is on trial: {@link forgetTrials}.
- *  @throws {StoreFull} where there is no room; nothing of it stays. */
-export async function keepFile(store: Store, id: string, file: Blob): Promise<Kept> {
-  const key = newFileKey();
-  const hash = (await createBLAKE3()).init();
-  const cryptoKey = await importKey(key);
-  await store.batch().put("files", [TRIAL, id], true).commit();
-  try {
-    const count = pieceCount(file.size);
-    for (let first = 0; first < count; first += PIECES_AT_ONCE) {
-      const batch = store.batch();
-      for (let index = first; index < Math.min(first + PIECES_AT_ONCE, count); index++) {
-        const piece = await file.slice(index * PIECE_BYTES, (index + 1) * PIECE_BYTES).arrayBuffer();
-        const sealed = await sealPiece(cryptoKey, file.size, index, piece);
-        hash.update(sealed);
-        batch.put("files", [PIECE, id, index], sealed);
-      }
-      await batch.commit();
-    }
-  } catch (error) {
-    const batch = store.batch();
-    dropFile(batch, id);
-    await batch.commit().catch(() => undefined);
-    throw error;
-  }
-  return { digest: hash.digest("hex"), key, bytes: file.size };
-}
-
 /** Somebody answers for the file now. */
 export function settled(batch: Batch, id: string): void {
-  batch.delete("files", [TRIAL, id]);
+  batch.delete("files", trialKey(id));
 }
 
 /** Removes a file. */
 export function dropFile(batch: Batch, id: string): void {
-  batch.deleteRange("files", { prefix: [PIECE, id] });
-  batch.delete("files", [TRIAL, id]);
+  batch.deleteRange("files", { prefix: [RUN, id] });
+  batch.delete("files", trialKey(id));
 }
 
 /** What a crash has left half encrypted. */
@@ -61,11 +32,18 @@ export async function forgetTrials(store: Store): Promise<void> {
   await batch.commit();
 }
 
+/** One of a kept file's pieces. @throws Error where it is not there */
+export async function keptPiece(store: Reader, id: string, index: number): Promise<ArrayBuffer> {
+  const run = await keptRun(store, id, Math.floor(index / RUN_PIECES));
+  const at = (index % RUN_PIECES) * SEALED_PIECE_BYTES;
+  return run.slice(at, at + SEALED_PIECE_BYTES).arrayBuffer();
+}
+
 /** @throws Error where it is not there */
-export async function keptPiece(store: Reader, id: string, index: number): Promise<Uint8Array> {
-  const piece = await store.get<Uint8Array>("files", [PIECE, id, index]);
-  if (!piece) throw new Error(`piece ${index} of the file is not there`);
-  return piece;
+export async function keptRun(store: Reader, id: string, index: number): Promise<Blob> {
+  const run = await store.get<Blob>("files", runKey(id, index));
+  if (!run) throw new Error(`run ${index} of the file is not there`);
+  return run;
 }
 
 /** The file as it is uploaded. */
@@ -86,20 +64,33 @@ export class KeptFile implements UploadSource {
     return this.#digest;
   }
 
-  async slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    const stop = Math.min(end, this.size);
-    const slice = new Uint8Array(Math.max(0, stop - start));
-    for (let index = Math.floor(start / SEALED_PIECE_BYTES); index * SEALED_PIECE_BYTES < stop; index++) {
-      const piece = await keptPiece(this.#store, this.#id, index);
-      const at = index * SEALED_PIECE_BYTES;
-      slice.set(piece.subarray(Math.max(0, start - at), Math.max(0, stop - at)), Math.max(at, start) - start);
-    }
-    return slice;
+  slice(start: number, end: number): Promise<Blob> {
+    return sliceOf((index) => keptRun(this.#store, this.#id, index), start, Math.min(end, this.size));
   }
 }
 
-const PIECE = "piece";
-const TRIAL = "trial";
+/** Encrypted bytes from `start` to before `end`, of a file by its runs. */
+export async function sliceOf(runAt: (index: number) => Promise<Blob> | Blob, start: number, end: number): Promise<Blob> {
+  const parts: Blob[] = [];
+  for (let index = Math.floor(start / RUN_BYTES); index * RUN_BYTES < end; index++) {
+    const at = index * RUN_BYTES;
+    parts.push((await runAt(index)).slice(Math.max(0, start - at), Math.max(0, end - at)));
+  }
+  return new Blob(parts);
+}
+
+export function runKey(id: string, index: number): [string, string, number] {
+  return [RUN, id, index];
+}
+
+/** Of a file that nobody answers for yet. */
+export function trialKey(id: string): [string, string] {
+  return [TRIAL, id];
+}
+
+/** A row of the store: each waits for the disk. */
+export const RUN_PIECES = 8;
 const SEALED_PIECE_BYTES = PIECE_BYTES + TAG_BYTES;
-/** In one batch: each waits for the disk. */
-const PIECES_AT_ONCE = 8;
+export const RUN_BYTES = RUN_PIECES * SEALED_PIECE_BYTES;
+const RUN = "run";
+const TRIAL = "trial";

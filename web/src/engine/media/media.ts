@@ -3,11 +3,13 @@
 import type { Batch, Store } from "../store/store";
 import type { FileRef } from "../protocol";
 import { Refusal } from "../refusal";
-import { dropFile, forgetTrials, keepFile, KeptFile, settled, type Kept } from "./kept-file";
+import { Keeping } from "./keeping";
+import { dropFile, forgetTrials, KeptFile, settled, type Kept } from "./kept-file";
 import { uploadOpenly, type SlotFor } from "./open-upload";
 import { SealedFile } from "./sealed-file";
 import { FileUpload, type UploadPlace } from "./upload";
 
+export type { Keeping } from "./keeping";
 export type { Kept } from "./kept-file";
 
 /** An upload that runs. */
@@ -29,9 +31,8 @@ export interface Progress {
 
 /** Encrypts and uploads. */
 export interface Media {
-  /** Encrypts a file into the store, for an upload that outlasts this session.
-   *  @throws {StoreFull} */
-  keep(id: string, file: Blob): Promise<Kept>;
+  /** Encrypts a file into the store, for an upload that outlasts this session. */
+  keep(id: string, file: Blob): Keeping;
   /** In one batch with what answers for a kept file from now on. */
   settled(batch: Batch, id: string): void;
   drop(batch: Batch, id: string): void;
@@ -39,10 +40,10 @@ export interface Media {
   recover(): Promise<void>;
   /** Whether files can leave from where the engine runs. */
   readonly canStart: boolean;
-  /** Uploads a kept file, from where an upload with that address was.
+  /** Uploads a file that is kept, or is being kept, from where an upload with that address was.
    *  @param expires when it may go, in seconds since 1970 */
   start(
-    id: string, kept: Kept, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void },
+    id: string, kept: Kept | Keeping, address: string | undefined, hear: { begun(address: string): void; progress(progress: Progress): void },
     expires?: number,
   ): Running;
   /** Uploads a kept file as other XMPP clients read it. It begins anew where it is cut. */
@@ -74,8 +75,8 @@ export class FileMedia implements Media {
   readonly settled = settled;
   readonly drop = dropFile;
 
-  keep(id: string, file: Blob): Promise<Kept> {
-    return keepFile(this.#store, id, file);
+  keep(id: string, file: Blob): Keeping {
+    return new Keeping(this.#store, id, file);
   }
 
   recover(): Promise<void> {
@@ -83,12 +84,16 @@ export class FileMedia implements Media {
   }
 
   start(...[id, kept, address, hear, expires]: Parameters<Media["start"]>): Running {
-    const source = new KeptFile(this.#store, id, kept);
+    const source = kept instanceof Keeping ? kept : new KeptFile(this.#store, id, kept);
     const progress = (sentBytes: number, isPaused: boolean) => hear.progress({ sentBytes, bytes: source.size, isPaused });
-    const begun = { digest: kept.digest, begun: hear.begun, ...(address !== undefined && { address }) };
+    const digest = kept instanceof Keeping ? undefined : kept.digest;
+    const begun = { begun: hear.begun, ...(digest !== undefined && { digest }), ...(address !== undefined && { address }) };
     const place = { ...this.#place, token: (bytes: number) => this.#place.token(bytes, expires) };
     const upload = new FileUpload(source, place, progress, begun);
-    return { done: upload.run().then(() => undefined), pause: (isPaused) => upload.pause(isPaused), cancel: () => upload.cancel() };
+    const done = upload.run().then(() => undefined);
+    // One that begins early may end before anybody waits for it.
+    done.catch(() => undefined);
+    return { done, pause: (isPaused) => upload.pause(isPaused), cancel: () => upload.cancel() };
   }
 
   startOpen(...[id, file, progress]: Parameters<Media["startOpen"]>): ReturnType<Media["startOpen"]> {

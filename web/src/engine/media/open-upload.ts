@@ -53,7 +53,7 @@ async function openedFile(store: Reader, id: string, { key, bytes, type }: Kept 
   const cryptoKey = await importKey(key);
   const pieces: BlobPart[] = [];
   for (let index = 0; index < pieceCount(bytes); index++) {
-    pieces.push((await openPiece(cryptoKey, bytes, index, (await keptPiece(store, id, index)) as BufferSource)) as BlobPart);
+    pieces.push((await openPiece(cryptoKey, bytes, index, await keptPiece(store, id, index))) as BlobPart);
   }
   return new Blob(pieces, { type });
 }

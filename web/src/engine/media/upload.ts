@@ -6,16 +6,16 @@ import { Refusal } from "../refusal";
 /** An encrypted file. */
 export interface UploadSource {
   readonly size: number;
-  /** Bytes from `start` to before `end`. */
-  slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Bytes from `start` to before `end`; fewer where more would take a while. */
+  slice(start: number, end: number): Promise<Uint8Array<ArrayBuffer> | Blob>;
   /** BLAKE3 of all bytes, in hexadecimal digits, once all were read. */
   digest(): string;
 }
 
 /** Where an upload goes on that was begun before. */
 export interface Begun {
-  /** The digest is known: the server checks it. */
-  digest: string;
+  /** Where it is known: the server checks it. */
+  digest?: string;
   /** The upload's own address, where the server has given one. */
   address?: string;
   /** It has got an address. */
@@ -80,7 +80,7 @@ export class FileUpload {
       const options: UploadOptions = {
         endpoint: `${this.#place.origin}/upload`,
         headers: { Authorization: `Bearer ${token}` },
-        metadata: { filetype: "application/octet-stream", ...(this.#begun && { blake3: this.#begun.digest }) },
+        metadata: { filetype: "application/octet-stream", ...(this.#begun?.digest !== undefined && { blake3: this.#begun.digest }) },
         uploadUrl: this.#begun?.address ?? null,
         uploadSize: this.#source.size,
         chunkSize: REQUEST_BYTES,
@@ -102,7 +102,7 @@ export class FileUpload {
         onSuccess: () => {
           const digest = this.#source.digest();
           // One that was whole already says no address: the server has checked the digest that it was told.
-          if ((address ?? (this.#begun && `/media/${digest}`)) === `/media/${digest}`) resolve(digest);
+          if ((address ?? (this.#begun?.digest && `/media/${digest}`)) === `/media/${digest}`) resolve(digest);
           else reject(new Refusal("internal", `the server has ${address ?? "nothing"} instead of ${digest}`));
         },
       };
@@ -117,9 +117,9 @@ function fileSource(source: UploadSource) {
   return {
     size: source.size,
     slice: async (start: number, end: number) => {
-      const bytes = await source.slice(start, end);
-      // tus-js-client asks for `size`, as blobs have it.
-      return { value: Object.assign(bytes, { size: bytes.length }), done: end >= source.size };
+      // A request copies bytes several times before any has left; a blob it reads as it goes.
+      const value = new Blob([await source.slice(start, end)]);
+      return { value, done: start + value.size >= source.size };
     },
     close: () => undefined,
   };
@@ -132,6 +132,6 @@ function refusalOf(error: Error): Refusal {
   return new Refusal(response.getStatus() === 507 ? "no-room" : "internal", detail, { cause: error });
 }
 
-/** Behind each request what was sent is durable: what a cut costs at most. */
-const REQUEST_BYTES = 8 << 20;
+/** At most in one request, and in memory for it. Behind each the server waits for its disk. */
+const REQUEST_BYTES = 32 << 20;
 const RETRY_DELAYS_MS = [0, 1_000, 3_000, 5_000, 10_000, 20_000, 60_000];

@@ -6,7 +6,8 @@ import type { Key } from "./store";
 
 /** What lies in a table. */
 export interface Record {
-  sealed: Uint8Array<ArrayBuffer>;
+  /** A blob came sealed, under a key of its own. */
+  sealed: Uint8Array<ArrayBuffer> | Blob;
   /** Of messages: what they are also found by. */
   chat?: string;
   id?: string;

@@ -42,7 +42,8 @@ export interface Reader {
  *  are not copied: who changes one after it was put, or read, changes what is kept. */
 export interface Batch extends Reader {
   /** A message's row has its id beside its key.
-   *  @param value what {@link encode} takes. */
+   *  @param value what {@link encode} takes; or a blob that is encrypted already, under a key that is kept
+   *  elsewhere: it is kept as it is, and never read into memory. */
   put(table: Exclude<Table, "messages">, key: Key, value: unknown): Batch;
   put(table: "messages", key: [chat: string, order: string], value: { id: string }): Batch;
   delete(table: Table, key: Key): Batch;
@@ -111,7 +112,7 @@ export class Store implements Reader {
     for (let rest: IDBKeyRange | null = null; ; ) {
       const { store } = this.#database.transaction(table);
       const [keys, records] = await Promise.all([store.getAllKeys(rest, WEIGHED_AT_ONCE), store.getAll(rest, WEIGHED_AT_ONCE)]);
-      for (const { sealed } of records) bytes += sealed.length;
+      for (const { sealed } of records) bytes += sealed instanceof Blob ? sealed.size : sealed.length;
       const last = keys.at(-1);
       if (last === undefined || keys.length < WEIGHED_AT_ONCE) return bytes;
       rest = IDBKeyRange.lowerBound(last, true);
@@ -154,7 +155,8 @@ export class Store implements Reader {
   }
 
   async #open<T>(table: Table, key: Key, record: Record): Promise<T> {
-    return decode(await this.#sealer.open(record.sealed, place(table, key))) as T;
+    const { sealed } = record;
+    return (sealed instanceof Blob ? sealed : decode(await this.#sealer.open(sealed, place(table, key)))) as T;
   }
 
   // A transaction does not wait for the sealing: all is sealed before it begins.
@@ -179,6 +181,7 @@ export class Store implements Reader {
 
   async #seal(step: Step): Promise<SealedStep> {
     if (step.kind !== "put") return { table: step.table, key: step.key, record: null };
+    if (step.value instanceof Blob) return { table: step.table, key: step.key, record: { sealed: step.value } };
     const sealed = await this.#sealer.seal(encode(step.value), place(step.table, step.key));
     const record: Record = { sealed };
     if (step.table === "messages") {
