@@ -3,7 +3,6 @@
 
 use crate::codec::{Codec, Place};
 use crate::rtp::AudioLevel;
-use crate::time::Time;
 
 /// What is kept of a packet beside its octets. Its header is written anew for each receiver.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +18,6 @@ pub(crate) struct Info {
     /// Octets of the dependency descriptor, which stand before the payload.
     pub dependency_bytes: u8,
     pub payload_bytes: u16,
-    pub arrived: Time,
 }
 
 #[derive(Debug)]
@@ -45,11 +43,8 @@ const AUDIO_BYTES: usize = 16 * 1024;
 
 impl Ring {
     pub(crate) fn new(is_video: bool) -> Self {
-        let (entries, bytes) = if is_video {
-            (VIDEO_ENTRIES, VIDEO_BYTES)
-        } else {
-            (AUDIO_ENTRIES, AUDIO_BYTES)
-        };
+        let (entries, bytes) =
+            if is_video { (VIDEO_ENTRIES, VIDEO_BYTES) } else { (AUDIO_ENTRIES, AUDIO_BYTES) };
         Self {
             entries: vec![None; entries].into_boxed_slice(),
             bytes: vec![0; bytes].into_boxed_slice(),
@@ -110,7 +105,6 @@ mod tests {
                 orientation: None,
                 dependency_bytes: 1,
                 payload_bytes: payload.len() as u16,
-                arrived: Time::ZERO,
             };
             ring.push(info, &[sequence as u8], &payload);
             let kept = (0..=sequence).filter_map(|sequence| ring.get(sequence));

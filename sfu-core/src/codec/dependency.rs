@@ -60,7 +60,6 @@ pub(super) fn read(descriptor: &[u8], structure: &mut Option<Box<Structure>>) ->
         spatial: template.spatial,
         temporal: template.temporal,
         may_go_up: template.is_switch,
-        is_intra: is_key,
         frame_number: Some(frame_number),
         ..Place::OPAQUE
     })

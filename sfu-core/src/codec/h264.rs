@@ -15,7 +15,7 @@ pub(super) fn read(payload: &[u8]) -> Option<Place> {
         FU_A => payload.get(1).is_some_and(|head| head & 0x80 != 0 && head & 0x1f == IDR),
         kind => is_key(kind),
     };
-    Some(Place { starts_key, is_intra: starts_key, ..Place::OPAQUE })
+    Some(Place { starts_key, ..Place::OPAQUE })
 }
 
 fn holds_key(mut units: &[u8]) -> bool {

@@ -46,7 +46,7 @@ pub const TEMPORAL_MAX: usize = 4;
 /// A packet's place in its stream, as its descriptor tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The first packet of a key frame: decoding can begin with it.
+    /// The first packet of a key frame: decoding can begin with it, in all layers.
     pub starts_key: bool,
     /// The first packet of a frame (with SVC: of one layer's frame), where the codec tells.
     pub starts_frame: bool,
@@ -58,8 +58,6 @@ pub struct Place {
     pub temporal: u8,
     /// From this frame on, decoding may go up to its temporal layer.
     pub may_go_up: bool,
-    /// Needs nothing of earlier pictures: decoding may go up to its spatial layer.
-    pub is_intra: bool,
     /// The picture's number, and where in the payload it stands.
     pub picture_id: Option<PictureId>,
     /// The base layer's number (TL0PICIDX), and where in the payload it stands.
@@ -88,7 +86,6 @@ impl Place {
         spatial: 0,
         temporal: 0,
         may_go_up: true,
-        is_intra: false,
         picture_id: None,
         tl0: None,
         frame_number: None,
@@ -102,11 +99,9 @@ impl Place {
             Codec::Vp9 => vp9::read(payload),
             Codec::H264 => h264::read(payload),
             // N: the first packet of a coded video sequence (4.4 of the AV1 RTP payload format).
-            Codec::Av1 => payload.first().map(|aggregation| Self {
-                starts_key: aggregation & 0x08 != 0,
-                is_intra: aggregation & 0x08 != 0,
-                ..Self::OPAQUE
-            }),
+            Codec::Av1 => payload
+                .first()
+                .map(|aggregation| Self { starts_key: aggregation & 0x08 != 0, ..Self::OPAQUE }),
             Codec::Opus | Codec::Red => None,
         };
         place.unwrap_or(Self::OPAQUE)

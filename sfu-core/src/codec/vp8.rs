@@ -28,7 +28,6 @@ pub(super) fn read(payload: &[u8]) -> Option<Place> {
         }
     }
     // The inverse key frame flag is the frame's first bit, and clear even where the rest is not.
-    place.is_intra = is_start && *payload.get(at)? & 1 == 0;
-    place.starts_key = place.is_intra;
+    place.starts_key = is_start && *payload.get(at)? & 1 == 0;
     Some(place)
 }

@@ -23,7 +23,6 @@ pub(super) fn read(payload: &[u8]) -> Option<Place> {
             place.tl0 = Some((*payload.get(at)?, at as u8));
         }
     }
-    place.is_intra = !is_predicted;
     place.starts_key = place.starts_frame && !is_predicted && place.spatial == 0;
     Some(place)
 }

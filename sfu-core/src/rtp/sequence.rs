@@ -26,6 +26,14 @@ impl Unwrapper {
         highest.saturating_add_signed(i64::from(ahead))
     }
 
+    /// `value` begins a new series: its number is beyond all so far.
+    pub fn leap(&mut self, value: u16) -> u64 {
+        let cycle = self.highest.map_or(0, |highest| highest & !0xffff);
+        let number = cycle + FIRST_CYCLE + u64::from(value);
+        self.highest = Some(number);
+        number
+    }
+
     /// The highest so far.
     pub fn highest(&self) -> Option<u64> {
         self.highest
