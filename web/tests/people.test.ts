@@ -72,6 +72,23 @@ describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
     await bob.do.setSettings({ lastSeen: "nobody" });
     await expect.poll(() => ada.events).toContainEqual(expect.objectContaining({ type: "presence", account: bob.id, online: false }));
   });
+
+  test("last seen is for contacts, whoever names the other first", async () => {
+    const [cem, dea] = await Promise.all([Person.register(server), Person.register(server)]);
+    const seen = (by: Person, other: Person) => by.events.filter((event) => event.type === "presence" && event.account === other.id).at(-1);
+    await cem.do.setContact(dea.id, { name: "Dea" });
+    await dea.connection.iq("get", undefined, xml("ping", { xmlns: "urn:xmpp:ping" }));
+    expect(seen(cem, dea)).toBeUndefined();
+    await dea.do.setContact(cem.id, { name: "Cem" });
+    await expect.poll(() => [seen(cem, dea), seen(dea, cem)]).toMatchObject([{ online: true }, { online: true }]);
+    await dea.do.setSettings({ lastSeen: "nobody" });
+    await expect.poll(() => [seen(cem, dea), seen(dea, cem)]).toMatchObject([{ online: false }, { online: false }]);
+    await dea.do.setSettings({ lastSeen: "contacts" });
+    await expect.poll(() => [seen(cem, dea), seen(dea, cem)]).toMatchObject([{ online: true }, { online: true }]);
+    await dea.do.setContact(cem.id, { name: "" });
+    await expect.poll(() => seen(cem, dea)).toMatchObject({ online: false });
+    await Promise.all([cem.stop(), dea.stop()]);
+  });
 });
 
 /** A device without conversations. */

@@ -50,6 +50,11 @@ export class Session {
     return this.state?.account ?? null;
   }
 
+  /** Milliseconds since 1970, by the server: by that mutes and quiet hours end on all devices. */
+  now(): number {
+    return Date.now() + (this.state?.clockAheadMs ?? 0);
+  }
+
   isOwn(account: AccountId): boolean {
     return account === this.account?.id;
   }

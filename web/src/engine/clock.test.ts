@@ -15,8 +15,12 @@ test.each([
 ])("a clock that is %s", async (_, offMs, toldOffMs) => {
   const clock = await Clock.load(await Store.open(crypto.randomUUID()), () => SERVER_MS + offMs);
   expect(clock.now()).toBe(SERVER_MS + offMs);
-  for (const date of [null, "nonsense", DATE]) clock.heard(date);
+  const heard: number[] = [];
+  clock.changed = () => heard.push(clock.aheadMs);
+  for (const date of [null, "nonsense", DATE, DATE]) clock.heard(date);
   expect(clock.now()).toBe(SERVER_MS + toldOffMs);
+  // Pages go by it too, and are told once.
+  expect(heard).toEqual(offMs === toldOffMs ? [] : [-offMs]);
 });
 
 test("before the server is heard of, nothing ends too early", async () => {

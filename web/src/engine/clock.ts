@@ -9,6 +9,8 @@ export class Clock {
   /** The server's time less the own. */
   #aheadMs: number;
   #isHeard = false;
+  /** Called when another time holds from now on. */
+  changed: () => void = () => undefined;
 
   /** @param own milliseconds since 1970, by this device */
   static async load(store: Store, own: () => number): Promise<Clock> {
@@ -21,10 +23,15 @@ export class Clock {
     this.#aheadMs = aheadMs;
   }
 
-  /** Milliseconds since 1970. Until the server is heard of, the own clock may have been set right since: of
-   *  both times the earlier one, by which nothing ends too early. */
+  /** Milliseconds since 1970. */
   now(): number {
-    return this.#own() + (this.#isHeard ? this.#aheadMs : Math.min(0, this.#aheadMs));
+    return this.#own() + this.aheadMs;
+  }
+
+  /** What is to be added to the own clock. Until the server is heard of, that one may have been set right since: of
+   *  both times the earlier one holds, by which nothing ends too early. */
+  get aheadMs(): number {
+    return this.#isHeard ? this.#aheadMs : Math.min(0, this.#aheadMs);
   }
 
   /** RFC 9110 6.6.1: an answer's `Date`. */
@@ -34,9 +41,11 @@ export class Clock {
     const differenceMs = serverMs - this.#own();
     const aheadMs = Math.abs(differenceMs) < TOLERATED_MS ? 0 : differenceMs;
     const isNews = Math.abs(aheadMs - this.#aheadMs) >= TOLERATED_MS;
+    const before = this.aheadMs;
     this.#isHeard = true;
+    if (isNews) this.#aheadMs = aheadMs;
+    if (this.aheadMs !== before) this.changed();
     if (!isNews) return;
-    this.#aheadMs = aheadMs;
     // Where it cannot be kept it is heard again at the next start.
     this.#store.batch().put("meta", KEY, aheadMs).commit().catch(() => undefined);
   }

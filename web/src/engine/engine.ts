@@ -99,6 +99,8 @@ export class Engine implements Callee {
     this.#store = await Store.open(this.#options.storeName, key);
     const clock = await Clock.load(this.#store, () => this.#now());
     this.#clock = clock;
+    clock.changed = () => this.#show({ clockAheadMs: clock.aheadMs });
+    clock.changed();
     this.#device = await OwnDevice.load(this.#store, this.#options, {
       dated: (date) => clock.heard(date),
       registered: () => this.#beginSession(),
@@ -232,7 +234,8 @@ class Session {
       send: (stanza) => there(made.connection).send(stanza),
     };
     const { store, say, now, isBrief } = around;
-    const base = { store, self, xmpp, say, now, isBrief };
+    const retractionWithinS = () => around.device.state?.retractionWithinS;
+    const base = { store, self, xmpp, say, now, retractionWithinS, isBrief };
     const context: Context = {
       ...base,
       get conversations() {

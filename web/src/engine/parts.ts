@@ -19,6 +19,8 @@ export interface Context {
   say(event: EngineEvent): void;
   /** Milliseconds since 1970. */
   now(): number;
+  /** In seconds; for ever where it is missing. See `content/retraction.ts`. */
+  retractionWithinS?(): number | undefined;
   /** Only to catch up and to say what is asked for, with nobody looking on: in the service worker. */
   readonly isBrief?: boolean;
 }

@@ -200,6 +200,8 @@ export interface EngineState {
   full: boolean;
   /** Messages that come over from another of the own devices, or go there. */
   history: HistoryProgress | null;
+  /** The server's time less this device's, where its clock is wrong: what ends at a moment ends by the server's. */
+  clockAheadMs?: number;
   /** The account's key does not vouch for this device: it takes part in no sealed conversation. */
   unvouched?: boolean;
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */

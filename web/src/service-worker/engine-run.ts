@@ -11,6 +11,8 @@ import type { Answer, CommandName } from "../engine/rpc";
 export interface Run {
   call<N extends CommandName>(name: N, ...args: Parameters<Commands[N]>): Promise<Answer<N>>;
   listen(listener: (event: EngineEvent) => void): void;
+  /** Milliseconds since 1970, by the server. */
+  now(): Promise<number>;
 }
 
 /** Runs a task with an engine, and lets go of it. */
@@ -19,10 +21,19 @@ export async function withEngine<T>(task: (run: Run) => Promise<T>): Promise<T> 
   const place = { origin: location.origin, deviceName: deviceName(navigator.userAgent) };
   // Where the last page is closed, an app with a lock is locked: its key is not taken in here.
   const leader = new Leader(navigator.locks, channel, (handed) => Engine.start({ ...place, ...handed, isBrief: true }), false);
+  let aheadMs = 0;
+  const known = new Promise<void>((resolve) => {
+    leader.listen((event) => {
+      if (event.type !== "state") return;
+      aheadMs = event.state.clockAheadMs ?? 0;
+      resolve();
+    });
+  });
   try {
     return await task({
       call: <N extends CommandName>(name: N, ...args: Parameters<Commands[N]>) => leader.call(name, args) as Promise<Answer<N>>,
       listen: (listener) => leader.listen(listener),
+      now: () => known.then(() => Date.now() + aheadMs),
     });
   } finally {
     await leader.leave();

@@ -9,7 +9,6 @@ export interface PressAround {
   pages(): Promise<readonly Page[]>;
   openPage(url: string): Promise<unknown>;
   withEngine<T>(task: (run: Run) => Promise<T>): Promise<T>;
-  now(): number;
 }
 
 export interface Page {
@@ -33,7 +32,7 @@ export async function pressed({ chat, upTo }: Partial<Carried>, action: string, 
         if (upTo !== undefined) await run.call("markRead", chat, upTo);
       });
     case "mute":
-      return told(around, (run) => run.call("setChat", chat, { mutedUntil: around.now() + MUTED_MS }));
+      return told(around, async (run) => run.call("setChat", chat, { mutedUntil: (await run.now()) + MUTED_MS }));
     default:
       return open(chat, around);
   }

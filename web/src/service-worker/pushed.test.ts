@@ -35,7 +35,7 @@ async function push(events: EngineEvent[], options: { isSeen?: boolean; answer?:
         return undefined;
       };
       try {
-        return await task({ call: call as Run["call"], listen: (listener) => listeners.push(listener) });
+        return await task({ call: call as Run["call"], listen: (listener) => listeners.push(listener), now: async () => 0 });
       } finally {
         isLeft = true;
       }
@@ -97,15 +97,14 @@ test.each<[string, string | null, unknown[]]>([
   await pressed({ chat: CHAT, upTo: "0001" }, action, reply, {
     pages: async () => [page],
     openPage: async (url) => done.push(url),
-    withEngine: (task) => task({ call: call as unknown as Run["call"], listen: () => undefined }),
-    now: () => 0,
+    withEngine: (task) => task({ call: call as unknown as Run["call"], listen: () => undefined, now: async () => 0 }),
   });
   expect(done).toEqual(expected);
 });
 
 test("without a page a pressed notification opens one at its chat", async () => {
   const opened: string[] = [];
-  const around = { pages: async () => [], openPage: async (url: string) => opened.push(url), withEngine: () => Promise.reject(new Error()), now: () => 0 };
+  const around = { pages: async () => [], openPage: async (url: string) => opened.push(url), withEngine: () => Promise.reject(new Error()) };
   await pressed({ chat: CHAT }, "", null, around);
   await pressed({}, "", null, around);
   expect(opened).toEqual([`/#/chat/${CHAT}`, "/"]);

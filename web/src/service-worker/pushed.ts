@@ -61,7 +61,7 @@ async function catchUp(run: Run, around: PushAround): Promise<Outcome> {
   const waited = held;
   held = undefined;
   for (const notice of waited) if (notice.reaction !== undefined || !isRead(notice.chat)) await around.notifications.show(notice);
-  around.setBadge(unreadOf(await run.call("chats"), Date.now()));
+  around.setBadge(unreadOf(await run.call("chats"), await run.now()));
   return "caught-up";
 }
 

@@ -75,7 +75,7 @@ worker.addEventListener("notificationclick", (event) => {
   const { reply = null } = event as unknown as { reply?: string | null };
   notification.close();
   const openPage = (url: string) => worker.clients.openWindow(url);
-  event.waitUntil(pressed(notification.data ?? {}, action, reply, { pages, openPage, withEngine, now: Date.now }));
+  event.waitUntil(pressed(notification.data ?? {}, action, reply, { pages, openPage, withEngine }));
 });
 
 /** Windows with the app, not those with a file of somebody's. */

@@ -43,6 +43,23 @@ test("a message is shown at once, and again in its place; the other side sees it
   expect(await ada.do.messageInfo(chat, id)).toMatchObject([{ account: BOB, deliveredAt: expect.any(Number), readAt: expect.any(Number) }]);
 });
 
+test("nobody follows an author who takes back too late", async () => {
+  bob.retractionWithinS = 60;
+  const [early, late] = [await ada.do.send(chat, text("early")), await ada.do.send(chat, text("late"))];
+  await world.settle();
+  await ada.do.deleteForEveryone(chat, [early]);
+  await world.settle();
+  world.nowMs += 61_000;
+  // An app that does not look at the time itself.
+  await ada.do.deleteForEveryone(chat, [late]);
+  await world.settle();
+  expect((await messages(bob)).map(({ content }) => content)).toMatchObject([{ kind: "deleted", by: "author" }, { kind: "text", text: "late" }]);
+  await bob.do.send(chat, text("mine"));
+  await world.settle();
+  world.nowMs += 61_000;
+  await expect(bob.do.deleteForEveryone(chat, [(await last(bob)).id])).rejects.toThrow("too late");
+});
+
 test("edits, reactions, votes, stars and retractions reach all devices, and later devices too", async () => {
   const other = await world.device(ADA);
   await withOwnRoom(ada);
@@ -124,12 +141,15 @@ test("another key is shown in the conversation, and ends that somebody is verifi
   expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: false } });
 });
 
-test("messages disappear when their life is over, on all devices", async () => {
-  await ada.do.setDisappearing(chat, 3600);
+test.each([3_600, 90 * 86_400])("messages disappear when their life of %s s is over, on all devices", async (lifeS) => {
+  await ada.do.setDisappearing(chat, lifeS);
   await ada.do.send(chat, text("Soon gone"));
   await world.settle();
-  expect(await last(bob)).toMatchObject({ expiresAt: world.nowMs + 3600_000, content: { text: "Soon gone" } });
-  world.nowMs += 3600_001;
+  expect(await last(bob)).toMatchObject({ expiresAt: world.nowMs + lifeS * 1000, content: { text: "Soon gone" } });
+  world.nowMs += lifeS * 1000 - 1;
+  await bob.chats.online();
+  expect(await last(bob)).toMatchObject({ content: { text: "Soon gone" } });
+  world.nowMs += 2;
   for (const device of [ada, bob]) {
     await device.chats.online();
     expect((await messages(device)).map(wordsOf)).toEqual([undefined]);

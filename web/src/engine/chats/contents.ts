@@ -10,6 +10,7 @@ import {
 import { authorOf } from "../content/contents";
 import { isMessageId } from "../content/fields";
 import { nameOf } from "../content/place";
+import { isPastRetraction } from "../content/retraction";
 import { annotate, isPending, later, moderate, outlive, place, type Base, type Row, type Stamp } from "../content/row";
 import type { SettingsBook } from "../settings/settings";
 import { noticesOf } from "../notices/notices";
@@ -30,6 +31,7 @@ export interface ContentsContext extends LedgerContext {
   /** This one's id. */
   device: string;
   now(): number;
+  retractionWithinS(): number | undefined;
   settings: SettingsBook;
   profiles: Profiles;
   person(account: AccountId, batch: Batch): Promise<Known>;
@@ -203,7 +205,9 @@ export class Log implements Contents {
       case "reaction":
       case "vote":
       case "retraction": {
-        const row = annotate(await ledger.row(body.of), author, stamp, body);
+        const before = await ledger.row(body.of);
+        const isLate = body.kind === "retraction" && isPastRetraction({ at: before.atMs, order: before.order }, this.#context.retractionWithinS(), at);
+        const row = isLate ? before : annotate(before, author, stamp, body);
         if (body.kind === "reaction" && body.emoji !== null) ledger.news.push({ id: body.of, reaction: { emoji: body.emoji, by: author } });
         ledger.put(outlive(row, envelope, at));
         batch.delete("chats", postedKey(chat.id, envelope.id));

@@ -59,6 +59,10 @@ export class Desk implements ContentsContext {
     return this.context.self.domain;
   }
 
+  retractionWithinS(): number | undefined {
+    return this.context.retractionWithinS?.();
+  }
+
   now(): number {
     return this.context.now();
   }

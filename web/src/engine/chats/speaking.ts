@@ -6,6 +6,7 @@ import { Refusal } from "../refusal";
 import type { MessageBody, Quote } from "../content/contents";
 import { newMessageId, type Annotation } from "../content/envelope";
 import { isMessageKind } from "../content/contents";
+import { isPastRetraction } from "../content/retraction";
 import { annotate, isGone, isPending, newRow, place, type Row } from "../content/row";
 import { contentOf, previewOf } from "../content/view";
 import { Serial } from "../conversations/serial";
@@ -120,6 +121,9 @@ export class Speaking {
     const row = await this.#desk.message(chat, id);
     if (row.author !== this.#desk.own) return this.#moderate(chat, row);
     if (!isPending(row.order)) {
+      // Nobody would follow it.
+      const isLate = isPastRetraction({ at: row.atMs, order: row.order }, this.#desk.retractionWithinS(), this.#desk.now());
+      if (isLate) throw notAllowed("it is too late to delete this for everyone");
       return this.#about(chat, row, { kind: "retraction", of: id }, { retracts: row.order });
     }
     if (await this.#uploads.drop(chat, id)) return this.#desk.change(chat, (ledger) => ledger.remove(id));

@@ -70,6 +70,7 @@ export class TestDevice implements Conversations {
   readonly events: EngineEvent[] = [];
   chats!: Chats;
   isOnline = true;
+  retractionWithinS: number | undefined;
   readonly #places = new Map<ChatId, number>();
   readonly #waiting: { chat: ChatId; post: Post }[] = [];
   readonly #queues = new Map<ChatId, Promise<unknown>>();
@@ -94,6 +95,7 @@ export class TestDevice implements Conversations {
       conversations: this,
       say: (event) => this.events.push(event),
       now: () => this.world.nowMs,
+      retractionWithinS: () => this.retractionWithinS,
     };
   }
 

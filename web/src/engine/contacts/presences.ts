@@ -72,21 +72,31 @@ export class Presences {
     await this.#send(account, "subscribe");
   }
 
+  /** Asks those contacts again whom the user does not see: they may be seen, now that the user may. */
+  async askAll(): Promise<void> {
+    const people = await this.#desk.context.store.range<Person>("contacts", { prefix: [PERSON] });
+    const roster = await this.#roster();
+    for (const { value } of people) if (value.name?.value && !sees(roster.get(value.account))) await this.ask(value.account);
+  }
+
   /** The audience is another: who does not belong to it any more sees nothing from now on. */
   async narrow(audience: Audience): Promise<void> {
     if (audience === "everybody") return;
-    for (const [account, { attrs }] of await this.#roster()) {
-      const sees = attrs["subscription"] === "from" || attrs["subscription"] === "both";
-      if (sees && !(await this.#belongs(account, audience))) await this.#send(account, "unsubscribed");
-      if (audience === "nobody" && (attrs["subscription"] === "to" || attrs["subscription"] === "both")) {
-        await this.#send(account, "unsubscribe");
-      }
+    for (const [account, item] of await this.#roster()) {
+      const { attrs } = item;
+      const isSeen = attrs["subscription"] === "from" || attrs["subscription"] === "both";
+      if (isSeen && !(await this.#belongs(account, audience))) await this.#send(account, "unsubscribed");
+      if (audience === "nobody" && sees(item)) await this.#send(account, "unsubscribe");
     }
   }
 
   async #decide(account: AccountId): Promise<void> {
     const { lastSeen } = this.#desk.settings.current;
-    await this.#send(account, (await this.#belongs(account, lastSeen)) ? "subscribed" : "unsubscribed");
+    const belongs = await this.#belongs(account, lastSeen);
+    await this.#send(account, belongs ? "subscribed" : "unsubscribed");
+    // Asked before, it may have said no, not knowing the user.
+    const isContact = await this.#belongs(account, "contacts");
+    if (belongs && isContact && !sees((await this.#roster()).get(account))) await this.ask(account);
   }
 
   async #belongs(account: AccountId, audience: Audience): Promise<boolean> {
@@ -137,6 +147,11 @@ export class Presences {
     // Where there is no stream the next one asks again.
     await this.#desk.context.xmpp.send(xml("presence", { to: this.#jidOf(account), type })).catch(() => undefined);
   }
+}
+
+/** The user sees whether it is there. */
+function sees(item: Element | undefined): boolean {
+  return item?.attrs["subscription"] === "to" || item?.attrs["subscription"] === "both";
 }
 
 const ROSTER = "jabber:iq:roster";

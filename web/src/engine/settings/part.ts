@@ -47,6 +47,7 @@ export class SettingsPart implements Part<Names> {
     }
     if (change.lastSeen !== undefined) await this.#presences.narrow(change.lastSeen);
     await this.#ownLog.say({ kind: "settings", set: change });
+    if (change.lastSeen !== undefined) await this.#presences.askAll();
     if (change.avatarAudience !== undefined) void this.#spread().catch(() => undefined);
   }
 

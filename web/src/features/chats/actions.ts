@@ -28,7 +28,7 @@ export function chatMenu(chat: Chat, app: App): MenuItems {
     isUnread(chat)
       ? { label: words.chats.markRead, icon: MailCheck, run: () => markRead(chat, app) }
       : { label: words.chats.markUnread, icon: Mail, run: () => set({ markedUnread: true }) },
-    isMuted(chat)
+    isMuted(chat, app.session.now())
       ? { label: words.chats.unmute, icon: Bell, run: () => set({ mutedUntil: null }) }
       : chat.kind !== "self" && { label: words.chats.mute, icon: BellOff, run: () => void mute(chat, app) },
     chat.archived
@@ -72,7 +72,7 @@ export async function mute(chat: Chat, app: App): Promise<void> {
     others: [{ label: words.chats.muteHours, value: "8" }, { label: words.chats.muteWeek, value: "168" }],
   });
   if (!choice) return;
-  const mutedUntil = choice === "yes" ? ALWAYS : Date.now() + Number(choice) * HOUR_MS;
+  const mutedUntil = choice === "yes" ? ALWAYS : session.now() + Number(choice) * HOUR_MS;
   await attempt(app, () => session.setChat(chat.id, { mutedUntil }));
 }
 

@@ -12,7 +12,7 @@ export function isUnread(chat: Chat): boolean {
   return chat.unread > 0 || chat.markedUnread;
 }
 
-export function isMuted(chat: Chat, now = Date.now()): boolean {
+export function isMuted(chat: Pick<Chat, "mutedUntil">, now: number): boolean {
   return chat.mutedUntil !== null && chat.mutedUntil > now;
 }
 

@@ -13,6 +13,7 @@ import Sticker from "@lucide/svelte/icons/sticker";
 import StarOff from "@lucide/svelte/icons/star-off";
 import Trash from "@lucide/svelte/icons/trash-2";
 import type { App } from "../../app/context";
+import { isPastRetraction } from "../../engine/content/retraction";
 import { openMenu, type MenuItems, type MenuPlace } from "../../components/menu";
 import type { Chat, Message } from "../../engine/protocol";
 import { attempt } from "../chats/actions";
@@ -90,7 +91,7 @@ export async function deleteMessages(messages: Message[], chat: Chat, app: App):
   const ids = messages.map(({ id }) => id);
   const group = chat.kind === "group" ? session.groups.get(chat.id) : undefined;
   const isAdmin = group?.own === "admin" || group?.own === "owner";
-  const isLate = messages.some((message) => message.isOwn && isPastRetraction(message, session.account?.retractionWithinS));
+  const isLate = messages.some((message) => message.isOwn && isPastRetraction(message, session.account?.retractionWithinS, session.now()));
   const canForEveryone = !isLate && chat.canPost && chat.kind !== "self" && messages.every((message) => (message.isOwn || isAdmin) && message.content.kind !== "deleted" && message.content.kind !== "system" && message.status !== "failed");
   const choice = await dialogs.choose({
     title: words.message.deleteTitle(ids.length),
@@ -101,11 +102,6 @@ export async function deleteMessages(messages: Message[], chat: Chat, app: App):
   });
   if (!choice) return false;
   return attempt(app, () => session.call(choice === "everyone" ? "deleteForEveryone" : "deleteForMe", chat.id, ids));
-}
-
-/** The operator says how long authors may take back what they wrote; admins may for ever. */
-export function isPastRetraction({ at, order }: Pick<Message, "at" | "order">, withinS: number | undefined, now = Date.now()): boolean {
-  return withinS !== undefined && !order.startsWith("~") && now - at > withinS * 1000;
 }
 
 export async function starMessages(messages: Message[], starred: boolean, app: App): Promise<boolean> {

@@ -47,8 +47,8 @@ export function watchNotices(app: App, push: PushSwitch): () => void {
 }
 
 /** Shows how much is unread wherever the system and the tab can. */
-export function showUnread(chats: Iterable<Chat>): void {
-  const unread = unreadOf(chats, Date.now());
+export function showUnread(chats: Iterable<Chat>, now: number): void {
+  const unread = unreadOf(chats, now);
   if (unread > 0) navigator.setAppBadge?.(unread).catch(() => undefined);
   else navigator.clearAppBadge?.().catch(() => undefined);
   const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]');

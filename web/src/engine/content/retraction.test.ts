@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isPastRetraction } from "./actions";
+import { isPastRetraction } from "./retraction";
 
 const message = { at: 1_000_000, order: "0000000000f42400" };
 
