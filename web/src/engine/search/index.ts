@@ -5,6 +5,7 @@
 import { isOrder } from "../content/fields";
 import type { ChatId, Order } from "../protocol";
 import type { Batch, Store } from "../store/store";
+import { DIRECTORY, GONE, Loaded, numberOf, SEGMENT, segmentPlaces, TAIL } from "./loaded";
 import { findIn, Newest, pack, unpack, type Document, type Numbered, type Place, type Segment } from "./segment";
 import { needlesOf, wordsOf } from "./words";
 
@@ -59,7 +60,8 @@ export class Index {
       void this.warm().catch(() => undefined);
       return [];
     }
-    const { segments, tail, gone } = await this.#load();
+    const loaded = await this.#load();
+    const { tail, gone } = loaded;
     const newest = new Newest(count);
     const found = (place: Place) => {
       if (chat === undefined || place.chat === chat) newest.add(place);
@@ -67,16 +69,15 @@ export class Index {
     for (const { number, words, chat, order } of tail.values()) {
       if (!gone.has(number) && needles.every((needle) => words.includes(needle))) found({ chat, order });
     }
-    for (const segment of segments) {
-      const isConcerned = chat === undefined || segment.chats.includes(chat);
-      if (isConcerned && newest.has(segment.newest)) findIn(segment, needles, gone, found);
+    for await (const segment of loaded.segments((order) => newest.has(order))) {
+      if (chat === undefined || segment.chats.includes(chat)) findIn(segment, needles, gone, found);
     }
     return newest.finish();
   }
 
   /** Has in memory what is looked through, so that the first search is as quick as the others. */
   async warm(): Promise<void> {
-    await this.#load();
+    for await (const _ of (await this.#load()).segments(() => true));
   }
 
   /** Packs what came, and takes out what has gone: its words are then nowhere any more. */
@@ -98,7 +99,7 @@ export class Index {
 
   async #load(): Promise<Loaded> {
     if (this.#loaded) return this.#loaded;
-    this.#loading ??= { done: this.#read(), added: [], removed: [] };
+    this.#loading ??= { done: Loaded.read(this.#store), added: [], removed: [] };
     const loading = this.#loading;
     try {
       const loaded = await loading.done;
@@ -112,36 +113,27 @@ export class Index {
     }
   }
 
-  async #read(): Promise<Loaded> {
-    const [segments, tail, gone] = await Promise.all([
-      this.#store.range<Segment>("search", { prefix: [SEGMENT] }),
-      this.#store.range<Document>("search", { prefix: [TAIL] }),
-      this.#store.range<true>("search", { prefix: [GONE] }),
-    ]);
-    const numbered = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
-    return {
-      // The newest first: what they have need not be looked for in the others.
-      segments: segments.map(({ value }) => value).sort((one, other) => (one.newest < other.newest ? 1 : -1)),
-      tail: new Map(numbered.map((document) => [document.number, document])),
-      gone: new Set(gone.map(({ key }) => numberOf(key))),
-    };
-  }
-
   async #pack(): Promise<void> {
     const gone = new Set((await this.#store.range<true>("search", { prefix: [GONE] })).map(({ key }) => numberOf(key)));
     const tail = await this.#store.range<Document>("search", { prefix: [TAIL] });
     if (tail.length < SEGMENT_DOCUMENTS && gone.size === 0) return;
     const batch = this.#store.batch();
     for (const number of gone) batch.delete("search", [GONE, number]);
-    await this.#purge(batch, gone);
+    const places = new Map((await segmentPlaces(this.#store)).map(({ number, newest }) => [number, newest]));
+    const put = (number: number, segment: Segment) => {
+      batch.put("search", [SEGMENT, number], segment);
+      places.set(number, segment.newest);
+    };
+    for (const number of await this.#purge(batch, gone, put)) places.delete(number);
     const documents = tail.map(({ key, value }) => ({ number: numberOf(key), ...value }));
     const kept = documents.filter(({ number }) => !gone.has(number));
     for (const { number } of documents) if (gone.has(number)) batch.delete("search", [TAIL, number]);
     for (let at = 0; at + SEGMENT_DOCUMENTS <= kept.length; at += SEGMENT_DOCUMENTS) {
       const run = kept.slice(at, at + SEGMENT_DOCUMENTS);
       for (const { number } of run) batch.delete("search", [TAIL, number]);
-      batch.put("search", [SEGMENT, run[0]?.number ?? 0], pack(run));
+      put(run[0]?.number ?? 0, pack(run));
     }
+    batch.put("search", DIRECTORY, [...places].map(([number, newest]) => ({ number, newest })));
     await batch.commit();
     if (this.#loaded || this.#loading) {
       this.forget();
@@ -149,30 +141,22 @@ export class Index {
     }
   }
 
-  /** Writes the segments anew that hold what has gone. */
-  async #purge(batch: Batch, gone: ReadonlySet<number>): Promise<void> {
-    if (gone.size === 0) return;
+  /** Writes the segments anew that hold what has gone. @returns those of which nothing is left. */
+  async #purge(batch: Batch, gone: ReadonlySet<number>, put: (number: number, segment: Segment) => void): Promise<number[]> {
+    const empty: number[] = [];
+    if (gone.size === 0) return empty;
     for (const { key, value } of await this.#store.range<Segment>("search", { prefix: [SEGMENT] })) {
       if (!value.numbers.some((number) => gone.has(number))) continue;
       const kept = unpack(value).filter(({ number }) => !gone.has(number));
-      if (kept.length === 0) batch.delete("search", key);
-      else batch.put("search", key, pack(kept));
+      if (kept.length > 0) put(numberOf(key), pack(kept));
+      else {
+        batch.delete("search", key);
+        empty.push(numberOf(key));
+      }
     }
+    return empty;
   }
 }
 
-interface Loaded {
-  segments: Segment[];
-  tail: Map<number, Numbered>;
-  gone: Set<number>;
-}
-
-function numberOf(key: unknown): number {
-  return Number((key as [string, number])[1]);
-}
-
-const TAIL = "tail";
-const SEGMENT = "segment";
-const GONE = "gone";
 /** Documents of one segment. */
 const SEGMENT_DOCUMENTS = 512;

@@ -1,5 +1,5 @@
 import "fake-indexeddb/auto";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { random } from "../content/random.test-support";
 import { Store } from "../store/store";
 import { Index } from "./index";
@@ -55,6 +55,21 @@ test("packed or not, after a restart and in one chat alone, the newest first; wh
   expect(kept.some(({ value }) => value.words?.includes(" tern 7 "))).toBe(false);
   // No number stands for two.
   expect(await add("again")).toBeGreaterThan(numbers.get(1_298) ?? 0);
+});
+
+test("segments are read until the newest are found, and no further", async () => {
+  const batch = store.batch();
+  for (let number = 0; number < 20 * 512; number++) {
+    index.add(batch, { chat: "a", order: orderOf(number), text: number % 600 === 0 ? "rare owl" : `tern ${number}` });
+  }
+  await batch.commit();
+  await index.pack();
+  index = await Index.open(store);
+  const read = vi.spyOn(store, "get");
+  expect((await index.find("tern", undefined, 3)).map(({ order }) => Number.parseInt(order, 16))).toEqual([10_239, 10_238, 10_237]);
+  expect(read.mock.calls.length).toBeLessThan(20);
+  expect(await index.find("rare", undefined, 50)).toHaveLength(18);
+  expect(read.mock.calls.length).toBeGreaterThan(20);
 });
 
 test("what is said while the words are fetched for the first search is found", async () => {

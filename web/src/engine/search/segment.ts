@@ -80,12 +80,14 @@ export class Newest {
     this.#count = count;
   }
 
+  /** Whether one of this order would be among them, as far as they are known. */
   has(order: Order): boolean {
+    if (this.#places.length >= this.#count) this.#cut();
     return order > this.#oldest;
   }
 
   add(place: Place): void {
-    if (!this.has(place.order)) return;
+    if (place.order <= this.#oldest) return;
     this.#places.push(place);
     if (this.#places.length >= this.#count * 2) this.#cut();
   }

@@ -2,11 +2,12 @@
 //
 // Keys lie open (conversations' ids, orders, messages' ids: what the server sees too), values do not.
 
-import type { IDBPDatabase } from "idb";
+import { unwrap, type IDBPDatabase } from "idb";
 import { OpenBatch, bounded, type Step } from "./batch";
 import { decode, encode } from "./cbor";
 import { openDatabase, TABLES, type Record, type Schema } from "./database";
 import { keptKey } from "./keys";
+import { recordsOf } from "./records";
 import { Sealer } from "./seal";
 
 /** `messages` are keyed by [chat, order], and found by [chat, id] too. */
@@ -86,18 +87,11 @@ export class Store implements Reader {
   }
 
   async range<T>(table: Table, range: Range = {}): Promise<Row<T>[]> {
-    const rows: { key: Key; record: Record }[] = [];
-    const direction = range.reverse ? "prev" : "next";
-    const count = range.count ?? Number.POSITIVE_INFINITY;
     const bounds = bounded(range);
     if (bounds === "empty") return [];
-    if (!range.reverse) return this.#ascending(table, bounds, count);
-    let cursor = await this.#database.transaction(table).store.openCursor(bounds, direction);
-    while (cursor && rows.length < count) {
-      rows.push({ key: cursor.key as Key, record: cursor.value });
-      cursor = await cursor.continue();
-    }
-    return this.#openAll(table, rows);
+    const { store } = this.#database.transaction(table);
+    const rows = await recordsOf(unwrap(store), bounds, range.reverse === true, range.count);
+    return Promise.all(rows.map(async ({ key, record }) => ({ key, value: await this.#open<T>(table, key, record) })));
   }
 
   /** How many rows there are in a part of a table. */
@@ -139,19 +133,6 @@ export class Store implements Reader {
 
   close(): void {
     this.#database.close();
-  }
-
-  // Two requests for many rows cost less than a cursor's one for each.
-  async #ascending<T>(table: Table, bounds: IDBKeyRange | null, count: number): Promise<Row<T>[]> {
-    const { store } = this.#database.transaction(table);
-    const limit = Number.isFinite(count) ? count : undefined;
-    const [keys, records] = await Promise.all([store.getAllKeys(bounds, limit), store.getAll(bounds, limit)]);
-    const rows = records.map((record, index) => ({ key: keys[index] as Key, record }));
-    return this.#openAll(table, rows);
-  }
-
-  #openAll<T>(table: Table, rows: { key: Key; record: Record }[]): Promise<Row<T>[]> {
-    return Promise.all(rows.map(async ({ key, record }) => ({ key, value: await this.#open<T>(table, key, record) })));
   }
 
   async #open<T>(table: Table, key: Key, record: Record): Promise<T> {
