@@ -102,6 +102,17 @@ pub enum ExchangeError {
     Late(Duration),
 }
 
+/// What a request can carry.
+pub trait Content:
+    Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+{
+}
+
+impl<B> Content for B where
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static
+{
+}
+
 impl HttpClient {
     /// Trusts the roots in `ca_file`, or the system's.
     ///
@@ -137,16 +148,11 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`ExchangeError`].
-    pub async fn exchange<B>(
+    pub async fn exchange(
         &self,
-        request: Request<B>,
+        request: Request<impl Content>,
         within: Duration,
-    ) -> Result<Response<Bytes>, ExchangeError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) -> Result<Response<Bytes>, ExchangeError> {
         self.read(request, ContentLimit::Whole(ANSWER_BYTES_MAX), within).await
     }
 
@@ -154,31 +160,21 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`ExchangeError`].
-    pub async fn read<B>(
+    pub async fn read(
         &self,
-        request: Request<B>,
+        request: Request<impl Content>,
         limit: ContentLimit,
         within: Duration,
-    ) -> Result<Response<Bytes>, ExchangeError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) -> Result<Response<Bytes>, ExchangeError> {
         let exchange = self.exchange_unbounded(request, limit);
         tokio::time::timeout(within, exchange).await.map_err(|_| ExchangeError::Late(within))?
     }
 
-    async fn exchange_unbounded<B>(
+    async fn exchange_unbounded(
         &self,
-        request: Request<B>,
+        request: Request<impl Content>,
         limit: ContentLimit,
-    ) -> Result<Response<Bytes>, ExchangeError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
+    ) -> Result<Response<Bytes>, ExchangeError> {
         let Target { host, port, is_tls } = self.target(request.uri())?;
         let request = to_origin_form(request)?;
         let socket = self.connect(&host, port).await?;
@@ -233,16 +229,13 @@ struct Target {
     is_tls: bool,
 }
 
-async fn converse<S, B>(
+async fn converse<S>(
     stream: S,
-    request: Request<B>,
+    request: Request<impl Content>,
     limit: ContentLimit,
 ) -> Result<Response<Bytes>, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // Ends by itself when the sender is dropped.
