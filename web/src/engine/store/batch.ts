@@ -1,5 +1,6 @@
 // What one step changes, and what it reads meanwhile: the store as it will be.
 
+import { nameOf } from "./memory";
 import type { Batch, Key, Range, Reader, Row, Table } from "./store";
 
 /** One change of a batch. */
@@ -95,10 +96,6 @@ export class OpenBatch implements Batch {
   #isCut(table: Table, key: Key): boolean {
     return this.#ranges.some((cut) => cut.table === table && cut.key.includes(key));
   }
-}
-
-function nameOf(table: Table, key: Key): string {
-  return JSON.stringify([table, key]);
 }
 
 function messageName(key: Key, id: string): string {

@@ -1,6 +1,6 @@
 import "fake-indexeddb/auto";
 import { openDB } from "idb";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { CborError, decode, encode } from "./cbor";
 import { Store, type Range, type Row } from "./store";
 
@@ -109,4 +109,31 @@ test("a table is weighed as it lies on the disk", async () => {
   expect(bytes).toBeGreaterThan(1_200 * 100);
   expect(bytes).toBeLessThan(1_200 * 140);
   expect(await store.weigh("files")).toBe(0);
+});
+
+test("what is read is what was written last, in memory or on the disk", async () => {
+  await store.batch().put("meta", "a", { n: 1 }).put("outbox", ["c", 1], "one").put("outbox", ["d", 1], "other").commit();
+  const read = await store.get<{ n: number }>("meta", "a");
+  read!.n = 9;
+  expect(await store.get("meta", "a")).toEqual({ n: 1 });
+  expect(await store.get("meta", "b")).toBeUndefined();
+  const waiting = async () => (await store.range("outbox", { prefix: ["c"], reverse: true })).map(({ value }) => value);
+  expect(await waiting()).toEqual(["one"]);
+  const early = store.get("meta", "a");
+  const writing = [2, 3].map((n) => store.batch().put("meta", "a", { n }).put("meta", "b", n).put("outbox", ["c", n], `${n}`).commit());
+  const meanwhile = store.get("meta", "a");
+  await Promise.all([...writing, early, meanwhile]);
+  const refused = store.batch().put("meta", "a", { n: 4 }).delete("outbox", ["c", 1]);
+  vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementationOnce(() => {
+    throw new DOMException("no room", "QuotaExceededError");
+  });
+  await expect(refused.commit()).rejects.toThrow("no room");
+  for (const _ of ["memory", "disk"]) {
+    expect([await store.get("meta", "a"), await store.get("meta", "b"), await waiting()]).toEqual([{ n: 3 }, 3, ["3", "2", "one"]]);
+    store.close();
+    store = await Store.open(name);
+  }
+  await store.batch().delete("meta", "b").deleteRange("outbox", { prefix: ["c"] }).put("outbox", ["c", 7], "7").commit();
+  expect([await store.get("meta", "b"), await waiting()]).toEqual([undefined, ["7"]]);
+  expect(await store.range("outbox")).toHaveLength(2);
 });

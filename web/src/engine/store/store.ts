@@ -7,6 +7,7 @@ import { OpenBatch, bounded, type Step } from "./batch";
 import { decode, encode } from "./cbor";
 import { openDatabase, TABLES, type Record, type Schema } from "./database";
 import { keptKey } from "./keys";
+import { isHeldWhole, isRemembered, Memory, nameOf, type Change } from "./memory";
 import { recordsOf } from "./records";
 import { Sealer } from "./seal";
 
@@ -62,6 +63,7 @@ export class StoreFull extends Error {
 export class Store implements Reader {
   readonly #database: IDBPDatabase<Schema>;
   readonly #sealer: Sealer;
+  readonly #memory = new Memory();
 
   /** Opens the store, and makes it where there is none. One that opens it may write; see `leader.ts`.
    *  @param key what came out of the lock, where there is one.
@@ -82,13 +84,18 @@ export class Store implements Reader {
   }
 
   async get<T>(table: Table, key: Key): Promise<T | undefined> {
-    const record = await this.#database.get(table, key);
-    return record && (await this.#open<T>(table, key, record));
+    if (!isRemembered(table)) {
+      const record = await this.#database.get(table, key);
+      return record && (await this.#open<T>(table, key, record));
+    }
+    const plain = await this.#plain(table, key);
+    return plain && (decode(plain) as T);
   }
 
   async range<T>(table: Table, range: Range = {}): Promise<Row<T>[]> {
     const bounds = bounded(range);
     if (bounds === "empty") return [];
+    if (isHeldWhole(table)) return this.#within<T>(table, range, bounds);
     const { store } = this.#database.transaction(table);
     const rows = await recordsOf(unwrap(store), bounds, range.reverse === true, range.count);
     return Promise.all(rows.map(async ({ key, record }) => ({ key, value: await this.#open<T>(table, key, record) })));
@@ -129,15 +136,45 @@ export class Store implements Reader {
     const transaction = this.#database.transaction(TABLES, "readwrite", { durability: "strict" });
     await Promise.all(TABLES.map((name) => transaction.objectStore(name).clear()));
     await transaction.done;
+    this.#memory.forget();
   }
 
   close(): void {
     this.#database.close();
   }
 
+  async #plain(table: Table, key: Key): Promise<Uint8Array | undefined> {
+    const name = nameOf(table, key);
+    if (this.#memory.has(name)) return this.#memory.get(name);
+    const isUnchanged = this.#memory.reading();
+    const record = await this.#database.get(table, key);
+    const plain = record && (await this.#unseal(table, key, record));
+    if (isUnchanged()) this.#memory.note(name, plain);
+    return plain;
+  }
+
+  async #within<T>(table: Table, range: Range, bounds: IDBKeyRange | null): Promise<Row<T>[]> {
+    const rows = (this.#memory.table(table) ?? (await this.#wholeTable(table))).filter(({ key }) => !bounds || bounds.includes(key));
+    const direction = range.reverse ? -1 : 1;
+    rows.sort((one, other) => direction * indexedDB.cmp(one.key, other.key));
+    return rows.slice(0, range.count).map(({ key, value }) => ({ key, value: decode(value) as T }));
+  }
+
+  async #wholeTable(table: Table): Promise<Row<Uint8Array>[]> {
+    const isUnchanged = this.#memory.reading();
+    const kept = await recordsOf(unwrap(this.#database.transaction(table).store), null, false);
+    const rows = await Promise.all(kept.map(async ({ key, record }) => ({ key, value: await this.#unseal(table, key, record) })));
+    if (isUnchanged()) this.#memory.noteTable(table, rows);
+    return rows;
+  }
+
   async #open<T>(table: Table, key: Key, record: Record): Promise<T> {
-    const { sealed } = record;
-    return (sealed instanceof Blob ? sealed : decode(await this.#sealer.open(sealed, place(table, key)))) as T;
+    return (record.sealed instanceof Blob ? record.sealed : decode(await this.#unseal(table, key, record))) as T;
+  }
+
+  #unseal(table: Table, key: Key, { sealed }: Record): Promise<Uint8Array> {
+    if (sealed instanceof Blob) throw new TypeError("a blob lies where none belongs");
+    return this.#sealer.open(sealed, place(table, key));
   }
 
   // A transaction does not wait for the sealing: all is sealed before it begins.
@@ -145,6 +182,7 @@ export class Store implements Reader {
     if (steps.length === 0) return;
     const sealed = await Promise.all(steps.map((step) => this.#seal(step)));
     const tables = [...new Set(steps.map((step) => step.table))];
+    const ended = this.#memory.changing(sealed);
     try {
       const transaction = this.#database.transaction(tables, "readwrite", { durability: "strict" });
       const requests = sealed.map(({ table, key, record }) => {
@@ -152,7 +190,9 @@ export class Store implements Reader {
         return record ? store.put(record, key as Key) : store.delete(key);
       });
       await Promise.all([...requests, transaction.done]);
+      ended(true);
     } catch (error) {
+      ended(false);
       if (error instanceof Error && error.name === "QuotaExceededError") {
         throw new StoreFull("there is no room for what is to be kept", { cause: error });
       }
@@ -163,19 +203,17 @@ export class Store implements Reader {
   async #seal(step: Step): Promise<SealedStep> {
     if (step.kind !== "put") return { table: step.table, key: step.key, record: null };
     if (step.value instanceof Blob) return { table: step.table, key: step.key, record: { sealed: step.value } };
-    const sealed = await this.#sealer.seal(encode(step.value), place(step.table, step.key));
-    const record: Record = { sealed };
+    const plain = encode(step.value);
+    const record: Record = { sealed: await this.#sealer.seal(plain, place(step.table, step.key)) };
     if (step.table === "messages") {
       record.chat = (step.key as string[])[0];
       record.id = (step.value as { id: string }).id;
     }
-    return { table: step.table, key: step.key, record };
+    return { table: step.table, key: step.key, record, plain };
   }
 }
 
-interface SealedStep {
-  table: Table;
-  key: Key | IDBKeyRange;
+interface SealedStep extends Change {
   record: Record | null;
 }
 
