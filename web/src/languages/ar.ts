@@ -154,7 +154,7 @@ export const ar: Dictionary = {
     mute: "كتم",
     unmute: "إلغاء الكتم",
     muteFor: "كتم الإشعارات",
-    muteHours: "لمدة ٨ ساعات",
+    muteHours: "لمدة 8 ساعات",
     muteWeek: "لمدة أسبوع",
     muteAlways: "دائمًا",
     mentionsCall: "نبّهني عند الإشارة إليّ رغم ذلك",
@@ -623,7 +623,6 @@ export const ar: Dictionary = {
     disappearingByYou: (time) => `جعلت الرسائل تختفي بعد ${time}`,
     disappearingOff: (by) => `أوقف ${by} اختفاء الرسائل`,
     disappearingOffByYou: "أوقفت اختفاء الرسائل",
-    keyChanged: (name) => `تغيّر رقم الأمان مع ${name}. قارنه.`,
   },
   backup: {
     about: "رسائلك، مشفّرة قبل أن تغادر هذا الجهاز، محفوظة على خادمك وتُجدَّد كل يوم. لا يستطيع من يدير الخادم قراءتها.",
@@ -701,8 +700,8 @@ export const ar: Dictionary = {
     yesterday: "أمس",
     now: "الآن",
     off: "متوقف",
-    day: "٢٤ ساعة",
-    week: "٧ أيام",
-    quarter: "٩٠ يومًا",
+    day: "24 ساعة",
+    week: "7 أيام",
+    quarter: "90 يومًا",
   },
 };

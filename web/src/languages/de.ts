@@ -623,7 +623,6 @@ export const de: Dictionary = {
     disappearingByYou: (time) => `Du lässt Nachrichten nach ${time} verschwinden`,
     disappearingOff: (by) => `${by} hat verschwindende Nachrichten ausgeschaltet`,
     disappearingOffByYou: "Du hast verschwindende Nachrichten ausgeschaltet",
-    keyChanged: (name) => `Die Sicherheitsnummer mit ${name} hat sich geändert. Vergleiche sie.`,
   },
   backup: {
     about: "Deine Nachrichten, verschlüsselt, bevor sie dieses Gerät verlassen, auf deinem Server und täglich erneuert. Wer den Server betreibt, kann sie nicht lesen.",

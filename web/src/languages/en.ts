@@ -622,7 +622,6 @@ export const en = {
     disappearingByYou: (time: string) => `You set messages to disappear after ${time}`,
     disappearingOff: (by: string) => `${by} turned off disappearing messages`,
     disappearingOffByYou: "You turned off disappearing messages",
-    keyChanged: (name: string) => `The safety number with ${name} has changed. Compare it.`,
   },
   backup: {
     about: "Your messages, encrypted before they leave this device, kept on your server and renewed each day. Whoever runs the server can't read them.",

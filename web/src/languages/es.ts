@@ -623,7 +623,6 @@ export const es: Dictionary = {
     disappearingByYou: (time) => `Hiciste que los mensajes desaparezcan tras ${time}`,
     disappearingOff: (by) => `${by} desactivó los mensajes temporales`,
     disappearingOffByYou: "Desactivaste los mensajes temporales",
-    keyChanged: (name) => `El número de seguridad con ${name} ha cambiado. Compáralo.`,
   },
   backup: {
     about: "Tus mensajes, cifrados antes de salir de este dispositivo, guardados en tu servidor y renovados cada día. Quien gestiona el servidor no puede leerlos.",

@@ -3,10 +3,12 @@ import type { Language } from "../../languages/languages";
 
 export interface Emoji { emoji: string; name: string; tags: string[]; group: number }
 
-interface Row { emoji: string; annotation: string; tags?: string[]; group: number }
+interface Row { emoji: string; annotation: string; tags?: string[]; group: number; version: number }
 
 /** Parts of emoji, such as tones of skin alone. */
 const COMPONENTS = 2;
+/** Newer ones are boxes on many people's screens. */
+const VERSION_MAX = 15.1;
 
 const loaded = new Map<string, Promise<Emoji[]>>();
 
@@ -25,7 +27,7 @@ async function load(language: Language): Promise<Emoji[]> {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`emoji: ${answer.status}`);
   const rows = (await answer.json()) as Row[];
-  return rows.filter(({ group }) => group !== COMPONENTS).map(({ emoji, annotation, tags = [], group }) => ({ emoji, name: annotation, tags, group }));
+  return rows.filter(({ group, version }) => group !== COMPONENTS && version <= VERSION_MAX).map(({ emoji, annotation, tags = [], group }) => ({ emoji, name: annotation, tags, group }));
 }
 
 const english = () => import("emoji-picker-element-data/en/cldr/data.json?url");

@@ -40,6 +40,6 @@ export function systemWords(change: SystemChange, session: Pick<Session, "nameOf
       return isOwn ? of.disappearingByYou(life) : of.disappearing(name(change.by), life);
     }
     case "key-changed":
-      return of.keyChanged(name(change.account));
+      return words.contact.keyChanged(name(change.account));
   }
 }
