@@ -2,6 +2,7 @@
 // nothing wrong with it, and nothing is wider than the screen. WHIMBREL_SCREENS names a folder for pictures:
 // `WHIMBREL_SCREENS=../../docs/screens npx playwright test screens.spec.js` makes those of the README. With
 // WHIMBREL_SCREENS_ALL there is one of every screen, in both sizes by day and by night.
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -221,8 +222,15 @@ class Visit {
     if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axe);
     expect.soft(await page.evaluate(violations), `axe on ${name}, ${screen}, ${colorScheme}`).toEqual([]);
     const folder = process.env.WHIMBREL_SCREENS;
-    if (folder && (all || SHOWN.includes(name))) await page.screenshot({ path: join(folder, `${name}-${screen}${all ? `-${colorScheme}` : ""}.png`) });
+    if (folder && all) await page.screenshot({ path: join(folder, `${name}-${screen}-${colorScheme}.png`) });
+    else if (folder && SHOWN.includes(name)) shrink(await page.screenshot(), join(folder, `${name}-${screen}.png`));
   }
+}
+
+/// Writes a picture with a palette of its own: half as large, and to the eye the same.
+function shrink(picture, path) {
+  const palette = "split[one][other];[one]palettegen=stats_mode=single[palette];[other][palette]paletteuse=dither=none";
+  execFileSync("ffmpeg", ["-v", "error", "-y", "-i", "-", "-vf", palette, "-pred", "mixed", path], { input: picture });
 }
 
 /// In the page: pictures are there, and for some frames nothing has changed.
