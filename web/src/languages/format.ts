@@ -90,8 +90,14 @@ export function daysBetween(at: number, now: number): number {
 const UNITS: [string, number][] = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const SIZES: [string, number][] = [["gigabyte", 1e9], ["megabyte", 1e6], ["kilobyte", 1e3]];
 
+// Messages that stand together are of one day mostly.
+let [dayBegins, dayEnds] = [0, 0];
 function midnight(at: number): number {
-  return new Date(at).setHours(0, 0, 0, 0);
+  if (at < dayBegins || at >= dayEnds) {
+    dayBegins = new Date(at).setHours(0, 0, 0, 0);
+    dayEnds = new Date(dayBegins).setHours(24, 0, 0, 0);
+  }
+  return dayBegins;
 }
 
 function sameYear(a: number, b: number): boolean {

@@ -104,7 +104,7 @@ export class Speaking {
       const { reply, forwarded = false, lifeS } = saying;
       const base = { type: "message", body, forwarded, ...(reply && { reply }) } as const;
       // What was shown while its file was uploaded gives way.
-      await ledger.remove(id);
+      if (also) await ledger.remove(id);
       ledger.put(place(newRow(chat, id), order, this.#desk.now(), base, lifeS));
     });
   }

@@ -5,7 +5,7 @@ import type { ChatId, Message, MessageId, Order } from "../../engine/protocol";
 import { firstUnread, merge, timeline } from "./timeline";
 
 const PAGE = 60;
-/** So many unread are loaded at once; more begin in the middle. */
+/** So many unread are loaded at once; with more of them it begins at the end. */
 const UNREAD_PAGE_MAX = 300;
 
 export class Conversation {
@@ -50,7 +50,7 @@ export class Conversation {
     try {
       const page = around
         ? await this.#session.call("messages", this.#id, { around }, PAGE)
-        : await this.#session.call("messages", this.#id, {}, Math.min(PAGE + unread, UNREAD_PAGE_MAX));
+        : await this.#session.call("messages", this.#id, {}, unread < UNREAD_PAGE_MAX ? Math.min(PAGE + unread, UNREAD_PAGE_MAX) : PAGE);
       this.prepended = false;
       this.messages = page.messages;
       this.hasOlder = page.hasOlder;

@@ -46,9 +46,13 @@ export function watchNotices(app: App, push: PushSwitch): () => void {
   };
 }
 
+let shownUnread: number | undefined;
+
 /** Shows how much is unread wherever the system and the tab can. */
 export function showUnread(chats: Iterable<Chat>, now: number): void {
   const unread = unreadOf(chats, now);
+  if (unread === shownUnread) return;
+  shownUnread = unread;
   if (unread > 0) navigator.setAppBadge?.(unread).catch(() => undefined);
   else navigator.clearAppBadge?.().catch(() => undefined);
   const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
