@@ -30,6 +30,8 @@ const MARGIN_UP: f64 = 1.15;
 /// What is forwarded already is kept as long as so much of it fits: a switch costs a key frame, whose
 /// burst alone may look like a full link.
 const KEPT: f64 = 0.75;
+/// The same for the least step, as a picture that comes and goes is worse than one that stutters.
+const LEAST_KEPT: f64 = 0.5;
 
 /// What was chosen, in total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +109,8 @@ impl Ladder {
         let more = self.rungs[at].bps.saturating_sub(self.bps(self.chosen));
         let is_held = self.held.is_some_and(|held| at <= held);
         match (self.chosen.is_none(), is_held) {
-            (_, true) => (more as f64 * KEPT) as u64,
+            (true, true) => (more as f64 * LEAST_KEPT) as u64,
+            (false, true) => (more as f64 * KEPT) as u64,
             (true, false) => more,
             (false, false) => (more as f64 * MARGIN_UP) as u64,
         }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::arena::Key;
+use crate::codec::Place;
 
 /// A run of packets that differ from their originals by the same amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Segment {
     pub encoding: u8,
     /// The highest spatial layer that is forwarded: its frames' ends are pictures' ends.
     pub spatial: u8,
+    /// The highest temporal layer that is forwarded.
+    pub temporal: u8,
     /// The first packet, as it came and as it went, unwrapped.
     pub from_in: u64,
     pub from_out: u64,
@@ -48,6 +51,7 @@ impl Segment {
             track,
             encoding,
             spatial: 0,
+            temporal: 0,
             from_in,
             from_out: 0,
             timestamp_offset: 0,
@@ -56,6 +60,11 @@ impl Segment {
             frame_offset: 0,
             epoch: 0,
         }
+    }
+
+    /// Whether what is in a place belongs to the layers that are forwarded.
+    pub(crate) fn takes(&self, place: &Place) -> bool {
+        place.spatial <= self.spatial && place.temporal <= self.temporal
     }
 
     fn out_of(&self, number: u64) -> u64 {
@@ -103,14 +112,18 @@ impl Mapping {
         self.push(next);
     }
 
-    /// From packet `number` on, which is beyond all so far, another spatial layer is the highest.
-    pub(crate) fn set_spatial(&mut self, number: u64, spatial: u8) {
+    /// From packet `number` on, which is beyond all so far, other layers are the highest.
+    pub(crate) fn set_layers(&mut self, number: u64, spatial: u8, temporal: u8) {
         let Some(last) = self.segments.back_mut() else { return };
-        if last.from_in == number {
-            last.spatial = spatial;
+        if (last.spatial, last.temporal) == (spatial, temporal) {
             return;
         }
-        let next = Segment { from_in: number, from_out: last.out_of(number), spatial, ..*last };
+        if last.from_in == number {
+            (last.spatial, last.temporal) = (spatial, temporal);
+            return;
+        }
+        let (from_in, from_out) = (number, last.out_of(number));
+        let next = Segment { from_in, from_out, spatial, temporal, ..*last };
         self.push(next);
     }
 

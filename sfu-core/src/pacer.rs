@@ -13,6 +13,7 @@ pub(crate) struct Queued {
     pub slot: u8,
     pub encoding: u8,
     pub spatial: u8,
+    pub temporal: u8,
     pub tl0_offset: u8,
     pub sequence: u16,
     pub picture_offset: u16,

@@ -14,7 +14,6 @@ pub(crate) struct Publisher {
     pub extensions: ExtensionMap,
     pub tracks: Vec<PublishedTrack>,
     pub arrivals: Arrivals,
-    pub rtt_ms: u64,
     pub packets: u64,
     routes: Vec<(u32, Route)>,
     reported: Time,
@@ -53,7 +52,6 @@ impl Publisher {
             extensions,
             tracks: Vec::new(),
             arrivals: Arrivals::default(),
-            rtt_ms: 100,
             packets: 0,
             routes: Vec::new(),
             reported: now,
@@ -125,6 +123,7 @@ impl Publisher {
             let codec = track.codec_of(header.payload_type)?;
             let it = &mut track.encodings[encoding];
             if it.ssrc.replace(header.ssrc).is_some() {
+                (it.clock, it.reported) = (None, None);
                 let hz = codec.clock_hz();
                 it.reception.begin_anew(now, header.sequence.wrapping_sub(1), header.timestamp, hz);
             }
@@ -174,7 +173,7 @@ impl Publisher {
                 any_ssrc = ssrc;
                 if has_nack {
                     lost.clear();
-                    encoding.reception.ask(now, self.rtt_ms, &mut lost);
+                    encoding.reception.ask(now, &mut lost);
                     rtcp::write_nack(buffer, FEEDBACK_SSRC, ssrc, &lost);
                 }
                 if encoding.key.poll(now) {

@@ -35,7 +35,13 @@ pub(crate) struct Slot {
     mapping: Mapping,
     last: Last,
     picture_skipped: Option<u16>,
+    asked_up: Option<Time>,
 }
+
+/// Between two key frames that are asked for to go up in layers.
+const ASK_UP_MS: u64 = 2000;
+/// A larger gap is not kept open.
+const LEAP_MAX: u64 = 400;
 
 /// The last packet that went out in order.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +81,7 @@ impl Slot {
             mapping: Mapping::default(),
             last: Last::default(),
             picture_skipped: None,
+            asked_up: None,
         }
     }
 
@@ -129,6 +136,19 @@ impl Slot {
         (!is_there).then_some(target.encoding)
     }
 
+    /// The same, as often as it may be asked for: going up in layers is worth waiting for, as its key
+    /// frame is a burden for all who watch the encoding.
+    pub(crate) fn ask_key(&mut self, now: Time) -> Option<u8> {
+        let encoding = self.awaits_key()?;
+        if self.current.is_some_and(|current| current.encoding == encoding) {
+            if self.asked_up.is_some_and(|at| now.since_ms(at) < ASK_UP_MS) {
+                return None;
+            }
+            self.asked_up = Some(now);
+        }
+        Some(encoding)
+    }
+
     /// Packets of which encodings are of use.
     pub(crate) fn needs(&self) -> impl Iterator<Item = u8> {
         [self.current, self.target].into_iter().flatten().map(|layer| layer.encoding)
@@ -153,17 +173,23 @@ impl Slot {
         info: &Info,
         clocks: &[Option<Clock>],
     ) -> Forward {
-        if self.current.is_none_or(|current| current.encoding != encoding)
-            && !self.switch(now, encoding, info, clocks)
+        // Its publisher began anew, or much is lost: numbers that leap would tear the stream.
+        let is_current = |current: Layer| current.encoding == encoding;
+        if self.current.is_some_and(is_current)
+            && info.sequence > self.mapping.highest_in() + LEAP_MAX
         {
+            self.current = None;
+        }
+        if !self.current.is_some_and(is_current) && !self.switch(now, encoding, info, clocks) {
             return Forward::Drop;
         }
         let number = info.sequence;
         if number <= self.mapping.highest_in() {
-            return self.forward_late(info);
+            return self.forward_late(now, info);
         }
         self.follow_layers(info);
-        if self.is_within(info) && self.payload_type(info.codec).is_some() {
+        let takes = self.mapping.current().is_some_and(|segment| segment.takes(&info.place));
+        if takes && self.payload_type(info.codec).is_some() {
             return self.send(now, info);
         }
         self.mapping.skip(number, self.skips_picture(info));
@@ -174,10 +200,33 @@ impl Slot {
     fn send(&mut self, now: Time, info: &Info) -> Forward {
         let Some(out) = self.mapping.advance(info.sequence) else { return Forward::Drop };
         let Some(segment) = self.mapping.current().copied() else { return Forward::Drop };
-        let place = &info.place;
-        self.last.sent = Some(now);
         self.last.timestamp_in = info.timestamp;
-        self.last.timestamp = info.timestamp.wrapping_add(segment.timestamp_offset);
+        self.note_sent(now, &segment, info);
+        Forward::Send(segment, out)
+    }
+
+    fn forward_late(&mut self, now: Time, info: &Info) -> Forward {
+        match self.mapping.late(info.sequence) {
+            Some((segment, out)) if segment.takes(&info.place) => {
+                self.note_sent(now, &segment, info);
+                Forward::Send(segment, out)
+            }
+            Some((segment, out)) => Forward::Fill(segment, out),
+            None => Forward::Drop,
+        }
+    }
+
+    /// The numbers of the latest picture are what the next source continues.
+    fn note_sent(&mut self, now: Time, segment: &Segment, info: &Info) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(u32::from(info.payload_bytes));
+        let timestamp = info.timestamp.wrapping_add(segment.timestamp_offset);
+        let is_earlier = (timestamp.wrapping_sub(self.last.timestamp) as i32) < 0;
+        if self.last.sent.is_some() && is_earlier {
+            return;
+        }
+        let place = &info.place;
+        (self.last.sent, self.last.timestamp) = (Some(now), timestamp);
         if let Some(id) = place.picture_id {
             self.last.picture = id.value.wrapping_add(segment.picture_offset);
         }
@@ -187,23 +236,6 @@ impl Slot {
         if let Some(frame) = place.frame_number {
             self.last.frame = frame.wrapping_add(segment.frame_offset);
         }
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(u32::from(info.payload_bytes));
-        Forward::Send(segment, out)
-    }
-
-    fn forward_late(&self, info: &Info) -> Forward {
-        match self.mapping.late(info.sequence) {
-            Some((segment, out)) if self.is_within(info) => Forward::Send(segment, out),
-            Some((segment, out)) => Forward::Fill(segment, out),
-            None => Forward::Drop,
-        }
-    }
-
-    fn is_within(&self, info: &Info) -> bool {
-        self.current.is_some_and(|current| {
-            info.place.spatial <= current.spatial && info.place.temporal <= current.temporal
-        })
     }
 
     /// VP8's pictures have no gap in their numbers, as nothing in them tells which ones are needed.
@@ -220,8 +252,10 @@ impl Slot {
         if !self.is_video || current.encoding != target.encoding {
             return;
         }
-        let spatial_before = current.spatial;
-        if info.timestamp != self.last.timestamp_in {
+        // Where the first packet was passed by others, what came before it is not known to be of the
+        // last picture: the next picture will do.
+        let begins = place.starts_frame && place.spatial == 0;
+        if begins && info.timestamp != self.last.timestamp_in {
             current.spatial = current.spatial.min(target.spatial);
             current.temporal = current.temporal.min(target.temporal);
         }
@@ -231,9 +265,7 @@ impl Slot {
         } else if place.starts_frame && place.may_go_up && place.temporal <= target.temporal {
             current.temporal = current.temporal.max(place.temporal);
         }
-        if current.spatial != spatial_before {
-            self.mapping.set_spatial(info.sequence, current.spatial);
-        }
+        self.mapping.set_layers(info.sequence, current.spatial, current.temporal);
     }
 
     fn switch(&mut self, now: Time, encoding: u8, info: &Info, clocks: &[Option<Clock>]) -> bool {
@@ -243,7 +275,7 @@ impl Slot {
             return false;
         }
         let mut segment = Segment::new(track, encoding, info.sequence);
-        segment.spatial = target.spatial;
+        (segment.spatial, segment.temporal) = (target.spatial, target.temporal);
         if let Some(sent) = self.last.sent {
             let timestamp = self.next_timestamp(now, sent, track, info, clocks, encoding);
             segment.timestamp_offset = timestamp.wrapping_sub(info.timestamp);

@@ -153,9 +153,9 @@ impl Subscriber {
     }
 
     /// Encodings that a key frame is needed of, to go on or to begin.
-    pub(crate) fn want_keys(&self, tracks: &mut Arena<Track>) {
-        for slot in &self.slots {
-            if let (Some(track), Some(encoding)) = (slot.source(), slot.awaits_key())
+    pub(crate) fn want_keys(&mut self, now: Time, tracks: &mut Arena<Track>) {
+        for slot in &mut self.slots {
+            if let (Some(track), Some(encoding)) = (slot.source(), slot.ask_key(now))
                 && let Some(track) = tracks.get_mut(track)
                 && let Some(encoding) = track.encodings.get_mut(usize::from(encoding))
             {
@@ -171,6 +171,7 @@ fn queued(now: Time, kind: Kind, slot: u8, segment: &Segment, out: u16, number: 
         slot,
         encoding: segment.encoding,
         spatial: segment.spatial,
+        temporal: segment.temporal,
         tl0_offset: segment.tl0_offset,
         sequence: out,
         picture_offset: segment.picture_offset,

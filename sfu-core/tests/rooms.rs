@@ -182,3 +182,44 @@ fn a_thousand_who_come_and_go_leave_nothing_behind() {
     sfu.leave(now, stays);
     assert_eq!((sfu.rooms(), sfu.poll_timeout()), (0, None));
 }
+
+#[test]
+fn redundant_voices_and_silence_are_passed_on() {
+    let mut world = World::new(16);
+    world.publish(Codec::Vp8, Road::default());
+    world.watch(&viewer::config(0, 3), Road::default());
+    let sender = &mut world.senders[0].sender;
+    (sender.has_red, sender.sends_pictures) = (true, false);
+    world.run_ms(2_000);
+    world.senders[0].sender.has_dtx = true;
+    world.run_ms(4_000);
+    world.senders[0].sender.has_dtx = false;
+    world.run_ms(2_000);
+    world.assert_sound();
+    let voices = world.viewers[0].viewer.tally.voices;
+    assert!((2 * 100 + 24..=2 * 100 + 26).contains(&voices), "{voices} packets");
+    assert_eq!(world.viewers[0].gaps(), 0);
+}
+
+#[test]
+fn moderators_ask_and_remove() {
+    let mut world = World::new(17);
+    let loud = world.publish(Codec::Vp8, Road::default());
+    let watching = world.watch(&viewer::config(1, 1), Road::default());
+    world.run_ms(1_000);
+    let (id, track) = (world.senders[loud].id, world.senders[loud].tracks[0]);
+    world.sfu.request_mute(world.now, track);
+    world.run_ms(10);
+    assert!(world.events.contains(&Event::MuteRequested { participant: id, track }));
+    world.events.clear();
+    world.sfu.remove(world.now, id);
+    world.run_ms(10);
+    let participant = world.viewers[watching].id;
+    let empty = |slot| Event::SlotChanged { participant, slot, track: None };
+    for event in [Event::Removed { participant: id }, empty(0), empty(1)] {
+        assert!(world.events.contains(&event), "{event:?} in {:?}", world.events);
+    }
+    world.sfu.request_mute(world.now, track);
+    world.run_ms(1_000);
+    assert!(world.sfu.statistics(id).is_none());
+}

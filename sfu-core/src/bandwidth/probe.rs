@@ -27,7 +27,7 @@ const FIRST_STEP: f64 = 3.0;
 /// What a burst shows counts by so much.
 const COUNTS: f64 = 0.95;
 const WAIT_MIN_MS: u64 = 500;
-const WAIT_MAX_MS: u64 = 20_000;
+const WAIT_MAX_MS: u64 = 5_000;
 /// The queue that a burst has made is gone after so long.
 const SETTLE_MS: u64 = 400;
 const PUT_OFF_MS: u64 = 1500;

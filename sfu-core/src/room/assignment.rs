@@ -41,7 +41,7 @@ impl Room {
         let participant = self.participants.get_mut(key);
         let Some(subscriber) = participant.and_then(|it| it.subscriber.as_mut()) else { return };
         subscriber.choose_layers(context.now, &self.tracks);
-        subscriber.want_keys(&mut self.tracks);
+        subscriber.want_keys(context.now, &mut self.tracks);
     }
 
     /// Pictures that anybody may be shown, those that go first in front.

@@ -25,7 +25,7 @@ impl Subscriber {
         if let Some(bandwidth) = &mut self.bandwidth {
             bandwidth.tick(now, wanted_bps);
         }
-        self.want_keys(tracks);
+        self.want_keys(now, tracks);
     }
 
     pub(crate) fn choose_layers(&mut self, now: Time, tracks: &Arena<Track>) {

@@ -81,7 +81,10 @@ impl Subscriber {
             header = Header { ssrc, payload_type, sequence: slot.rtx_sequence, ..header };
             slot.rtx_sequence = slot.rtx_sequence.wrapping_add(1);
         }
-        let payload = if queued.kind == Kind::Fill { &[] } else { payload };
+        // A gap was kept for what is left out, and has been asked for.
+        let place = &info.place;
+        let is_within = place.spatial <= queued.spatial && place.temporal <= queued.temporal;
+        let payload = if queued.kind == Kind::Fill || !is_within { &[] } else { payload };
         let frame = info.place.frame_number.unwrap_or(0).wrapping_add(queued.frame_offset);
         let outgoing = Outgoing {
             transport_sequence: self.next_transport_sequence(),

@@ -20,7 +20,7 @@ impl Chance {
 #[derive(Clone, Copy)]
 pub struct Road {
     pub delay_ms: u64,
-    /// Beside the delay, by chance: packets overtake one another.
+    /// Beside the delay, for a packet in twenty: others overtake it.
     pub jitter_ms: u64,
     pub loss_percent: u64,
     pub bps: u64,
@@ -60,7 +60,8 @@ impl Link {
         // 28 octets of IP and UDP, and what SRTP adds.
         let bits = 8 * (packet.len() as u64 + 28 + 16);
         self.free = self.free.max(now).plus_us(bits * 1_000_000 / self.road.bps);
-        let jitter_us = self.chance.below(self.road.jitter_ms * 1000 + 1);
+        let is_late = self.chance.below(20) == 0;
+        let jitter_us = if is_late { self.chance.below(self.road.jitter_ms * 1000 + 1) } else { 0 };
         let at = self.free.plus_ms(self.road.delay_ms).plus_us(jitter_us);
         self.under_way.insert((at, self.count), packet.to_vec());
     }

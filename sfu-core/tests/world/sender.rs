@@ -13,6 +13,7 @@ use super::media::{Picture, Stamp};
 
 pub const VP8: PayloadType = PayloadType { codec: Codec::Vp8, payload_type: 96, rtx: Some(97) };
 pub const VP9: PayloadType = PayloadType { codec: Codec::Vp9, payload_type: 98, rtx: Some(99) };
+pub const RED: PayloadType = PayloadType { codec: Codec::Red, payload_type: 63, rtx: None };
 pub const OPUS: PayloadType = PayloadType { codec: Codec::Opus, payload_type: 111, rtx: None };
 
 const RIDS: [&[u8]; 3] = [b"q", b"h", b"f"];
@@ -29,8 +30,13 @@ pub struct Sender {
     /// A bit for each encoding.
     pub active: u8,
     pub requests: u64,
+    pub repeats: u64,
     pub sends_pictures: bool,
     pub has_temporal: bool,
+    /// Redundant audio in the place of plain.
+    pub has_red: bool,
+    /// In silence a packet in eight is sent.
+    pub has_dtx: bool,
     streams: Vec<Stream>,
     voice: Numbers,
     transport: u16,
@@ -83,8 +89,11 @@ impl Sender {
             level: 127,
             active: 0xff,
             requests: 0,
+            repeats: 0,
             sends_pictures: true,
             has_temporal: false,
+            has_red: false,
+            has_dtx: false,
             streams: (0..count).map(stream).collect(),
             voice: Numbers { sequence: 65_500, packets: 0 },
             transport: 65_400,
@@ -102,18 +111,18 @@ impl Sender {
             _ => RIDS.iter().map(|rid| rids(rid)).collect(),
         };
         let codec = if self.codec == Codec::Vp8 { VP8 } else { VP9 };
-        let track = |source, mid: &[u8], codec, encodings| TrackConfig {
+        let track = |source, mid: &[u8], codecs: &[PayloadType], encodings| TrackConfig {
             source,
             mid: mid.to_vec(),
-            codecs: vec![codec],
+            codecs: codecs.to_vec(),
             encodings,
             has_nack: source != Source::Microphone,
         };
         PublishConfig {
             extensions: extensions(),
             tracks: vec![
-                track(Source::Microphone, b"0", OPUS, vec![EncodingConfig::default()]),
-                track(Source::Camera, b"1", codec, encodings),
+                track(Source::Microphone, b"0", &[RED, OPUS], vec![EncodingConfig::default()]),
+                track(Source::Camera, b"1", &[codec], encodings),
             ],
         }
     }
@@ -139,16 +148,29 @@ impl Sender {
         }
     }
 
+    /// The page was loaded anew: other SSRCs, other numbers, the same description.
+    pub fn begin_anew(&mut self) {
+        for stream in &mut self.streams {
+            stream.ssrc += 500;
+            stream.numbers = Numbers { sequence: stream.numbers.sequence ^ 0x5a5a, packets: 0 };
+            stream.picture_id ^= 0x1234;
+            stream.is_key_wanted = true;
+        }
+        self.voice = Numbers { sequence: self.voice.sequence ^ 0x4321, packets: 0 };
+    }
+
     pub fn receive(&mut self, bytes: &[u8], out: &mut Vec<Vec<u8>>) {
         for part in rtcp::parts(bytes).map(Result::unwrap) {
             match part {
                 Part::Pli { ssrc } => {
                     self.requests += 1;
                     let stream = self.streams.iter_mut().find(|it| it.ssrc == ssrc);
-                    stream.expect("asked of a stream that is sent").is_key_wanted = true;
+                    stream.into_iter().for_each(|it| it.is_key_wanted = true);
                 }
                 Part::Nack { ssrc, lost } => {
-                    let at = self.streams.iter().position(|it| it.ssrc == ssrc).unwrap();
+                    let Some(at) = self.streams.iter().position(|it| it.ssrc == ssrc) else {
+                        continue;
+                    };
                     lost.iter().for_each(|sequence| self.send_again(at, sequence, out));
                 }
                 _ => {}
@@ -157,13 +179,16 @@ impl Sender {
     }
 
     fn send_voice(&mut self, now: Time, out: &mut Vec<Vec<u8>>) {
+        if self.has_dtx && !(now.as_micros() / 20_000).is_multiple_of(8) {
+            return;
+        }
         self.voice.packets += 1;
         let header = Header {
             marker: false,
-            payload_type: OPUS.payload_type,
+            payload_type: if self.has_red { RED } else { OPUS }.payload_type,
             sequence: self.voice.sequence,
             timestamp: (now.as_micros() * 48 / 1000) as u32,
-            ssrc: 1_000 * u32::from(self.tag) + 1,
+            ssrc: self.streams[0].ssrc - 9,
         };
         self.voice.sequence = self.voice.sequence.wrapping_add(1);
         let level = AudioLevel { is_voice: self.level < 60, level: self.level };
@@ -253,6 +278,7 @@ impl Sender {
     }
 
     fn send_again(&mut self, at: usize, sequence: u16, out: &mut Vec<Vec<u8>>) {
+        self.repeats += 1;
         let codec = if self.codec == Codec::Vp8 { VP8 } else { VP9 };
         let has_rids = self.streams.len() > 1;
         let stream = &mut self.streams[at];

@@ -10,7 +10,7 @@ use sfu_core::time::Time;
 use sfu_core::{BitrateBounds, SlotConfig, SubscribeConfig};
 
 use super::media::Stamp;
-use super::sender::{OPUS, VP8, VP9, extensions};
+use super::sender::{OPUS, RED, VP8, VP9, extensions};
 
 /// What came in a span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub fn config(videos: u32, voices: u32) -> SubscribeConfig {
         is_video,
         ssrc: 100 + at,
         rtx_ssrc: is_video.then_some(10_100 + at),
-        codecs: if is_video { vec![VP8, VP9] } else { vec![OPUS] },
+        codecs: if is_video { vec![VP8, VP9] } else { vec![OPUS, RED] },
     };
     let slots = (0..videos + voices).map(|at| slot(at, at < videos)).collect();
     SubscribeConfig { extensions: extensions(), slots, bitrate: BitrateBounds::default() }
@@ -85,7 +85,8 @@ impl Viewer {
             asked: HashMap::new(),
             next: None,
             picture: Vec::new(),
-            is_broken: false,
+            // The stream may begin with anything.
+            is_broken: true,
             timestamp: None,
             picture_id: None,
             decoded: HashSet::new(),
@@ -377,7 +378,11 @@ impl Slot {
             rest = behind;
         }
         if !follows && !self.is_broken {
-            return Err(of("picture ids have a gap"));
+            return Err(format!(
+                "picture ids have a gap: {id} behind {:?}, {}",
+                self.picture_id,
+                of("")
+            ));
         }
         let is_key = stamps[0].refers == 0;
         if is_key {
