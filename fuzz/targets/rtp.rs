@@ -15,8 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn read_rtp(bytes: &[u8]) {
-    use ExtensionKind::{AbsCaptureTime, AudioLevel, DependencyDescriptor, Mid, VideoOrientation};
-    let kinds = [Mid, AudioLevel, VideoOrientation, DependencyDescriptor, AbsCaptureTime];
+    use ExtensionKind::{AudioLevel, DependencyDescriptor, Mid, VideoOrientation};
+    let kinds = [Mid, AudioLevel, VideoOrientation, DependencyDescriptor];
     let map = ExtensionMap::new((1..).zip(kinds));
     let Ok(packet) = Packet::parse(bytes) else { return };
     let elements = packet.extensions.read(&map);
@@ -37,7 +37,6 @@ fn read_rtp(bytes: &[u8]) {
         mid: elements.mid,
         audio_level: elements.audio_level,
         orientation: elements.orientation,
-        capture_time: elements.capture_time,
         dependency: elements.dependency.map(|descriptor| (descriptor, 7)),
         transport_sequence: Some(1),
     };

@@ -92,3 +92,41 @@ fn run(source: Source, subscribers: u32, burst: u16, bytes: usize) -> (Duration,
     assert!(count * 100 > all * 98, "{count} of {all}");
     (took, count)
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn bytes_for_a_participant() {
+    let extensions = ExtensionMap::new([(1, ExtensionKind::TransportSequence)]);
+    let codecs = vec![PayloadType { codec: Codec::Vp8, payload_type: 96, rtx: Some(97) }];
+    let (now, mut sfu) = (Time::from_millis(1), Sfu::new());
+    let before = resident_bytes();
+    for room in 0..2_000 {
+        for _ in 0..2 {
+            let id = sfu.join(now, room).unwrap();
+            let encodings = vec![EncodingConfig { ssrc: Some(5), ..EncodingConfig::default() }; 3];
+            let track = TrackConfig {
+                source: Source::Camera,
+                mid: vec![b'0'],
+                codecs: codecs.clone(),
+                encodings,
+                has_nack: true,
+            };
+            sfu.publish(now, id, PublishConfig { extensions, tracks: vec![track] }).unwrap();
+            let slot = |ssrc| SlotConfig {
+                is_video: ssrc < 9,
+                ssrc,
+                rtx_ssrc: Some(100 + ssrc),
+                codecs: codecs.clone(),
+            };
+            let slots = (0..12).map(slot).collect();
+            let bitrate = BitrateBounds::default();
+            sfu.subscribe(now, id, SubscribeConfig { extensions, slots, bitrate }).unwrap();
+        }
+    }
+    println!("an idle participant: {} bytes", (resident_bytes() - before) / 4_000);
+}
+
+fn resident_bytes() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    4096 * pages.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+}

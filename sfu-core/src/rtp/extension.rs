@@ -1,6 +1,7 @@
 //! RFC 8285 A General Mechanism for RTP Header Extensions, and the elements that matter here.
 
-/// What an element is: the meanings that an SDP `extmap` gives to ids.
+/// What an element is: the meanings that an SDP `extmap` gives to ids. Others are passed over;
+/// `abs-send-time` among them, as the transport-wide number tells more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExtensionKind {
@@ -14,20 +15,16 @@ pub enum ExtensionKind {
     AudioLevel,
     /// `http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`.
     TransportSequence,
-    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`.
-    AbsSendTime,
     /// `urn:3gpp:video-orientation` (3GPP TS 26.114 7.4.5).
     VideoOrientation,
     /// AV1 RTP payload format, appendix A.
     DependencyDescriptor,
-    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time`.
-    AbsCaptureTime,
 }
 
 /// The highest id that may be negotiated; an element of a higher one is passed over.
 pub const EXTENSION_ID_MAX: u8 = 31;
 
-const KINDS: usize = 10;
+const KINDS: usize = ExtensionKind::DependencyDescriptor as usize + 1;
 
 /// Which id stands for what on one connection, as negotiated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,8 +154,6 @@ pub struct Elements<'a> {
     pub orientation: Option<u8>,
     /// The frame's place in the layers.
     pub dependency: Option<&'a [u8]>,
-    /// When it was captured, and by which clock.
-    pub capture_time: Option<&'a [u8]>,
 }
 
 impl<'a> Elements<'a> {
@@ -176,7 +171,6 @@ impl<'a> Elements<'a> {
             }
             (ExtensionKind::VideoOrientation, [octet, ..]) => self.orientation = Some(*octet),
             (ExtensionKind::DependencyDescriptor, _) => self.dependency = Some(value),
-            (ExtensionKind::AbsCaptureTime, _) => self.capture_time = Some(value),
             _ => {}
         }
     }

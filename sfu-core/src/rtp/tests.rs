@@ -66,7 +66,6 @@ fn what_is_written_is_read_again() {
             audio_level: Some(AudioLevel { is_voice: false, level: 12 }),
             orientation: Some(1),
             dependency: Some((descriptor, 0x0203)),
-            capture_time: None,
         };
         let mut buffer = [0xff; 64];
         let len = write_header(&mut buffer, &header, &map(), &outgoing).unwrap();

@@ -13,8 +13,6 @@ pub struct Outgoing<'a> {
     pub audio_level: Option<AudioLevel>,
     /// Camera, flip and rotation in one octet.
     pub orientation: Option<u8>,
-    /// When it was captured.
-    pub capture_time: Option<&'a [u8]>,
     /// The frame's place in the layers, and the frame number that it gets.
     pub dependency: Option<(&'a [u8], u16)>,
 }
@@ -44,9 +42,6 @@ pub fn write_header(
     }
     if let Some(orientation) = outgoing.orientation {
         elements.put(ExtensionKind::VideoOrientation, &[orientation])?;
-    }
-    if let Some(time) = outgoing.capture_time {
-        elements.put(ExtensionKind::AbsCaptureTime, time)?;
     }
     if let Some((descriptor, frame_number)) = outgoing.dependency
         && let Some(value) = elements.put(ExtensionKind::DependencyDescriptor, descriptor)?
