@@ -144,8 +144,9 @@ async function overlays(visit) {
 /// What is so from the beginning.
 async function inStates(visit) {
   const { page } = visit;
-  for (const state of ["empty", "offline", "linking", "unvouched"]) {
+  for (const state of ["empty", "offline", "linking", "unvouched", "doubted"]) {
     await visit.open(`?${state}`);
+    if (state === "doubted") await expect(page.getByRole("dialog", { name: /has changed$/ })).toBeVisible();
     if (state === "offline") await expect(page.getByText("No connection.")).toBeVisible();
     await visit.look(state);
   }

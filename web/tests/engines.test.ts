@@ -54,11 +54,14 @@ describe.skipIf(WHIMBREL === undefined)(`engines${LEFT_OUT}`, () => {
   }, 60_000);
 
   test("a group; who was away catches up in order", async () => {
+    await cleo.call("setProfile", { name: "Cleo" });
     const members = [bob, cleo].map(({ account }) => ({ account }));
     const { chat } = await ada.call("createGroup", { name: "Harbour", description: "", members });
     await ada.say(chat.id, "welcome");
     for (const person of [ada, bob, cleo]) await person.sees(chat.id, ["welcome"]);
     await expect.poll(async () => (await cleo.call("chats")).find(({ id }) => id === chat.id)?.name, { timeout: 10_000 }).toBe("Harbour");
+    // Who has not written yet is known all the same.
+    await expect.poll(async () => (await ada.call("contact", cleo.account)).name, { timeout: 10_000 }).toBe("Cleo");
 
     await cleo.stop();
     await bob.say(chat.id, "where is cleo?");

@@ -29,6 +29,7 @@ export class Session {
   readonly #asked = new Set<AccountId>();
   #loadedFor: AccountId | null = null;
   #ownName = "";
+  #nameless = "";
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -59,12 +60,22 @@ export class Session {
     return account === this.account?.id;
   }
 
-  /** The name of an account as it is known here; its id where it is not. */
+  /** The name of an account as it is known here, or its number. */
   nameOf(account: AccountId): string {
-    if (this.isOwn(account)) return this.account?.name || account;
+    if (this.isOwn(account)) return this.account?.name || this.account?.number || this.#nameless;
     const contact = this.contacts.get(account);
     if (!contact) void this.#know(account);
-    return contact?.name ?? account;
+    return contact?.name ?? this.#nameless;
+  }
+
+  /** What is said in the chosen language for somebody of whom neither name nor number is known: ids are for machines. */
+  set nameless(word: string) {
+    const isNameless = (name: string) => name === "" || name === this.#nameless;
+    const accounts = [...this.contacts.values()].filter(({ name }) => isNameless(name));
+    const chats = [...this.chats.values()].filter(({ name, peer }) => peer !== undefined && isNameless(name));
+    this.#nameless = word;
+    for (const contact of accounts) this.contacts.set(contact.account, { ...contact, name: word });
+    for (const chat of chats) this.chats.set(chat.id, { ...chat, name: word });
   }
 
   /** What lies behind an uploaded file. Asked for once a page. */
@@ -119,7 +130,7 @@ export class Session {
         this.#enter(event.state);
         break;
       case "chat":
-        this.chats.set(event.chat.id, event.chat);
+        this.chats.set(event.chat.id, this.#named(event.chat));
         break;
       case "chat-removed":
         this.chats.delete(event.chat);
@@ -177,8 +188,8 @@ export class Session {
       const [chats, contacts, settings, uploads] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings"), this.call("uploads")]);
       if (id !== this.#loadedFor) return;
       // What events brought meanwhile is newer.
-      for (const chat of chats) if (!this.chats.has(chat.id)) this.chats.set(chat.id, chat);
-      for (const contact of contacts) if (!this.contacts.has(contact.account)) this.contacts.set(contact.account, contact);
+      for (const chat of chats) if (!this.chats.has(chat.id)) this.chats.set(chat.id, this.#named(chat));
+      for (const contact of contacts) if (!this.contacts.has(contact.account)) this.contacts.set(contact.account, { ...contact, name: contact.name || this.#nameless });
       for (const upload of uploads) if (!this.uploads.has(upload.id)) this.#upload(upload);
       this.settings ??= settings;
       this.loaded = true;
@@ -191,14 +202,19 @@ export class Session {
     if (this.#asked.has(account)) return;
     this.#asked.add(account);
     try {
-      this.contacts.set(account, await this.call("contact", account));
+      this.#meet(await this.call("contact", account));
     } catch {
-      // The id stands for the name.
+      // It stays without a name.
     }
   }
 
+  #named(chat: Chat): Chat {
+    return chat.peer !== undefined && chat.name === "" ? { ...chat, name: this.#nameless } : chat;
+  }
+
   /** A conversation of two looks like the other one. */
-  #meet(contact: Contact): void {
+  #meet(met: Contact): void {
+    const contact = { ...met, name: met.name || this.#nameless };
     this.contacts.set(contact.account, contact);
     for (const [id, { avatar: _, ...chat }] of this.chats) {
       if (chat.peer !== contact.account) continue;

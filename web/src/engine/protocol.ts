@@ -157,6 +157,8 @@ export interface Commands {
   /** Those of the numbers that have an account here. */
   lookUp(numbers: string[]): Contact[];
   contact(account: AccountId): Contact;
+  /** The user has been told that the contact's key is another one. */
+  noteKeyChange(account: AccountId): void;
   setContact(account: AccountId, change: { name?: string; verified?: boolean }): void;
   block(account: AccountId, blocked: boolean): void;
   /** @param disclosed messages of `chat` that the server's operator is to see */
@@ -446,13 +448,15 @@ export interface Invitation {
 
 export interface Contact {
   account: AccountId;
-  /** The name that the user gave, or that the contact has given itself, or the number, or the id. */
+  /** The name that the user gave, or that the contact has given itself, or the number; empty where none is known. */
   name: string;
   number?: string;
   about?: string;
   avatar?: FileRef;
   blocked: boolean;
   verified: boolean;
+  /** It was verified and has another key since: the user has not been told by {@link Commands.noteKeyChange}. */
+  keyChanged?: true;
   /** Whether there are devices that can take encrypted messages. */
   encrypted: boolean;
 }

@@ -172,6 +172,7 @@ export const ar: Dictionary = {
     leaveText: "لن تصلك رسائل أخرى من هذه المجموعة.",
   },
   people: {
+    nameless: "شخص ما",
     title: "الأشخاص",
     new: "دردشة جديدة",
     newGroup: "مجموعة جديدة",
@@ -456,6 +457,9 @@ export const ar: Dictionary = {
     markVerified: "تعليم كموثّق",
     unverify: "إزالة العلامة",
     keyChanged: (name) => `تغيّر رقم الأمان مع ${name}`,
+    keyChangedText: (name) => `كنت قد قارنته مع ${name}، وهو الآن رقم آخر. غالبًا ما يعني ذلك هاتفًا جديدًا أو إعداد التطبيق من جديد، وقد يعني أن أحدًا يقرأ مكانه. إلى أن تقارنه مرة أخرى، لا تكتب ما لا يجوز أن يعرفه إلا ${name}.`,
+    compareSafety: "مقارنة رقم الأمان",
+    later: "لاحقًا",
     doesNotMatch: (name) => `هذا ليس رمز ${name}. إن كنت قد مسحت الشاشة الصحيحة فربما يقف أحد بينكما.`,
     compare: "مقارنة",
     block: "حظر",

@@ -172,6 +172,7 @@ export const de: Dictionary = {
     leaveText: "Du bekommst keine weiteren Nachrichten dieser Gruppe.",
   },
   people: {
+    nameless: "Jemand",
     title: "Leute",
     new: "Neuer Chat",
     newGroup: "Neue Gruppe",
@@ -456,6 +457,9 @@ export const de: Dictionary = {
     markVerified: "Als bestätigt markieren",
     unverify: "Markierung entfernen",
     keyChanged: (name) => `Die Sicherheitsnummer mit ${name} hat sich geändert`,
+    keyChangedText: (name) => `Du hattest sie mit ${name} verglichen, und jetzt ist sie eine andere. Meist heißt das: ein neues Telefon, oder die App wurde neu eingerichtet. Es kann aber auch heißen, dass sich jemand dazwischen gesetzt hat und mitliest. Bis du sie wieder verglichen hast, schreibe nichts, was nur ${name} wissen darf.`,
+    compareSafety: "Sicherheitsnummer vergleichen",
+    later: "Später",
     doesNotMatch: (name) => `Das ist nicht der Code von ${name}. Wenn es der richtige Bildschirm war, steht vielleicht jemand zwischen euch.`,
     compare: "Vergleichen",
     block: "Blockieren",

@@ -171,6 +171,7 @@ export const en = {
     leaveText: "You get no further messages of this group.",
   },
   people: {
+    nameless: "Someone",
     title: "People",
     new: "New chat",
     newGroup: "New group",
@@ -455,6 +456,9 @@ export const en = {
     markVerified: "Mark as verified",
     unverify: "Remove the mark",
     keyChanged: (name: string) => `The safety number with ${name} has changed`,
+    keyChangedText: (name: string) => `You had compared it with ${name}, and it is another one now. Most often that means a new phone, or the app set up anew. It could also mean that somebody reads along in their place. Until you have compared it again, write nothing that only ${name} may know.`,
+    compareSafety: "Compare safety number",
+    later: "Later",
     doesNotMatch: (name: string) => `This is not ${name}'s code. If you scanned the right screen, somebody may stand between you.`,
     compare: "Compare",
     block: "Block",

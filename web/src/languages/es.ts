@@ -172,6 +172,7 @@ export const es: Dictionary = {
     leaveText: "No recibirás más mensajes de este grupo.",
   },
   people: {
+    nameless: "Alguien",
     title: "Personas",
     new: "Chat nuevo",
     newGroup: "Grupo nuevo",
@@ -456,6 +457,9 @@ export const es: Dictionary = {
     markVerified: "Marcar como verificado",
     unverify: "Quitar la marca",
     keyChanged: (name) => `El número de seguridad con ${name} ha cambiado`,
+    keyChangedText: (name) => `Lo habías comparado con ${name} y ahora es otro. Casi siempre significa un teléfono nuevo o que la aplicación se instaló de nuevo. También puede significar que alguien lee en su lugar. Hasta que lo compares otra vez, no escribas nada que solo ${name} deba saber.`,
+    compareSafety: "Comparar el número de seguridad",
+    later: "Más tarde",
     doesNotMatch: (name) => `Este no es el código de ${name}. Si escaneaste la pantalla correcta, puede que haya alguien entre vosotros.`,
     compare: "Comparar",
     block: "Bloquear",

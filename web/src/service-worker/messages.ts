@@ -37,5 +37,7 @@ export interface NoticeWords {
   reply: string;
   read: string;
   mute: string;
+  /** Of whom neither name nor number is known. */
+  nameless: string;
   kinds: Record<string, string>;
 }

@@ -67,7 +67,7 @@ export function waitingNotification(chat: ChatId | undefined, words: NoticeWords
 
 function lineOf(notice: Notice, words: NoticeWords): string {
   const said = saidOf(notice, words);
-  return notice.kind === "group" ? `${notice.author.name}: ${said}` : said;
+  return notice.kind === "group" ? `${notice.author.name || words.nameless}: ${said}` : said;
 }
 
 function saidOf({ content, reaction }: Notice, words: NoticeWords): string {
@@ -79,7 +79,7 @@ function saidOf({ content, reaction }: Notice, words: NoticeWords): string {
 
 function unworded({ kind, author }: Notice, words: NoticeWords, count: number): string {
   const said = count > 1 ? fill(words.newMessages, { count: String(count) }) : words.newMessage;
-  return kind === "group" && count === 1 ? `${author.name}: ${said}` : said;
+  return kind === "group" && count === 1 ? `${author.name || words.nameless}: ${said}` : said;
 }
 
 function actionsOf(words: NoticeWords): NonNullable<Shown["actions"]> {

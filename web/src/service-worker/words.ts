@@ -25,5 +25,6 @@ export const STANDARD: NoticeWords = {
   reply: "Reply",
   read: "Mark as read",
   mute: "Mute for 8 hours",
+  nameless: "Someone",
   kinds: {},
 };

@@ -127,7 +127,7 @@ test("marks, settings and names are the same on all own devices, the latest coun
 test("what others seal into a conversation cannot set what own devices agree on", async () => {
   await bob.chats.desk.say(chat, { kind: "person", account: EVE, name: "Your bank" }, {}, async () => undefined);
   await world.settle();
-  expect(await ada.chats.desk.contactEvent(EVE, ada.store)).toMatchObject({ contact: { name: EVE } });
+  expect(await ada.chats.desk.contactEvent(EVE, ada.store)).toMatchObject({ contact: { name: "" } });
 });
 
 test("another key is shown in the conversation, and ends that somebody is verified", async () => {
@@ -138,7 +138,10 @@ test("another key is shown in the conversation, and ends that somebody is verifi
   expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: true } });
   await ada.take(chat, [{ chat, order: world.nextOrder(), at: world.nowMs, what: { kind: "keys", accounts: [BOB] } }]);
   expect(await last(ada)).toMatchObject({ content: { kind: "system", change: { type: "key-changed", account: BOB } } });
-  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: false } });
+  // Told by the app once more, and loudly, until the user knows of it or has compared again.
+  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { verified: false, keyChanged: true } });
+  await ada.chats.ownLog.say({ kind: "person", account: BOB, verified: true });
+  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).not.toMatchObject({ contact: { keyChanged: true } });
 });
 
 test.each([3_600, 90 * 86_400])("messages disappear when their life of %s s is over, on all devices", async (lifeS) => {

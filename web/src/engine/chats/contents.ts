@@ -3,7 +3,7 @@
 
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId, Order } from "../protocol";
-import { Profiles, takeNick, takePerson, type Known } from "../contacts/people";
+import { doubtedKey, Profiles, takeNick, takePerson, type Known } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
 } from "../content/envelope";
@@ -302,6 +302,8 @@ export class Log implements Contents {
       const order = `${arrival.order}.keys${index}`;
       const id = `${account}.${order}`;
       await this.#placeLine(ledger, { ...arrival, order }, id, { type: "key-changed", account });
+      const { person } = await this.#context.person(account, ledger.batch);
+      if (person.verified?.value) ledger.batch.put("contacts", doubtedKey(account), true);
       await takePerson(ledger.batch, account, { verified: false }, { order, id });
       events.push(await this.#context.contactEvent(account, ledger.batch));
     }

@@ -51,9 +51,12 @@ export class Telling {
     });
   }
 
-  /** Newcomers learn who has written before them; in larger groups they do with the next message. */
+  /** Whoever comes into a group says once who it is, for it may never write. Newcomers learn who was there before
+   *  them; in larger groups they do with the next message. */
   #owesProfile(chat: ChatRow): boolean {
     const members = others(chat, this.#desk.own).length + 1;
+    const isNew = chat.profileTold === "" && chat.kind === "group" && chat.encryption === "sealed" && members > 1;
+    if (isNew && !chat.hasLeft && this.#desk.profile.name !== "") return true;
     return chat.profileTold === TOLD_TO_FEWER && !chat.hasLeft && members <= DELIVERED_MEMBERS_MAX;
   }
 

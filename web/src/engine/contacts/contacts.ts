@@ -13,10 +13,10 @@ import type { AccountId, ChatId, Contact, MessageId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Row } from "../content/row";
 import { previewOf } from "../content/view";
-import { BLOCKED, PERSON, blockedKey, contactView, encryptedKey, known, personKey, takePerson, type Person } from "./people";
+import { BLOCKED, PERSON, blockedKey, contactView, doubtedKey, encryptedKey, known, personKey, takePerson, type Person } from "./people";
 import { Presences } from "./presences";
 
-type Names = "contacts" | "lookUp" | "contact" | "setContact" | "block" | "report";
+type Names = "contacts" | "lookUp" | "contact" | "setContact" | "noteKeyChange" | "block" | "report";
 
 export class Contacts implements Part<Names> {
   readonly #context: Context;
@@ -36,6 +36,7 @@ export class Contacts implements Part<Names> {
     lookUp: (numbers) => this.lookUp(numbers),
     contact: (account) => this.#contact(account),
     setContact: (account, change) => this.#set(account, change),
+    noteKeyChange: (account) => this.#noteKeyChange(account),
     block: (account, blocked) => this.#block(account, blocked),
     report: (account, reason, report) => this.#report(account, reason, report),
   };
@@ -128,6 +129,12 @@ export class Contacts implements Part<Names> {
     if (change.name === "") return this.presences.forget(account).catch(unlessRefused);
     await this.presences.keep(account).catch(unlessRefused);
     await this.presences.ask(account);
+  }
+
+  async #noteKeyChange(account: AccountId): Promise<void> {
+    checkAccount(account);
+    await this.#keep(async (batch) => void batch.delete("contacts", doubtedKey(account)));
+    this.#context.say(await this.#desk.contactEvent(account, this.#context.store));
   }
 
   async #block(account: AccountId, blocked: boolean, report?: Element): Promise<void> {

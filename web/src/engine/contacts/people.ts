@@ -20,15 +20,18 @@ export interface Known {
   nick?: string;
   isBlocked: boolean;
   isEncrypted: boolean;
+  /** Compared, and of another key since. */
+  isDoubted: boolean;
 }
 
 /** All that is known of an account. */
 export async function known(reader: Reader, account: AccountId): Promise<Known> {
-  const [person, profile, isBlocked, isEncrypted, nick] = await Promise.all([
+  const [person, profile, isBlocked, isEncrypted, isDoubted, nick] = await Promise.all([
     reader.get<Person>("contacts", personKey(account)),
     reader.get<Later<Profile>>("contacts", profileKey(account)),
     reader.get<boolean>("contacts", blockedKey(account)),
     reader.get<boolean>("contacts", encryptedKey(account)),
+    reader.get<boolean>("contacts", doubtedKey(account)),
     reader.get<string>("contacts", nickKey(account)),
   ]);
   return {
@@ -38,17 +41,19 @@ export async function known(reader: Reader, account: AccountId): Promise<Known> 
     isBlocked: isBlocked ?? false,
     // Whom we talk to has devices; of others it is asked.
     isEncrypted: isEncrypted ?? profile !== undefined,
+    isDoubted: isDoubted ?? false,
   };
 }
 
-export function contactView(account: AccountId, { person, profile, nick, isBlocked, isEncrypted }: Known): Contact {
+export function contactView(account: AccountId, { person, profile, nick, isBlocked, isEncrypted, isDoubted }: Known): Contact {
   const contact: Contact = {
     account,
-    name: person.name?.value || profile?.value.name || nick || person.number?.value || account,
+    name: person.name?.value || profile?.value.name || nick || person.number?.value || "",
     blocked: isBlocked,
     verified: person.verified?.value ?? false,
     encrypted: isEncrypted,
   };
+  if (isDoubted) contact.keyChanged = true;
   if (person.number) contact.number = person.number.value;
   if (profile?.value.about) contact.about = profile.value.about;
   if (profile?.value.avatar) contact.avatar = profile.value.avatar;
@@ -66,6 +71,7 @@ export async function takePerson(
   if (change.name !== undefined) person.name = later(person.name, stamp, change.name);
   if (change.number !== undefined) person.number = later(person.number, stamp, change.number);
   if (change.verified !== undefined) person.verified = later(person.verified, stamp, change.verified);
+  if (change.verified) batch.delete("contacts", doubtedKey(account));
   batch.put("contacts", personKey(account), person);
 }
 
@@ -107,6 +113,10 @@ export function profileKey(account: AccountId): Key {
 
 export function blockedKey(account: AccountId): Key {
   return [BLOCKED, account];
+}
+
+export function doubtedKey(account: AccountId): Key {
+  return ["doubted", account];
 }
 
 export function encryptedKey(account: AccountId): Key {

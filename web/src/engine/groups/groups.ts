@@ -77,8 +77,9 @@ export class Groups implements Part<Names> {
   async learnKind(chat: ChatId): Promise<void> {
     await this.#refresh(chat);
     const { encryption } = await this.#desk.chat(chat);
-    if (encryption === "open") await this.#open.introduce(chat);
-    else this.#askSoon(chat);
+    if (encryption === "open") return this.#open.introduce(chat);
+    this.#desk.noticed("receipt", chat);
+    this.#askSoon(chat);
   }
 
   async online(): Promise<void> {

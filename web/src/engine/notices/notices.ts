@@ -75,7 +75,7 @@ function pictureOf(content: Content): FileRef | undefined {
 /** Who is mentioned stands in the text by the account's id. */
 async function withNames(text: string, batch: Batch, context: ContentsContext): Promise<string> {
   const parts = text.split(MENTION);
-  const named = parts.map((part, index) => (index % 2 === 0 ? part : nameOf(part, batch, context).then((name) => `@${name}`)));
+  const named = parts.map((part, index) => (index % 2 === 0 ? part : nameOf(part, batch, context).then((name) => `@${name || "…"}`)));
   return (await Promise.all(named)).join("");
 }
 

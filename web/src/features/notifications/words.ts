@@ -13,6 +13,7 @@ export function noticeWords(words: Dictionary, language: string): NoticeWords {
     reply: words.message.reply,
     read: words.chats.markRead,
     mute: words.notices.mute,
+    nameless: words.people.nameless,
     kinds: { photo, film, gif, sticker, voice, document, poll, location, contact },
   };
 }
