@@ -222,10 +222,34 @@ impl Access {
         writes: &mut Vec<Write>,
     ) -> Result<(), PasswordError> {
         let keys = PasswordKeys::derive(password, self.salt(random, writes))?;
-        self.forget_shown(&Shown::Password, writes);
-        writes.push(self.put("password", &value("password").with_text(keys.to_string())));
-        self.password = Some(keys);
+        self.replace_keys(&Shown::Password, keys, writes);
         Ok(())
+    }
+
+    /// Puts other keys in the place of the account's password, or of an app password. Says whether
+    /// there is such.
+    pub(crate) fn replace_keys(
+        &mut self,
+        shown: &Shown,
+        keys: PasswordKeys,
+        writes: &mut Vec<Write>,
+    ) -> bool {
+        match shown {
+            Shown::Password => {
+                writes.push(self.put("password", &value("password").with_text(keys.to_string())));
+                self.password = Some(keys);
+            }
+            Shown::AppPassword(id) => {
+                let Some(one) = self.app_passwords.iter_mut().find(|one| one.id == *id) else {
+                    return false;
+                };
+                one.keys = keys;
+                let (key, value) = (one.key(), one.value());
+                writes.push(self.put(&key, &value));
+            }
+        }
+        self.forget_shown(shown, writes);
+        true
     }
 
     /// Removes the password: devices and app passwords stay.
@@ -390,7 +414,7 @@ impl Access {
     }
 
     /// All passwords share one salt, so that a challenge shows nothing of which there are.
-    fn salt(&mut self, random: &mut ChaCha20Rng, writes: &mut Vec<Write>) -> Salt {
+    pub(crate) fn salt(&mut self, random: &mut ChaCha20Rng, writes: &mut Vec<Write>) -> Salt {
         if let Some(salt) = self.salt {
             return salt;
         }

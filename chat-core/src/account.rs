@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::access::{self, Access, Entrance};
 use crate::features::{self, State};
 use crate::id::{MessageId, StreamId, Ticket};
@@ -33,6 +35,10 @@ pub struct Account {
     arriving: Vec<(StreamId, Entrance)>,
     /// Bytes of the stanzas in its archive, or more where some were removed.
     pub archived_bytes: u64,
+    /// A client has it deleted: what its stream is told when that is done.
+    pub(crate) unregistering: Option<(StreamId, Bytes)>,
+    /// Keys of a new password are on their way: one after another, for they cost much.
+    pub(crate) awaits_keys: bool,
     cursors: Vec<(Box<str>, MessageId)>,
     recent_origins: VecDeque<u64>,
     /// The last transaction that carries a change of this account.
@@ -61,6 +67,8 @@ impl Account {
             newest: stored.newest,
             arriving: Vec::new(),
             archived_bytes: stored.archived_bytes,
+            unregistering: None,
+            awaits_keys: false,
             cursors: stored.cursors,
             recent_origins: stored.recent_origins.into(),
             last_ticket: Ticket::default(),

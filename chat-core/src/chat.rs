@@ -20,6 +20,7 @@ use crate::context::{
 };
 use crate::features::ephemeral::REMOVE_EXPIRED_EVERY_MS;
 use crate::features::number_change::{self, NumberChange};
+use crate::features::registration::NewPassword;
 use crate::features::reporting::Reported;
 use crate::features::upload_slots::SlotRequest;
 use crate::features::web_push::{self, Push};
@@ -27,7 +28,7 @@ use crate::features::{archive, handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::{AccountId, RoomId};
 use crate::rooms::{self, Order, Room, RoomContext};
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Salt};
 use crate::stanza::Stanza;
 use crate::stream::{Login, Ready, StreamErrorCondition};
 use crate::time::Now;
@@ -223,10 +224,41 @@ pub enum Outward {
         /// What it wants.
         slot: SlotRequest,
     },
+    /// A client has a new password (XEP-0077), of which the keys are wanted. Answered by
+    /// [`Answer::Keys`].
+    DeriveKeys {
+        /// The answer's number.
+        query: QueryId,
+        /// It can be set.
+        password: NewPassword,
+        /// What goes into the keys.
+        salt: Salt,
+    },
+    /// A client wants its account deleted (XEP-0077). It is answered only where that failed.
+    Unregister {
+        /// The answer's number.
+        query: QueryId,
+        /// Which.
+        account: AccountId,
+        /// Its number, if it has one.
+        number: Option<Box<str>>,
+    },
     /// A browser is to be told that something waits (RFC 8030).
     Push(Box<Push>),
     /// Somebody was reported (XEP-0377), which the operator is to hear of.
     Reported(Box<Reported>),
+}
+
+impl Outward {
+    /// The number of the answer that is waited for.
+    pub fn query(&self) -> Option<QueryId> {
+        match self {
+            Outward::RequestSlot { query, .. }
+            | Outward::DeriveKeys { query, .. }
+            | Outward::Unregister { query, .. } => Some(*query),
+            Outward::Push(_) | Outward::Reported(_) => None,
+        }
+    }
 }
 
 /// The chat server.

@@ -14,6 +14,7 @@ use crate::mls::{
     ClaimedKeyPackage, KeyPackageClaim, KeyPackageRef, KeyPackageStock, LeafName, NewKeyPackage,
     parts::PartsChange,
 };
+use crate::sasl::PasswordKeys;
 
 /// Writes that become durable together, or not at all. Storage commits transactions in the order
 /// of their tickets.
@@ -480,6 +481,8 @@ pub enum Answer {
     Waiting(WaitingPage),
     /// To [`crate::chat::Outward::RequestSlot`], and not from storage.
     Slot(SlotAnswer),
+    /// To [`crate::chat::Outward::DeriveKeys`], and not from storage.
+    Keys(PasswordKeys),
 }
 
 /// An account's small state.

@@ -212,11 +212,12 @@ impl Driver {
         }
     }
 
-    /// Passes on what concerns others, who take it or are too busy: then a slot is refused, and a
-    /// device is told of the next message.
+    /// Passes on what concerns others, who take it or are too busy: then what a client asked for
+    /// is refused, and a device is told of the next message.
     fn tell_world(&mut self, outward: Outward) {
-        if let Outward::RequestSlot { query, .. } = &outward {
-            self.last.1 = self.last.1.max(*query);
+        let query = outward.query();
+        if let Some(query) = query {
+            self.last.1 = self.last.1.max(query);
         }
         let untold = match &self.setup.outward {
             None => Some(outward),
@@ -224,13 +225,14 @@ impl Driver {
         };
         match untold {
             None => {}
-            Some(Outward::RequestSlot { query, .. }) => {
-                let reason = "nobody has a place for files now".to_owned();
+            Some(Outward::Push(_)) => self.setup.metrics.pushes_dropped.inc(),
+            Some(Outward::Reported(reported)) => self.note_report(&reported),
+            Some(_) => {
+                let Some(query) = query else { return };
+                let reason = "too much is asked of others now".to_owned();
                 let answer = Err(StorageError::Failed { reason });
                 self.setup.queue.push(Input::Answered { query, answer });
             }
-            Some(Outward::Push(_)) => self.setup.metrics.pushes_dropped.inc(),
-            Some(Outward::Reported(reported)) => self.note_report(&reported),
         }
     }
 

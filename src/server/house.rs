@@ -338,7 +338,8 @@ impl Base {
             grants.clone().take_objects(),
             self.config.previews,
         );
-        tokio::spawn(outward::serve(outwards, chat.answer(), chat.command(), grants, pushes));
+        let (answer, command, accounts) = (chat.answer(), chat.command(), chat.accounts());
+        tokio::spawn(outward::serve(outwards, answer, command, accounts, grants, pushes));
         Ok((chat, api))
     }
 

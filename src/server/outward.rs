@@ -1,10 +1,13 @@
-//! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363), and
-//! push services that tell browsers.
+//! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363), keys
+//! of new passwords and the end of accounts (XEP-0077), and push services that tell browsers.
 
 use chat_core::chat::{Command, Outward};
 use chat_core::id::QueryId;
+use chat_core::sasl::PasswordKeys;
 use chat_core::transaction::{Answer, StorageError};
 use tokio::sync::mpsc;
+
+use crate::chat::accounts::Accounts;
 
 use super::pushes::Pushes;
 use super::upload_grants::UploadGrants;
@@ -17,6 +20,7 @@ pub async fn serve(
     mut outwards: mpsc::Receiver<Outward>,
     answer: impl Fn(QueryId, Result<Answer, StorageError>) + Clone + Send + 'static,
     command: impl Fn(Command) + Clone + Send + 'static,
+    accounts: Accounts,
     grants: UploadGrants,
     pushes: Option<Pushes>,
 ) {
@@ -28,6 +32,23 @@ pub async fn serve(
                     let given = grants.slot(slot).await.map(Answer::Slot);
                     let failed = |reason| StorageError::Failed { reason };
                     answer(query, given.map_err(|error| failed(error.to_string())));
+                });
+            }
+            Outward::DeriveKeys { query, password, salt } => {
+                let answer = answer.clone();
+                tokio::task::spawn_blocking(move || {
+                    let keys = PasswordKeys::derive(&password.0, salt);
+                    let failed = |reason| StorageError::Failed { reason };
+                    answer(query, keys.map(Answer::Keys).map_err(|e| failed(e.to_string())));
+                });
+            }
+            Outward::Unregister { query, account, number } => {
+                let (accounts, answer) = (accounts.clone(), answer.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = accounts.remove(account, number.as_deref()).await {
+                        let reason = error.to_string();
+                        answer(query, Err(StorageError::Failed { reason }));
+                    }
                 });
             }
             Outward::Push(push) => {

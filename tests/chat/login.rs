@@ -85,6 +85,28 @@ fn a_phone_number_is_a_name_to_log_in_by() {
 }
 
 #[test]
+fn a_client_changes_its_password_and_ends_its_account() {
+    scenario(|stage| {
+        let mut account = stage.server.account();
+        let client = stage.log_in(&account, "phone");
+        let register = |inside: &str| {
+            let payload = format!("<query xmlns='jabber:iq:register'>{inside}</query>");
+            json!({ "type": "set", "to": "localhost", "payload": payload })
+        };
+        let name = account.jid.split('@').next().unwrap();
+        let changed = format!("<username>{name}</username><password>another horse</password>");
+        client.ask("iq", register(&changed));
+        let refused = stage.try_log_in(&account, Login::default()).err().unwrap();
+        assert_eq!(refused["condition"], "not-authorized");
+        account.password = "another horse".to_owned();
+        let client = stage.try_log_in(&account, Login::default()).unwrap();
+        client.ask("iq", register("<remove/>"));
+        let refused = stage.try_log_in(&account, Login::default()).err().unwrap();
+        assert_eq!(refused["condition"], "not-authorized");
+    });
+}
+
+#[test]
 fn a_password_may_be_of_any_language() {
     scenario(|stage| {
         let account = stage.server.account_with("Füße 馬 \"quoted\" <&>");

@@ -58,7 +58,10 @@ impl Chat {
         condition: StreamErrorCondition,
         after: Ticket,
     ) {
-        self.accounts.remove(&id);
+        let told = self.accounts.remove(&id).and_then(|account| account.unregistering);
+        if let Some((stream, bytes)) = told {
+            self.hold(after, Output::Send { stream, bytes });
+        }
         self.questions.retain(|_, question| question.then.entity() != Entity::Account(id));
         let ended: Vec<StreamId> = self
             .streams

@@ -35,6 +35,7 @@ pub mod presence;
 pub mod private_storage;
 pub mod pubsub;
 mod push;
+pub mod registration;
 pub mod reporting;
 mod result_set;
 pub mod retraction;
@@ -82,6 +83,7 @@ pub const FEATURES: &[Feature] = &[
     push::FEATURE,
     web_push::FEATURE,
     client_access::FEATURE,
+    registration::FEATURE,
     key_packages::FEATURE,
     device_lists::FEATURE,
     rooms::FEATURE,

@@ -241,6 +241,24 @@ impl Accounts {
         Ok(account)
     }
 
+    /// Deletes an account and all that belongs to it.
+    ///
+    /// # Errors
+    /// [`AccountError::Storage`].
+    pub async fn remove(
+        &self,
+        account: AccountId,
+        number: Option<&str>,
+    ) -> Result<(), AccountError> {
+        self.shared.ledger.write(account, vec![Write::DeleteAccount { account }], true).await?;
+        let number: Option<PhoneNumber> = number.and_then(|number| number.parse().ok());
+        let forget = move |registrar: &mut Registrar| {
+            registrar.forget(account, number);
+            Ok(())
+        };
+        self.with_registrar(forget).await
+    }
+
     /// Registers a device by a link that another one of the account shows.
     ///
     /// # Errors

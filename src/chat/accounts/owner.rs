@@ -6,7 +6,7 @@ use chat_core::access::{Access, AppPassword, Device};
 use chat_core::features::number_change::{self, NumberChange};
 use chat_core::jid::AccountId;
 use chat_core::transaction::{Answer, Query, Record, StorageError, StoredAccount, Write};
-use chat_core::verification::{NumberError, PhoneNumber, Registrar};
+use chat_core::verification::{PhoneNumber, Registrar};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 use super::export::{Export, ExportReader};
@@ -197,16 +197,7 @@ impl Owner {
     /// # Errors
     /// [`AccountError::Storage`].
     pub async fn delete(self) -> Result<(), AccountError> {
-        let account = self.account;
-        self.write(vec![Write::DeleteAccount { account }], true).await?;
-        let number: Option<Result<PhoneNumber, NumberError>> =
-            self.number.as_deref().map(str::parse);
-        let number = number.and_then(Result::ok);
-        let forget = move |registrar: &mut Registrar| {
-            registrar.forget(account, number);
-            Ok(())
-        };
-        self.accounts.with_registrar(forget).await
+        self.accounts.remove(self.account, self.number.as_deref()).await
     }
 
     /// A feature's records.
