@@ -1,7 +1,11 @@
+import "fake-indexeddb/auto";
 import { blake3 } from "hash-wasm";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { Store } from "../store/store";
 import { answerFile, parseRange } from "./answer";
 import { PIECE_BYTES, sealedLength } from "./cipher";
+import { Keeping } from "./keeping";
+import { uploadOpenly } from "./open-upload";
 import type { SealedAt } from "./opened-file";
 import { SealedFile } from "./sealed-file";
 
@@ -98,5 +102,24 @@ describe("a file", () => {
       expect(answer.headers.get("Content-Disposition")).toBe("attachment");
       expect(answer.headers.get("Content-Security-Policy")).toMatch(/^sandbox/);
     }
+  });
+
+  test("is kept encrypted, and put as it was where others are to read it", async () => {
+    const store = await Store.open(crypto.randomUUID());
+    const bytes = new Uint8Array(await new Blob(Array.from({ length: 5 }, () => plain)).arrayBuffer());
+    const keeping = new Keeping(store, "a", new Blob([bytes]));
+    // An upload asks while it is kept, and gets what there is.
+    const first = await keeping.slice(0, keeping.size);
+    expect(first.size).toBeGreaterThan(0);
+    const kept = await keeping.kept;
+    const whole = new Uint8Array(await (await keeping.slice(0, keeping.size)).arrayBuffer());
+    expect([whole.length, await blake3(whole)]).toEqual([sealedLength(bytes.length), kept.digest]);
+    await expectSame(whole.subarray(0, first.size), new Uint8Array(await first.arrayBuffer()));
+    const put: Blob[] = [];
+    vi.stubGlobal("fetch", async (_: string, { body }: { body: Blob }) => (put.push(body), new Response(null, { status: 201 })));
+    const slotFor = async () => ({ put: "https://example.org/upload/1/a?v=t", get: "https://example.org/upload/1/a" });
+    const file = { ...kept, name: "a", type: "video/mp4" };
+    expect(await uploadOpenly(store, "a", file, "https://example.org", slotFor, new AbortController().signal)).toBe("https://example.org/upload/1/a");
+    await expectSame(new Uint8Array(await put[0]!.arrayBuffer()), bytes);
   });
 });
