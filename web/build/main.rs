@@ -75,7 +75,7 @@ fn install() -> Result<(), Box<dyn Error>> {
     if fs::read(INSTALLED).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    run("npm", &["ci", "--no-audit", "--no-fund", "--silent"], Path::new(""))?;
+    run("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"], Path::new(""))?;
     fs::write(INSTALLED, wanted)?;
     Ok(())
 }
