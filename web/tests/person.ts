@@ -1,6 +1,7 @@
 // Somebody with an engine of their own, as a page uses it; several of them on one server; and a registration
 // alone, for tests of what lies below an engine.
 
+import "./tus-in-node";
 import { expect, vi } from "vitest";
 import { OwnDevice } from "../src/engine/account/own-device";
 import { Engine } from "../src/engine/engine";
