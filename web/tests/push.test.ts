@@ -30,8 +30,11 @@ describe.skipIf(WHIMBREL === undefined)(`push${LEFT_OUT}`, () => {
     const chat = (await ada.call("openDirect", bob.account)).id;
     await ada.say(chat, "hello");
     await bob.sees(chat, ["hello"]);
-    const store = await Store.open(bob.store);
-    const told = () => store.get("meta", ["muted", chat]);
+    // Each store holds in memory what it has read.
+    const told = async () => {
+      const store = await Store.open(bob.store);
+      return store.get("meta", ["muted", chat]).finally(() => store.close());
+    };
     await bob.call("setChat", chat, { mutedUntil: Date.now() + 8 * 3_600_000 });
     await bob.call("catchUp");
     expect(await told()).toBeUndefined();
@@ -39,7 +42,6 @@ describe.skipIf(WHIMBREL === undefined)(`push${LEFT_OUT}`, () => {
     await expect.poll(told, { timeout: 10_000 }).toBe(true);
     await bob.call("setChat", chat, { mutedUntil: null });
     await expect.poll(told, { timeout: 10_000 }).toBe(false);
-    store.close();
   }, 60_000);
 });
 
