@@ -32,9 +32,8 @@ export function openMenu(at: MenuPlace, label: string, items: MenuItems, quick?:
 }
 
 /** For `oncontextmenu`, which a long press on a touch screen raises too. */
-export function menuAt(event: MouseEvent): MenuPlace {
+export function menuAt(event: MouseEvent, from = event.currentTarget as HTMLElement): MenuPlace {
   event.preventDefault();
-  const from = event.currentTarget as HTMLElement;
   // The keyboard's menu key has no place of its own.
   if (event.clientX === 0 && event.clientY === 0) return from;
   return { x: event.clientX, y: event.clientY, from };

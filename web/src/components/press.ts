@@ -3,8 +3,10 @@ import type { Attachment } from "svelte/attachments";
 
 const LONG_MS = 480;
 const MOVE_MAX_PX = 10;
+const taken = new WeakSet<Event>();
 
-export function longPress(run: (at: { x: number; y: number; from: HTMLElement }) => void): Attachment<HTMLElement> {
+/** @param of which of the elements inside are meant, where it is not the element itself. */
+export function longPress(run: (at: { x: number; y: number; from: HTMLElement }) => void, of?: string): Attachment<HTMLElement> {
   return (element) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let start = { x: 0, y: 0 };
@@ -12,12 +14,16 @@ export function longPress(run: (at: { x: number; y: number; from: HTMLElement })
     const end = () => clearTimeout(timer);
     const down = (event: PointerEvent) => {
       ran = false;
-      if (event.pointerType === "mouse") return;
+      // What lies inside goes first.
+      if (taken.has(event)) return;
+      taken.add(event);
+      const from = of === undefined ? element : (event.target as Element).closest<HTMLElement>(of);
+      if (event.pointerType === "mouse" || !from) return;
       start = { x: event.clientX, y: event.clientY };
       end();
       timer = setTimeout(() => {
         ran = true;
-        run({ ...start, from: element });
+        run({ ...start, from });
       }, LONG_MS);
     };
     const move = (event: PointerEvent) => {

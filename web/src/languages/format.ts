@@ -35,11 +35,18 @@ export function formatFor(language: string, words: Dictionary): Format {
   const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
   const list = new Intl.ListFormat(language, { type: "conjunction" });
   const number = new Intl.NumberFormat(language);
+  // A message's time is asked for twice, and that of its neighbours is often the same.
+  let [minute, told] = [NaN, ""];
+  const timeOf = (at: number) => {
+    const now = Math.floor(at / MINUTE_MS);
+    if (now !== minute) [minute, told] = [now, time.format(at)];
+    return told;
+  };
   return {
-    time: (at) => time.format(at),
+    time: timeOf,
     short(at, now = Date.now()) {
       const days = daysBetween(at, now);
-      if (days <= 0) return time.format(at);
+      if (days <= 0) return timeOf(at);
       if (days === 1) return words.time.yesterday;
       if (days < 7) return shortWeekday.format(at);
       return sameYear(at, now) ? date.format(at) : dateOfYear.format(at);

@@ -1,10 +1,15 @@
 // The messages of the conversation on screen: the part of its log that is loaded, kept up by the engine's events.
+import { tick } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import type { Session } from "../../app/session.svelte";
 import type { ChatId, Message, MessageId, Order } from "../../engine/protocol";
-import { firstUnread, merge, timeline } from "./timeline";
+import { firstUnread, merge, timeline, type Row } from "./timeline";
 
 const PAGE = 60;
+/** While one scrolls: each page that comes has the list measured anew. */
+const NEXT_PAGE = 120;
+/** With more than these, those that one has scrolled away from are let go. */
+const LOADED_MAX = 1_200;
 /** So many unread are loaded at once; with more of them it begins at the end. */
 const UNREAD_PAGE_MAX = 300;
 
@@ -22,7 +27,8 @@ export class Conversation {
   /** The newest change put messages before the others. */
   prepended = $state(false);
 
-  readonly rows = $derived(timeline(this.messages, this.unread));
+  readonly #made = new WeakMap<Message, Row>();
+  readonly rows = $derived(timeline(this.messages, this.unread, this.#made));
   readonly #session: Session;
   readonly #id: ChatId;
   #busy: "older" | "newer" | null = null;
@@ -98,6 +104,10 @@ export class Conversation {
     this.selected.add(first);
   }
 
+  toggle(id: MessageId): void {
+    if (!this.selected.delete(id)) this.selected.add(id);
+  }
+
   endSelecting(): void {
     this.selecting = false;
     this.selected.clear();
@@ -106,16 +116,26 @@ export class Conversation {
   async #load(direction: "older" | "newer", from: { before?: Order; after?: Order }): Promise<void> {
     this.#busy = direction;
     try {
-      const page = await this.#session.call("messages", this.#id, from, PAGE);
+      const page = await this.#session.call("messages", this.#id, from, NEXT_PAGE);
       this.prepended = direction === "older";
       this.messages = merge(this.messages, page.messages);
       if (direction === "older") this.hasOlder = page.hasOlder && page.messages.length > 0;
       else this.hasNewer = page.hasNewer && page.messages.length > 0;
+      // The list can tell one change at an end from the other only one after the other.
+      await tick();
+      this.#letGo(direction);
     } catch {
       // Scrolling on asks again.
     } finally {
       this.#busy = null;
     }
+  }
+
+  #letGo(scrolled: "older" | "newer"): void {
+    if (this.messages.length <= LOADED_MAX) return;
+    this.prepended = scrolled === "newer";
+    if (scrolled === "older") [this.messages, this.hasNewer] = [this.messages.slice(0, LOADED_MAX - NEXT_PAGE), true];
+    else [this.messages, this.hasOlder] = [this.messages.slice(NEXT_PAGE - LOADED_MAX), true];
   }
 
   #take(changed: Message[], removed: MessageId[]): void {

@@ -16,19 +16,28 @@ export interface Row {
 /** A run ends after a pause as long as this. */
 const RUN_PAUSE_MS = 5 * 60_000;
 
-export function timeline(messages: readonly Message[], unread?: { from: Order; count: number } | null): Row[] {
+/** @param made the rows of before: one that says the same stays the same object, and is not drawn anew. */
+export function timeline(messages: readonly Message[], unread?: { from: Order; count: number } | null, made = new WeakMap<Message, Row>()): Row[] {
   return messages.map((message, i) => {
     const before = messages[i - 1];
     const after = messages[i + 1];
     const isUnreadStart = unread != null && message.order >= unread.from && (!before || before.order < unread.from);
-    return {
+    const row = {
       message,
       day: before && daysBetween(before.at, message.at) === 0 ? null : message.at,
       unread: isUnreadStart ? unread.count : null,
       first: isUnreadStart || !before || !isRun(before, message),
       last: !after || !isRun(message, after) || (unread != null && after.order >= unread.from && message.order < unread.from),
     };
+    const known = made.get(message);
+    if (known && isSame(known, row)) return known;
+    made.set(message, row);
+    return row;
   });
+}
+
+function isSame(one: Row, other: Row): boolean {
+  return one.day === other.day && one.unread === other.unread && one.first === other.first && one.last === other.last;
 }
 
 /** The first of the newest `count` messages of others, where it is among these. */

@@ -38,9 +38,15 @@ function parseLines(text: string, mentions: ReadonlyMap<string, string>): Block[
   });
 }
 
+/** Whether all of a text is drawn as it is written. */
+export function isUnmarked(text: string): boolean {
+  return !/[*_~`>\n]|[.:@]\S/.test(text);
+}
+
 /** What remains of a text without its marks, on one line. */
 export function plainText(text: string): string {
-  return parseText(text)
+  const blocks: Block[] = isUnmarked(text) ? [{ kind: "line", spans: [{ kind: "text", text }] }] : parseText(text);
+  return blocks
     .map((block) => (block.kind === "code-block" ? block.text : block.spans.map(spanText).join("")))
     .join(" ")
     .replace(/\s+/g, " ")
@@ -65,7 +71,7 @@ function parseLine(line: string, mentions: ReadonlyMap<string, string>): Span[] 
 
 /** Only what opens a page, a letter or a call. */
 function findLinks(line: string): { start: number; end: number; value: string; href: string }[] {
-  if (!/[.:@]/.test(line)) return [];
+  if (!/[.:@]\S/.test(line)) return [];
   return find(line, { defaultProtocol: "https" }).filter(({ href }) => /^(https?:\/\/|mailto:)/i.test(href));
 }
 

@@ -4,32 +4,34 @@ import type { Attachment } from "svelte/attachments";
 const REPLY_PX = 56;
 const SLANT_MAX = 0.6;
 
-export function swipe(run: () => void): Attachment<HTMLElement> {
+/** @param of the elements inside that can be drawn. */
+export function swipe(of: string, run: (drawn: HTMLElement) => void): Attachment<HTMLElement> {
   return (element) => {
-    let start: { x: number; y: number } | null = null;
+    let start: { x: number; y: number; row: HTMLElement } | null = null;
     let drawn = 0;
     const end = () => {
-      if (start && drawn >= REPLY_PX) run();
+      if (start && drawn >= REPLY_PX) run(start.row);
+      leave();
+    };
+    const leave = () => {
+      if (start) start.row.style.transform = "";
       start = null;
       drawn = 0;
-      element.style.transform = "";
     };
     const down = (event: TouchEvent) => {
+      leave();
       const touch = event.touches[0];
-      start = event.touches.length === 1 && touch ? { x: touch.clientX, y: touch.clientY } : null;
+      const row = (event.target as Element).closest<HTMLElement>(of);
+      if (event.touches.length === 1 && touch && row) start = { x: touch.clientX, y: touch.clientY, row };
     };
     const move = (event: TouchEvent) => {
       const touch = event.touches[0];
       if (!start || !touch) return;
       const sign = getComputedStyle(element).direction === "rtl" ? -1 : 1;
       const x = (touch.clientX - start.x) * sign;
-      if (x < 0 || Math.abs(touch.clientY - start.y) > Math.max(12, x * SLANT_MAX)) {
-        start = null;
-        element.style.transform = "";
-        return;
-      }
+      if (x < 0 || Math.abs(touch.clientY - start.y) > Math.max(12, x * SLANT_MAX)) return leave();
       drawn = Math.min(x, REPLY_PX * 1.3);
-      if (drawn > 12) element.style.transform = `translateX(${drawn * sign}px)`;
+      if (drawn > 12) start.row.style.transform = `translateX(${drawn * sign}px)`;
     };
     element.addEventListener("touchstart", down, { passive: true });
     element.addEventListener("touchmove", move, { passive: true });
