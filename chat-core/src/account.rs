@@ -36,7 +36,7 @@ pub struct Account {
     /// Bytes of the stanzas in its archive, or more where some were removed.
     pub archived_bytes: u64,
     /// A client has it deleted: what its stream is told when that is done.
-    pub(crate) unregistering: Option<(StreamId, Bytes)>,
+    pub(crate) unregistering: Option<Box<(StreamId, Bytes)>>,
     /// Keys of a new password are on their way: one after another, for they cost much.
     pub(crate) awaits_keys: bool,
     cursors: Vec<(Box<str>, MessageId)>,

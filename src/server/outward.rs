@@ -1,11 +1,13 @@
 //! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363), keys
 //! of new passwords and the end of accounts (XEP-0077), and push services that tell browsers.
 
+use std::sync::Arc;
+
 use chat_core::chat::{Command, Outward};
 use chat_core::id::QueryId;
 use chat_core::sasl::PasswordKeys;
 use chat_core::transaction::{Answer, StorageError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::chat::accounts::Accounts;
 
@@ -14,6 +16,10 @@ use super::upload_grants::UploadGrants;
 
 /// Messages between the core and who carries them out.
 pub const OUTWARD_MAX: usize = 256;
+
+/// Passwords whose keys are derived at a time: whoever changes theirs all the time takes one core at
+/// the most, and each account waits for its own.
+const DERIVING_MAX: usize = 1;
 
 /// Carries out what the core wants, until it has ended.
 pub async fn serve(
@@ -24,6 +30,7 @@ pub async fn serve(
     grants: UploadGrants,
     pushes: Option<Pushes>,
 ) {
+    let deriving = Arc::new(Semaphore::new(DERIVING_MAX));
     while let Some(outward) = outwards.recv().await {
         match outward {
             Outward::RequestSlot { query, slot } => {
@@ -35,11 +42,17 @@ pub async fn serve(
                 });
             }
             Outward::DeriveKeys { query, password, salt } => {
-                let answer = answer.clone();
-                tokio::task::spawn_blocking(move || {
-                    let keys = PasswordKeys::derive(&password.0, salt);
+                let (answer, deriving) = (answer.clone(), Arc::clone(&deriving));
+                tokio::spawn(async move {
+                    // It ends with the server only.
+                    let _turn = deriving.acquire().await;
+                    let derive = move || PasswordKeys::derive(&password.0, salt);
                     let failed = |reason| StorageError::Failed { reason };
-                    answer(query, keys.map(Answer::Keys).map_err(|e| failed(e.to_string())));
+                    let keys = match tokio::task::spawn_blocking(derive).await {
+                        Ok(keys) => keys.map_err(|error| failed(error.to_string())),
+                        Err(error) => Err(failed(error.to_string())),
+                    };
+                    answer(query, keys.map(Answer::Keys));
                 });
             }
             Outward::Unregister { query, account, number } => {

@@ -58,8 +58,11 @@ impl Chat {
         condition: StreamErrorCondition,
         after: Ticket,
     ) {
-        let told = self.accounts.remove(&id).and_then(|account| account.unregistering);
-        if let Some((stream, bytes)) = told {
+        let unregistering = self.accounts.remove(&id).and_then(|account| account.unregistering);
+        // What was dropped for another reason is not deleted: its client asks again.
+        if let Some((stream, bytes)) = unregistering.map(|told| *told)
+            && condition == StreamErrorCondition::NotAuthorized
+        {
             self.hold(after, Output::Send { stream, bytes });
         }
         self.questions.retain(|_, question| question.then.entity() != Entity::Account(id));

@@ -113,9 +113,12 @@ fn remove(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
         let text = "an app password does not end the account";
         return Err(StanzaError::not_allowed().with_text(text));
     }
+    if ctx.account.unregistering.is_some() {
+        return Err(StanzaError::resource_constraint().with_type(ErrorType::Wait));
+    }
     let stream = ctx.account.session(iq.resource()).and_then(|session| session.stream);
     let result = iq.request.answer(Ok(None)).to_bytes(ns::CLIENT);
-    ctx.account.unregistering = stream.map(|stream| (stream, result));
+    ctx.account.unregistering = stream.map(|stream| Box::new((stream, result)));
     let (account, number) = (ctx.account.id, ctx.account.number.clone());
     let request = iq.request.clone();
     ctx.ask_outside(

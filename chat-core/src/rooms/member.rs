@@ -36,23 +36,29 @@ pub(crate) struct Member {
     pub(crate) pace: Pace,
 }
 
-/// A bucket that fills with time.
+/// A bucket that fills with time. Whoever has found it empty finds it closed for a while: what was sent
+/// behind the one that is refused would otherwise come before it, for it is sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
     spent: u32,
+    /// Up to when it is filled; while it is closed, that is to come.
     at_ms: u64,
 }
 
 impl Pace {
     /// Takes one; false where none is left.
     pub(crate) fn spend(&mut self, now_ms: u64) -> bool {
-        let refilled = now_ms.saturating_sub(self.at_ms) / MESSAGE_EVERY_MS;
-        if refilled > 0 {
-            self.spent = self.spent.saturating_sub(u32::try_from(refilled).unwrap_or(u32::MAX));
-            self.at_ms = now_ms;
-        }
+        let Some(elapsed_ms) = now_ms.checked_sub(self.at_ms) else { return false };
+        let refilled = elapsed_ms / MESSAGE_EVERY_MS;
+        self.at_ms += refilled * MESSAGE_EVERY_MS;
+        self.spent = self.spent.saturating_sub(u32::try_from(refilled).unwrap_or(u32::MAX));
         let may_send = self.spent < MESSAGES_AT_ONCE_MAX;
-        self.spent += u32::from(may_send);
+        if may_send {
+            self.spent += 1;
+        } else {
+            self.at_ms += u64::from(CLOSED_FOR) * MESSAGE_EVERY_MS;
+            self.spent -= CLOSED_FOR;
+        }
         may_send
     }
 }
@@ -143,3 +149,20 @@ pub(crate) fn occupant_id(room: RoomId, account: AccountId) -> String {
 const MESSAGES_AT_ONCE_MAX: u32 = 64;
 /// In the long run a member sends one in this time.
 const MESSAGE_EVERY_MS: u64 = 100;
+/// Messages by which it fills while it is closed: a second, longer than what is under way to the server.
+const CLOSED_FOR: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_behind_a_refused_message_is_refused_too() {
+        let mut pace = Pace::default();
+        let mut taken = |now_ms, count: u32| (0..count).filter(|_| pace.spend(now_ms)).count();
+        assert_eq!(taken(5_000, 70), 64);
+        assert_eq!(taken(5_990, 1), 0, "there would be room for nine");
+        assert_eq!(taken(6_000, 70), 10);
+        assert_eq!(taken(60_000, 70), 64);
+    }
+}

@@ -1,4 +1,4 @@
-//! References of one's own to objects that others have put there (`docs/protocol/uploads.md`): what is
+//! References of one's own to objects that others have put there (`docs/protocol/accounts.md`): what is
 //! forwarded stays when its first sender's reference ends.
 
 use media_store::{Digest, UnixSeconds};

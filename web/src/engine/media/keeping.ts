@@ -38,8 +38,9 @@ export class Keeping implements UploadSource {
 
   /** What there is of encrypted bytes from `start` to before `end`; where there is nothing yet, it is waited for. */
   async slice(start: number, end: number): Promise<Blob> {
-    const sealed = () => Math.min(this.size, end, this.#sealedCount * RUN_BYTES);
-    while (sealed() <= start) await Promise.race([this.kept, new Promise<void>((hear) => (this.#hear = hear))]);
+    const stop = Math.min(this.size, end);
+    const sealed = () => Math.min(stop, this.#sealedCount * RUN_BYTES);
+    while (start < stop && sealed() <= start) await Promise.race([this.kept, new Promise<void>((hear) => (this.#hear = hear))]);
     return sliceOf((index) => this.#runs.get(index) ?? keptRun(this.#store, this.#id, index), start, sealed());
   }
 
