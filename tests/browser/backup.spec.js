@@ -10,6 +10,7 @@ test("a backup by 64 digits is made, restored and deleted", async ({ browser, se
   await page.evaluate(() => (location.hash = "#/settings/backup"));
   await page.getByRole("button", { name: /64-digit key/ }).click();
   await dialog.getByRole("button", { name: "Turn on" }).click();
+  await expect(dialog.getByRole("listitem")).toHaveCount(16);
   const digits = (await dialog.getByRole("listitem").allTextContents()).join(" ");
   expect(digits).toMatch(/^(\d{4} ){15}\d{4}$/);
   await dialog.getByRole("button", { name: "Done" }).click();

@@ -6,12 +6,12 @@ import { expect, test } from "./server.js";
 import { Person } from "./people.js";
 
 const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
-const WAIT_MS_MAX = 15_000;
+const WAIT_MS_MAX = 30_000;
 
 test.skip(!existsSync(FIREFOX), `${FIREFOX} is not installed`);
 
 test("somebody with Firefox registers, talks, sends a photo, gets one and a film, and finds all of it again", async ({ browser, server }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(180_000);
   const [fox, bea] = await Promise.all([Fox.register(server, "Fay Oystercatcher"), Person.register(browser, server, "Bea Curlew")]);
   await fox.press("New chat");
   await fox.write("Phone number", bea.number);

@@ -158,7 +158,7 @@ const fetchedBytes = (context) => context.serviceWorkers()[0].evaluate(() => sel
 test("photos are cropped, drawn on, pasted and dropped; GIFs stand still if they shall; links carry a preview", async ({ browser, server }, info) => {
   test.setTimeout(120_000);
   const [ada, bea] = await Promise.all([
-    Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop }),
+    Person.register(browser, server, "Ada Sandpiper", { viewport: SCREENS.desktop, reducedMotion: "no-preference" }),
     Person.register(browser, server, "Bea Curlew", { viewport: SCREENS.desktop, reducedMotion: "reduce" }),
   ]);
   const { page } = ada;

@@ -11,7 +11,8 @@ export class Person {
     person.server = server;
     person.name = name;
     person.number = number;
-    person.context = await browser.newContext({ locale: "en", ...options });
+    // What slides in is waited for before it is clicked.
+    person.context = await browser.newContext({ locale: "en", reducedMotion: "reduce", ...options });
     person.page = await person.context.newPage();
     person.listen();
     await person.page.goto(server.appUrl);
@@ -193,7 +194,8 @@ export class Person {
   }
 
   async sees(text) {
-    await soon(() => expect(this.message(text)).toBeVisible(LOOK));
+    // An expectation looks ever more seldom, in the end twice a second.
+    await expect.poll(() => this.message(text).isVisible(), { message: `${this.name} sees “${text}”`, intervals: [50] }).toBe(true);
   }
 
   /// Founds a group of whoever has these numbers.
@@ -280,10 +282,3 @@ export class Person {
     await this.context.close();
   }
 }
-
-/// Looks ten times a second: what may take long Playwright looks at twice a second.
-function soon(look) {
-  return expect(look).toPass({ intervals: [0], timeout: 15_000 });
-}
-
-const LOOK = { timeout: 2_000 };

@@ -1,4 +1,4 @@
-// One Chromium, the system's; one server for all tests (server.js).
+// One Chromium, the system's; a server for each worker (server.js).
 import { defineConfig } from "@playwright/test";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,8 @@ import { join } from "node:path";
 export default defineConfig({
   testDir: ".",
   outputDir: process.env.WHIMBREL_SCREENSHOTS ?? join(tmpdir(), "whimbrel-browser"),
-  workers: 1,
+  // A test waits more than it computes.
+  workers: 2,
   timeout: 60_000,
   // Three browsers and a server on a busy machine: what passes at the second try is told as flaky.
   retries: 1,

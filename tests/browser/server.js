@@ -1,4 +1,4 @@
-// A real server, started once, with the default site and a listing beside it; and real media.
+// A real server, started once for a worker, with the default site and a listing beside it; and real media.
 import { test as base } from "@playwright/test";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
