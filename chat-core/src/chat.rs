@@ -27,6 +27,7 @@ use crate::features::web_push::{self, Push};
 use crate::features::{archive, handled, messages};
 use crate::id::{MessageId, QueryId, StreamId, Ticket};
 use crate::jid::{AccountId, RoomId};
+use crate::rooms::call::{CallEvent, CallRequest};
 use crate::rooms::{self, Order, Room, RoomContext};
 use crate::sasl::{Credentials, Salt};
 use crate::stanza::Stanza;
@@ -137,6 +138,12 @@ pub enum Command {
         /// As in [`web_push::Subscription::endpoint`].
         endpoint: Box<str>,
     },
+    /// What happened at the endpoint that carries calls. The latest counts of each kind; what comes
+    /// more often than [`rooms::call::TELL_EVERY_MS`] is put together by whoever tells it.
+    Call {
+        /// Oldest first.
+        events: Vec<CallEvent>,
+    },
     /// A drill: a panic inside an account, which must harm no other ([`Chat::recover`]).
     Panic {
         /// Whose.
@@ -243,6 +250,14 @@ pub enum Outward {
         /// Its number, if it has one.
         number: Option<Box<str>>,
     },
+    /// The endpoint that carries calls is to do something. Answered by [`Answer::Call`]; any error
+    /// is taken for one that passes.
+    Call {
+        /// The answer's number.
+        query: QueryId,
+        /// What.
+        request: Box<CallRequest>,
+    },
     /// A browser is to be told that something waits (RFC 8030).
     Push(Box<Push>),
     /// Somebody was reported (XEP-0377), which the operator is to hear of.
@@ -255,6 +270,7 @@ impl Outward {
         match self {
             Outward::RequestSlot { query, .. }
             | Outward::DeriveKeys { query, .. }
+            | Outward::Call { query, .. }
             | Outward::Unregister { query, .. } => Some(*query),
             Outward::Push(_) | Outward::Reported(_) => None,
         }
@@ -618,6 +634,7 @@ impl Chat {
             Command::EndPush { account, endpoint } => {
                 return self.end_push(now, id, account, &endpoint);
             }
+            Command::Call { events } => return self.take_call_events(now, id, events),
             Command::Panic { account } => {
                 self.touch(Entity::Account(account));
                 panic!("drill in {account}");
@@ -677,6 +694,20 @@ impl Chat {
         self.finish(now, Some(id));
     }
 
+    /// A room that is not in memory has lost its call with a commit that failed: it is loaded, and
+    /// has its participants join again.
+    fn take_call_events(&mut self, now: Now, id: u64, events: Vec<CallEvent>) {
+        for event in events {
+            let room = event.room();
+            match self.rooms.contains_key(&room) {
+                true => drop(self.in_room(now, room, |ctx| rooms::call::receive(ctx, event))),
+                false => self.wake_room(room),
+            }
+            self.finish(now, None);
+        }
+        self.ready.push_back(Output::Done { id, result: Ok(()) });
+    }
+
     /// What is over leaves the disk, even where nobody reads it any more.
     fn remove_expired(&mut self, now: Now) {
         if now.elapsed_ms >= self.remove_expired_at_ms {
@@ -700,6 +731,12 @@ impl Chat {
             });
             self.finish(now, None);
         }
+        let calling = self.rooms.iter().filter(|(_, room)| room.calls.is_any());
+        let calling: Vec<RoomId> = calling.map(|(id, _)| *id).collect();
+        for id in calling {
+            self.in_room(now, id, rooms::call::tick);
+            self.finish(now, None);
+        }
         let committed = self.committed;
         let asking: HashSet<Entity> =
             self.questions.values().map(|question| question.then.entity()).collect();
@@ -712,6 +749,7 @@ impl Chat {
         self.rooms.retain(|id, room| {
             room.last_ticket > committed
                 || now.elapsed_ms < room.used_ms + IDLE_ACCOUNT_MS
+                || room.calls.is_any()
                 || asking.contains(&Entity::Room(*id))
         });
     }

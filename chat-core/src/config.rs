@@ -32,6 +32,8 @@ pub struct Config {
     pub private_push_services: bool,
     /// What XEP-0215 tells of.
     pub external_services: Vec<ExternalService>,
+    /// There is an endpoint that carries calls; without it none are offered.
+    pub calls: bool,
     /// Messages older than this stay in the archives even if their author retracts them.
     pub retraction_within_ms: Option<u64>,
 }
@@ -52,6 +54,7 @@ impl Config {
             web_push_key: None,
             private_push_services: false,
             external_services: Vec::new(),
+            calls: false,
             retraction_within_ms: None,
         }
     }

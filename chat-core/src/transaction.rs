@@ -14,6 +14,7 @@ use crate::mls::{
     ClaimedKeyPackage, KeyPackageClaim, KeyPackageRef, KeyPackageStock, LeafName, NewKeyPackage,
     parts::PartsChange,
 };
+use crate::rooms::call::CallAnswer;
 use crate::sasl::PasswordKeys;
 
 /// Writes that become durable together, or not at all. Storage commits transactions in the order
@@ -483,6 +484,8 @@ pub enum Answer {
     Slot(SlotAnswer),
     /// To [`crate::chat::Outward::DeriveKeys`], and not from storage.
     Keys(PasswordKeys),
+    /// To [`crate::chat::Outward::Call`], and not from storage.
+    Call(CallAnswer),
 }
 
 /// An account's small state.

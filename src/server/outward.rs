@@ -69,6 +69,11 @@ pub async fn serve(
                     pushes.deliver(*push, command.clone());
                 }
             }
+            // Nothing carries calls yet: the core offers none.
+            Outward::Call { query, .. } => {
+                let reason = "there is no call endpoint".to_owned();
+                answer(query, Err(StorageError::Failed { reason }));
+            }
             // The chat's driver keeps it for itself.
             Outward::Reported(_) => {}
         }

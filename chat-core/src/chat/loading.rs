@@ -112,6 +112,11 @@ impl Chat {
         None
     }
 
+    /// Has a room loaded for which nobody waits.
+    pub(super) fn wake_room(&mut self, room: RoomId) {
+        self.load(Entity::Room(room));
+    }
+
     fn load(&mut self, id: Entity) -> &mut Loading {
         if !self.loading.contains_key(&id) {
             self.ask_for_state(id);

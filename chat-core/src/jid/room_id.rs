@@ -30,6 +30,11 @@ impl RoomId {
         AccountId::parse(text).ok().map(Self)
     }
 
+    /// Takes the number of [`RoomId::owner`]; `None` if it has more than 60 bits.
+    pub fn from_u64(id: u64) -> Option<Self> {
+        AccountId::from_u64(id).map(Self)
+    }
+
     /// The id under which storage keeps its records and its log.
     pub fn owner(self) -> AccountId {
         self.0

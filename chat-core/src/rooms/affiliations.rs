@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use super::call;
 use super::changes::{self, Change, Said};
 use super::invitations;
 use super::invitees::Invitees;
@@ -191,6 +192,7 @@ fn stay(ctx: &RoomContext<'_>, since: MessageId, until: Option<MessageId>) -> Me
 fn erase(ctx: &mut RoomContext<'_>, account: AccountId, until: MessageId) {
     let Some(member) = ctx.room.members.remove(&account) else { return };
     ctx.remove(MEMBER, &account.to_string());
+    call::depart(ctx, account);
     let room = ctx.room.id;
     let past = stay(ctx, member.since, Some(until));
     let (feature, key) = (past.feature(), room.to_string().into());
@@ -384,6 +386,7 @@ pub(crate) fn end_by_owner(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<(
 
 /// Ends a room: of all that it had, the message stays by which devices that are away learn of it.
 fn end(ctx: &mut RoomContext<'_>, by: AccountId) {
+    call::abort(ctx);
     let id = ctx.next_message_id();
     let account = ctx.room.id.owner();
     let peer = ctx.room.jid.as_str().into();

@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 use super::room::Room;
 use super::{MEMBER, NAME, SETTINGS};
 use crate::account::Account;
+use crate::chat::Outward;
 use crate::config::Config;
-use crate::context::{Asked, Effects, Entity, Question, Request, Then, send_to};
+use crate::context::{Asked, ContinueInRoom, Effects, Entity, Question, Request, Then, send_to};
 use crate::id::{MessageId, QueryId, Ticket};
 use crate::jid::{AccountId, Jid};
 use crate::ns;
@@ -143,10 +144,23 @@ impl RoomContext<'_> {
         query: Query,
         then: impl FnOnce(&mut RoomContext<'_>, Result<Answer, StorageError>) + Send + 'static,
     ) {
+        self.add_question(|_| Asked::Storage(query), Box::new(then));
+    }
+
+    /// Asks the world outside of XMPP, once what the room has changed is durable. Where the room is
+    /// not active any more when the answer comes, it is loaded for that.
+    pub(crate) fn ask_outside(
+        &mut self,
+        outward: impl FnOnce(QueryId) -> Outward,
+        then: impl FnOnce(&mut RoomContext<'_>, Result<Answer, StorageError>) + Send + 'static,
+    ) {
+        self.add_question(|id| Asked::Outside(outward(id)), Box::new(then));
+    }
+
+    fn add_question(&mut self, asked: impl FnOnce(QueryId) -> Asked, then: ContinueInRoom) {
         let id = self.effects.next_query;
         self.effects.next_query = QueryId(id.0 + 1);
-        let then = Then::InRoom(self.room.id, Box::new(then));
-        let asked = Asked::Storage(query);
+        let (then, asked) = (Then::InRoom(self.room.id, then), asked(id));
         let (stream, ticket) = (None, Ticket::default());
         self.effects.questions.push(Question { id, asked, stream, ticket, then });
     }

@@ -2,7 +2,7 @@
 
 use super::affiliations::check_member;
 use super::requests::RoomIq;
-use super::{Kind, NS, RoomContext};
+use super::{Kind, NS, RoomContext, call};
 use crate::context::Context;
 use crate::features::data_form::{self, text_field};
 use crate::features::{Iq, Reply};
@@ -10,12 +10,13 @@ use crate::ns;
 use crate::stanza::StanzaError;
 use crate::xml::Element;
 
-pub(super) fn service_info(_: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
+pub(super) fn service_info(ctx: &mut Context<'_>, iq: &Iq) -> Result<Reply, StanzaError> {
     if iq.payload.attr("node").is_some() {
         return Err(StanzaError::item_not_found());
     }
     let names = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::MUC, ns::PING, ns::OCCUPANT_ID, NS];
-    let info = identity("Groups").with_children(features(&names));
+    let calls = ctx.config.calls.then(|| feature(call::NS));
+    let info = identity("Groups").with_children(features(&names)).with_children(calls);
     Ok(Reply::Result(Some(info)))
 }
 
@@ -53,6 +54,9 @@ pub(super) fn room_info(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply,
     info.push(feature(moderated));
     if ctx.room.settings.kind == Kind::Open {
         info.push(feature(NS));
+    }
+    if ctx.config.calls {
+        info.push(feature(call::NS));
     }
     if is_member {
         info.push(room_form(ctx));

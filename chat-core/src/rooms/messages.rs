@@ -1,6 +1,7 @@
 //! XEP-0045 7.4: a member sends to all.
 
 use super::affiliations::{check_may, check_member};
+use super::call;
 use super::delivery::{self, NewEntry};
 use super::member::{Member, jid_of, occupant_id};
 use super::room::Subject;
@@ -129,6 +130,7 @@ pub(super) fn render(
         child.is("occupant-id", ns::OCCUPANT_ID)
             || child.is("x", ns::MUC_USER)
             || child.is("change", super::NS)
+            || child.is("call", call::NS)
             || child.is("commit", mls::NS)
             || child.is("founded", mls::NS)
             || (child.is("stanza-id", ns::STANZA_ID) && is_ours(child, "by"))

@@ -10,6 +10,7 @@ mod addable;
 mod affiliations;
 mod archive;
 mod bookmarks;
+pub mod call;
 mod changes;
 mod context;
 mod creation;
@@ -124,6 +125,7 @@ pub(crate) fn found(config: &Config, now: Now, order: &Order) -> Option<Room> {
 /// Goes on, once the room's state is read, with what was under way when it was last left.
 pub(crate) fn activate(ctx: &mut RoomContext<'_>) {
     retraction::finish_all(ctx);
+    call::resume(ctx);
 }
 
 /// Others have founded the room since the order was given.
@@ -282,3 +284,5 @@ const INVITATION: &str = "group-invitation";
 const SUBJECT: &str = "group-subject";
 const SEALED: &str = "group-sealed";
 const RETRACTION: &str = "group-retraction";
+const CALL: &str = "group-call";
+const CALLER: &str = "group-call-participant";

@@ -4,7 +4,7 @@ use super::affiliations::{check_may, check_member};
 use super::changes::{self, Change, Said};
 use super::sealed;
 use super::{
-    NS, RoomContext, affiliations, archive, discovery, icon, invitations, muc, retraction,
+    NS, RoomContext, affiliations, archive, call, discovery, icon, invitations, muc, retraction,
 };
 use crate::chat::check_iq;
 use crate::context::{Request, Route};
@@ -61,6 +61,14 @@ const ROWS: &[Row] = &[
     Row(Action::Set, "direct", mls::NS, sealed::found),
     Row(Action::Set, "commit", mls::NS, sealed::commit),
     Row(Action::Get, "group", mls::NS, sealed::show),
+    Row(Action::Get, "call", call::NS, call::show),
+    Row(Action::Set, "join", call::NS, call::join),
+    Row(Action::Set, "leave", call::NS, call::leave),
+    Row(Action::Set, "decline", call::NS, call::decline),
+    Row(Action::Set, "state", call::NS, call::change_state),
+    Row(Action::Set, "view", call::NS, call::view),
+    Row(Action::Set, "mute", call::NS, call::mute),
+    Row(Action::Set, "remove", call::NS, call::remove),
 ];
 
 /// An IQ arrives at the room.

@@ -5,6 +5,7 @@
 //! (`features/retraction.rs`). An admin's goes with the tombstone.
 
 use super::affiliations::check_admin;
+use super::call;
 use super::delivery::{self, NewEntry};
 use super::member::occupant_id;
 use super::requests::RoomIq;
@@ -152,7 +153,10 @@ impl Retraction {
 
 /// What tells of members and settings, and of retractions, is not taken back.
 fn may_go(stanza: &Stanza) -> bool {
-    is_retractable(stanza) && !stanza.has("change", NS) && !is_of_group(stanza)
+    is_retractable(stanza)
+        && !stanza.has("change", NS)
+        && !stanza.has("call", call::NS)
+        && !is_of_group(stanza)
 }
 
 /// Puts a tombstone in a message's place: who wrote it, by which name, and when it went.

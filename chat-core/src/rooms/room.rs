@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hashbrown::HashSet;
 
+use super::call::{self, Calls};
 use super::invitations::Invitation;
 use super::member::{Affiliation, Member};
 use super::retraction::Retraction;
 use super::sealed::Sealed;
 use super::settings::Settings;
-use super::{INVITATION, MEMBER, NAME, OUTCAST, REQUEST, RETRACTION, SEALED, SETTINGS, SUBJECT};
+use super::{
+    CALL, CALLER, INVITATION, MEMBER, NAME, OUTCAST, REQUEST, RETRACTION, SEALED, SETTINGS, SUBJECT,
+};
 use crate::config::Config;
 use crate::id::{MessageId, Ticket};
 use crate::jid::{AccountId, Jid, RoomId};
@@ -41,6 +44,7 @@ pub struct Room {
     pub(crate) changes: VecDeque<(MessageId, AccountId)>,
     /// Members whose browsers want to be told of messages, once it was asked.
     pub(crate) pushed: Option<HashSet<AccountId>>,
+    pub(crate) calls: Calls,
     recent_origins: VecDeque<u64>,
     /// Retractions whose tombstone is not known to be stored, as the room was loaded.
     pub(crate) unfinished: Vec<Retraction>,
@@ -79,6 +83,7 @@ impl Room {
             version: MessageId::FIRST,
             changes: VecDeque::new(),
             pushed: None,
+            calls: Calls::default(),
             recent_origins: VecDeque::new(),
             unfinished: Vec::new(),
             newest: MessageId::FIRST,
@@ -129,6 +134,7 @@ impl Room {
             }
             (RETRACTION, _) => self.unfinished.extend(Retraction::read(&record.key, &value)),
             (SEALED, _) => self.sealed = Sealed::read(&value),
+            (CALL | CALLER, _) => call::take(self, record, &value),
             (SUBJECT, _) => self.subject = Subject::read(&value),
             (NAME, _) => {
                 let version = value.attr("version").and_then(MessageId::parse);

@@ -8,15 +8,16 @@ pub mod examples;
 mod key_packages;
 mod pattern;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_core::access::Access;
-use chat_core::chat::{Chat, Closing, Command, Input, Output};
+use chat_core::chat::{Chat, Closing, Command, Input, Output, Outward};
 use chat_core::config::Config;
 use chat_core::id::{QueryId, StreamId, Ticket};
 use chat_core::jid::{AccountId, Jid};
+use chat_core::rooms::call::{CallAnswer, CallRefusal, CallRequest, Descriptions, ParticipantName};
 use chat_core::sasl::{Credential, Credentials, Mechanism, PasswordMark, ServerSecret, TokenWish};
 use chat_core::stanza::Stanza;
 use chat_core::stream::{Bind2, Inline, Login, Ready, SessionRequest, UserAgent};
@@ -50,6 +51,16 @@ pub struct World {
     pub closed: HashMap<StreamId, Closing>,
     pub looked_up: Vec<Option<Credentials>>,
     pub outward: Vec<chat_core::chat::Outward>,
+    /// Participants at the endpoint that carries calls.
+    pub in_calls: BTreeSet<ParticipantName>,
+    /// What it was asked.
+    pub call_requests: Vec<CallRequest>,
+    pub endpoint_is_busy: bool,
+    /// Otherwise [`World::answer_calls`] does it.
+    pub endpoint_answers_at_once: bool,
+    call_answers: VecDeque<(QueryId, CallAnswer)>,
+    /// The settings of this server, also after a crash.
+    config: Config,
     next_stream: u64,
 }
 
@@ -71,13 +82,19 @@ impl World {
             closed: HashMap::new(),
             looked_up: Vec::new(),
             outward: Vec::new(),
+            in_calls: BTreeSet::new(),
+            call_requests: Vec::new(),
+            endpoint_is_busy: false,
+            endpoint_answers_at_once: true,
+            call_answers: VecDeque::new(),
+            config: config(),
             next_stream: 1,
         }
     }
 
     /// A world with other settings.
     pub fn configured(config: Config) -> World {
-        World { chat: start(&Disk::default(), config), ..World::new() }
+        World { chat: start(&Disk::default(), config.clone()), config, ..World::new() }
     }
 
     /// A world with these accounts, each with a client `NAME/phone` that is available.
@@ -349,7 +366,8 @@ impl World {
         self.uncommitted.clear();
         self.streams.clear();
         self.inboxes.clear();
-        self.chat = start(&self.disk, config());
+        self.call_answers.clear();
+        self.chat = start(&self.disk, self.config.clone());
     }
 
     /// Any input.
@@ -391,10 +409,50 @@ impl World {
                 Output::Commit(transaction) => self.uncommitted.push_back(transaction),
                 Output::Ask { id, query } if self.answers_at_once => self.answer(id, &query),
                 Output::Ask { id, query } => self.unanswered.push_back((id, query)),
+                Output::Outward(Outward::Call { query, request }) => {
+                    self.answer_call(query, *request)
+                }
                 Output::Outward(outward) => self.outward.push(outward),
                 Output::Done { result, .. } => result.unwrap(),
             }
         }
+    }
+
+    /// The endpoint that carries calls: takes in whoever it is asked to, and answers offers with
+    /// themselves.
+    fn answer_call(&mut self, query: QueryId, request: CallRequest) {
+        let answer = match (&request, self.endpoint_is_busy) {
+            (_, true) => CallAnswer::Refused(CallRefusal::Busy),
+            (CallRequest::Join { participant, offers, is_first, .. }, _) => {
+                if *is_first {
+                    self.in_calls.clear();
+                }
+                self.in_calls.insert(*participant);
+                let answer = |offer: &Option<Box<str>>| {
+                    offer.as_ref().map(|offer| format!("answer to {offer}").into())
+                };
+                let (publish, subscribe) = (answer(&offers.publish), answer(&offers.subscribe));
+                CallAnswer::Joined(Descriptions { publish, subscribe })
+            }
+            (CallRequest::Leave { participant, .. }, _) => {
+                self.in_calls.remove(participant);
+                CallAnswer::Done
+            }
+            (CallRequest::View { .. }, _) => CallAnswer::Done,
+        };
+        self.call_requests.push(request);
+        self.call_answers.push_back((query, answer));
+        if self.endpoint_answers_at_once {
+            self.answer_calls();
+        }
+    }
+
+    /// The endpoint's answers that wait arrive.
+    pub fn answer_calls(&mut self) {
+        while let Some((query, answer)) = self.call_answers.pop_front() {
+            self.handle(Input::Answered { query, answer: Ok(Answer::Call(answer)) });
+        }
+        self.pump();
     }
 
     fn answer(&mut self, query: QueryId, asked: &Query) {
