@@ -5,6 +5,7 @@ mod archive;
 mod archive_preferences;
 mod archive_quota;
 mod blocking;
+mod call;
 mod client_access;
 mod contact_lookup;
 mod delete_for_me;

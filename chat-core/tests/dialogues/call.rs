@@ -1,7 +1,5 @@
 //! Calls of a room: `urn:whimbrel:call:0`.
 
-mod world;
-
 use chat_core::chat::{Command, Input, Outward};
 use chat_core::features::web_push::PushKind;
 use chat_core::jid::{Jid, RoomId};
@@ -11,7 +9,8 @@ use chat_core::rooms::call::{
 };
 use chat_core::xml::Element;
 use data_encoding::BASE64URL_NOPAD;
-use world::World;
+
+use crate::world::{self, World};
 
 const NS: &str = "urn:whimbrel:call:0";
 
@@ -658,7 +657,7 @@ fn without_an_endpoint_there_are_no_calls() {
 
 /// Replays the document's examples from one sentence to another, as Alice's phone.
 fn replay(group: &mut Group, from: &str, to: &str) {
-    let document = include_str!("../../docs/protocol/calls.md");
+    let document = include_str!("../../../docs/protocol/calls.md");
     let part = document.split_once(from).expect(from).1.split_once(to).expect(to).0;
     let (alice, bob) = (group.world.id("alice").to_string(), group.world.id("bob").to_string());
     let room = group.jid.split('@').next().unwrap().to_owned();
