@@ -19,7 +19,7 @@ const LISTS = ["archived", "people", "new", "new-group", "starred", "settings"];
 /// What docs/screens shows.
 const SHOWN = ["chats", "conversation", "conversation-info", "group", "group-info", ...LISTS, ...SETTINGS.map((section) => `settings-${section}`), "start", "stickers", "poll", "viewer", "arabic-conversation"];
 
-test.describe.configure({ timeout: 180_000 });
+test.describe.configure({ mode: "parallel", timeout: 180_000 });
 
 for (const [screen, colorScheme] of WAYS) {
   test(`every screen is fit to be shown, and to be used without seeing it: ${screen}, ${colorScheme}`, async ({ browser, sample }) => {
