@@ -50,12 +50,18 @@ function serviceWorker(): Plugin {
   };
 }
 
+const LEFT_OUT = ["@serenity-kit/opaque", "tus-js-client", "hash-wasm", "@noble/curves/ed448.js", "@noble/curves/nist.js", "@noble/ciphers/chacha.js"];
+const inServiceWorker = {
+  ...Object.fromEntries(LEFT_OUT.map((name) => [name, "/src/service-worker/left-out.ts"])),
+  linkifyjs: "/src/service-worker/no-links.ts",
+};
+
 async function builtWorker(files: { paths: string[]; page: string }): Promise<string> {
   const made = await build({
     configFile: false,
     logLevel: "warn",
     publicDir: false,
-    resolve: { alias: { "@serenity-kit/opaque": "/src/service-worker/left-out.ts" } },
+    resolve: { alias: inServiceWorker },
     define: { SHELL_FILES: JSON.stringify(files), SHELL_VERSION: JSON.stringify(digestOf(JSON.stringify(files)).slice(0, 16)) },
     build: {
       write: false,

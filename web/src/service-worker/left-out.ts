@@ -1,6 +1,5 @@
-// In place of @serenity-kit/opaque, which is larger than all else and needed by backups alone: pages make those.
+// In place of what only pages need, and of ciphers that no conversation has: in a service worker all is in one script.
 
 import { Refusal } from "../engine/refusal";
 
-export const ready = Promise.reject(new Refusal("interrupted", "a page is to make it"));
-ready.catch(() => undefined);
+throw new Refusal("interrupted", "a page is to make it");

@@ -1,7 +1,7 @@
 // A backup on this server: an object of the account's that the server knows to be its backup.
 
-import { createBLAKE3 } from "hash-wasm";
 import type { AccountApi } from "../account/api";
+import { newBlake3 } from "../media/digest";
 import { FileUpload, type UploadPlace, type UploadSource } from "../media/upload";
 import { Refusal } from "../refusal";
 
@@ -34,7 +34,7 @@ export async function fetchBackup(origin: string, digest: string): Promise<Blob>
 }
 
 async function digestOf(file: Blob): Promise<string> {
-  const hash = (await createBLAKE3()).init();
+  const hash = await newBlake3();
   for (let at = 0; at < file.size; at += HASHED_BYTES) {
     hash.update(new Uint8Array(await file.slice(at, at + HASHED_BYTES).arrayBuffer()));
   }

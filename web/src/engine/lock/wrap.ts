@@ -58,7 +58,7 @@ async function unwrap({ nonce, wrapped }: Wrap, by: CryptoKey, purpose: Bytes, i
 }
 
 async function argon2(passphrase: string, how: Omit<PassphraseWrap, "nonce" | "wrapped">): Promise<CryptoKey> {
-  const { argon2id } = await import("./argon2");
+  const { argon2id } = await import("hash-wasm");
   const bytes = await argon2id({
     // The same passphrase from another keyboard may be of other code points.
     password: passphrase.normalize("NFKC"),

@@ -1,9 +1,9 @@
 // A file on its way into the store: read, encrypted, hashed and written, each while the next is done with what
 // comes behind; and uploaded meanwhile.
 
-import { createBLAKE3 } from "hash-wasm";
 import type { Store } from "../store/store";
 import { importKey, newFileKey, pieceCount, PIECE_BYTES, sealedLength, sealPiece } from "./cipher";
+import { newBlake3 } from "./digest";
 import { dropFile, keptRun, RUN_BYTES, RUN_PIECES, runKey, sliceOf, trialKey, type Kept } from "./kept-file";
 import type { UploadSource } from "./upload";
 
@@ -48,8 +48,7 @@ export class Keeping implements UploadSource {
     const key = newFileKey();
     let written = this.#store.batch().put("files", trialKey(this.#id), true).commit();
     try {
-      const [cryptoKey, hash] = await Promise.all([importKey(key), createBLAKE3(), written]);
-      hash.init();
+      const [cryptoKey, hash] = await Promise.all([importKey(key), newBlake3(), written]);
       const { size } = this.#file;
       let read = this.#read(0);
       for (let first = 0; first < pieceCount(size); first += RUN_PIECES) {

@@ -1,8 +1,9 @@
 // A file as it is uploaded: encrypted piece by piece as the upload asks for it, and hashed on the way.
 // An upload that goes back to what the server has gets the same bytes again.
 
-import { createBLAKE3, type IHasher } from "hash-wasm";
+import type { IHasher } from "hash-wasm";
 import { importKey, newFileKey, pieceCount, PIECE_BYTES, sealedLength, sealedRange, sealPiece } from "./cipher";
+import { newBlake3 } from "./digest";
 
 export class SealedFile {
   readonly key: Uint8Array;
@@ -15,14 +16,14 @@ export class SealedFile {
 
   static async of(file: Blob): Promise<SealedFile> {
     const key = newFileKey();
-    return new SealedFile(file, key, await importKey(key), await createBLAKE3());
+    return new SealedFile(file, key, await importKey(key), await newBlake3());
   }
 
   private constructor(file: Blob, key: Uint8Array, cryptoKey: CryptoKey, hash: IHasher) {
     this.#file = file;
     this.key = key;
     this.#cryptoKey = cryptoKey;
-    this.#hash = hash.init();
+    this.#hash = hash;
     this.size = sealedLength(file.size);
   }
 

@@ -1,6 +1,6 @@
 // One file on its way to the server: tus 1.0 (docs/protocol/uploads.md).
 
-import { DetailedError, Upload, type UploadOptions } from "tus-js-client";
+import type { DetailedError, Upload, UploadOptions } from "tus-js-client";
 import { Refusal } from "../refusal";
 
 /** An encrypted file. */
@@ -54,8 +54,8 @@ export class FileUpload {
   async run(): Promise<string> {
     const cancelled = new Promise<never>((_, reject) => (this.#cancel = reject));
     const whole = async () => {
-      const token = await this.#place.token(this.#source.size);
-      return this.#send(token);
+      const [token, tus] = await Promise.all([this.#place.token(this.#source.size), import("tus-js-client")]);
+      return this.#send(token, tus.Upload);
     };
     return Promise.race([whole(), cancelled]);
   }
@@ -74,7 +74,7 @@ export class FileUpload {
     await this.#upload?.abort(true).catch(() => undefined);
   }
 
-  #send(token: string): Promise<string> {
+  #send(token: string, Tus: typeof Upload): Promise<string> {
     return new Promise((resolve, reject) => {
       let address: string | undefined;
       const options: UploadOptions = {
@@ -107,7 +107,7 @@ export class FileUpload {
         },
       };
       // tus-js-client looks at the input only through its file reader.
-      this.#upload = new Upload(new Blob(), options);
+      this.#upload = new Tus(new Blob(), options);
       if (!this.#isPaused) this.#upload.start();
     });
   }
@@ -126,7 +126,7 @@ function fileSource(source: UploadSource) {
 }
 
 function refusalOf(error: Error): Refusal {
-  const response = error instanceof DetailedError ? error.originalResponse : undefined;
+  const response = (error as DetailedError).originalResponse;
   if (!response) return new Refusal("offline", "the server cannot be reached", { cause: error });
   const detail = response.getBody().slice(0, 200) || `the server answers ${response.getStatus()}`;
   return new Refusal(response.getStatus() === 507 ? "no-room" : "internal", detail, { cause: error });
