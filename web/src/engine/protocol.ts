@@ -83,8 +83,8 @@ export interface Commands {
   /** The conversation of two, or of one's own notes, is made with the first message. With somebody who has no
    *  device that takes encrypted messages it is an open one. */
   openDirect(account: AccountId): Chat;
-  /** A page of messages, oldest first: the newest ones, or those before or after `from`. */
-  messages(chat: ChatId, from?: { before?: Order; after?: Order; around?: MessageId }, count?: number): Page;
+  /** A page of messages, oldest first: the newest ones, those before or after `from`, or those where the unread begin. */
+  messages(chat: ChatId, from?: { before?: Order; after?: Order; around?: MessageId; unread?: true }, count?: number): Page;
   /** Removes the chat's messages from the own devices. */
   clearChat(chat: ChatId): void;
   /** Nothing for no words; said when somebody is about to search, it makes the first search quick. */
@@ -411,7 +411,13 @@ export interface Draft {
   reply?: MessageId;
 }
 
-export interface Page { messages: Message[]; hasOlder: boolean; hasNewer: boolean }
+export interface Page {
+  messages: Message[];
+  hasOlder: boolean;
+  hasNewer: boolean;
+  /** Where it was asked for, and anything is unread: the first of them. */
+  unreadFrom?: Order;
+}
 export interface Hit { message: Message; chatName: string }
 export interface Receipt { account: AccountId; deliveredAt?: number; readAt?: number }
 

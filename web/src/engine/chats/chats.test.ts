@@ -269,6 +269,12 @@ test("pages, around a message too", async () => {
   expect(around.messages.map(wordsOf)).toEqual(range(10, 15));
   const newer = await bob.do.messages(chat, { after: older.messages.at(-1)!.order }, 50);
   expect(newer.messages.map(wordsOf)).toEqual(range(15, 25));
+  await bob.do.markRead(chat, around.messages[2]!.order);
+  const unread = await bob.do.messages(chat, { unread: true }, 5);
+  expect(unread.messages.map(wordsOf), "as many as are asked for, below those read").toEqual(range(0, 18));
+  expect(unread).toMatchObject({ unreadFrom: unread.messages[13]!.order, hasOlder: false, hasNewer: true });
+  await bob.do.markRead(chat, newest.messages.at(-1)!.order);
+  expect((await bob.do.messages(chat, { unread: true }, 5)).messages.map(wordsOf)).toEqual(range(20, 25));
   expect((await bob.do.search("numb 17")).map(({ message }) => message.id)).toEqual([ids[17]]);
 });
 

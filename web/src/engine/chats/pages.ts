@@ -5,12 +5,12 @@ import type { ChatId, Hit, Message, MessageId, Order, Page, Receipt } from "../p
 import { Refusal } from "../refusal";
 import { isVisible, type Row } from "../content/row";
 import { viewOf } from "../content/view";
-import { others, statusAt, type ChatRow } from "./chat-row";
+import { isUnread, others, statusAt, type ChatRow } from "./chat-row";
 import type { Desk } from "./desk";
 import { CHAT, FIRST_PLACE, MEDIA, STARRED, chatKey, receiptsKey } from "./keys";
 import { receiptsOf, type Receipts } from "./receipts";
 
-type From = { before?: Order; after?: Order; around?: MessageId };
+type From = { before?: Order; after?: Order; around?: MessageId; unread?: true };
 
 export class Pages {
   readonly #desk: Desk;
@@ -22,6 +22,7 @@ export class Pages {
   async messages(chat: ChatId, from: From = {}, count = PAGE): Promise<Page> {
     const wanted = Math.min(Math.max(1, count), PAGE_MAX);
     if (from.around !== undefined) return this.#around(chat, from.around, wanted);
+    if (from.unread) return this.#unread(chat, wanted);
     if (from.after !== undefined) {
       const { rows, hasMore } = await this.#visible(chat, { after: from.after }, wanted);
       const [older] = await this.#rows(chat, { before: `${from.after}/` }, 1);
@@ -90,6 +91,18 @@ export class Pages {
     return { messages: await this.views(rows), hasOlder: older.hasMore, hasNewer: newer.hasMore };
   }
 
+  async #unread(chat: ChatId, count: number): Promise<Page> {
+    const row = await this.#desk.chat(chat);
+    const read = await this.#visible(chat, row.readUpTo === "" ? {} : { after: row.readUpTo }, count);
+    const at = read.rows.findIndex((one) => isUnread(one, row, this.#desk.own));
+    const first = read.rows[at];
+    if (!first) return this.messages(chat, {}, count);
+    const newer = read.rows.slice(at);
+    const older = await this.#visible(chat, { before: first.order, reverse: true }, Math.max(READ_MIN, count - newer.length));
+    const messages = await this.views([...older.rows.reverse(), ...newer]);
+    return { messages, hasOlder: older.hasMore, hasNewer: read.hasMore, unreadFrom: first.order };
+  }
+
   // Those that are hidden are passed over.
   async #visible(chat: ChatId, bound: Bound, count: number): Promise<{ rows: Row[]; hasMore: boolean }> {
     const rows: Row[] = [];
@@ -131,6 +144,8 @@ interface Bound {
 /** Messages of a page, unless it is said, and at most. */
 const PAGE = 50;
 const PAGE_MAX = 500;
+/** What was read already stands above the unread. */
+const READ_MIN = 20;
 /** Of media and stars, the newest. */
 const FOUND_MAX = 1_000;
 const HITS_MAX = 50;

@@ -3,15 +3,13 @@ import { tick } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import type { Session } from "../../app/session.svelte";
 import type { ChatId, Message, MessageId, Order } from "../../engine/protocol";
-import { firstUnread, merge, timeline, type Row } from "./timeline";
+import { merge, timeline, type Row } from "./timeline";
 
 const PAGE = 60;
 /** While one scrolls: each page that comes has the list measured anew. */
 const NEXT_PAGE = 120;
 /** With more than these, those that one has scrolled away from are let go. */
 const LOADED_MAX = 1_200;
-/** So many unread are loaded at once; with more of them it begins at the end. */
-const UNREAD_PAGE_MAX = 300;
 
 export class Conversation {
   messages: readonly Message[] = $state.raw([]);
@@ -56,15 +54,12 @@ export class Conversation {
     try {
       const page = around
         ? await this.#session.call("messages", this.#id, { around }, PAGE)
-        : await this.#session.call("messages", this.#id, {}, unread < UNREAD_PAGE_MAX ? Math.min(PAGE + unread, UNREAD_PAGE_MAX) : PAGE);
+        : await this.#session.call("messages", this.#id, unread > 0 && !this.unread ? { unread: true } : {}, PAGE);
       this.prepended = false;
       this.messages = page.messages;
       this.hasOlder = page.hasOlder;
       this.hasNewer = page.hasNewer;
-      if (!around && unread > 0 && !this.unread) {
-        const from = firstUnread(page.messages, unread);
-        if (from !== null) this.unread = { from, count: unread };
-      }
+      if (page.unreadFrom !== undefined) this.unread = { from: page.unreadFrom, count: unread };
       this.status = "ready";
       for (const news of this.#meanwhile.splice(0)) this.#take(...news);
     } catch {

@@ -4,6 +4,7 @@ import type { Message, Order, Page } from "../../engine/protocol";
 import { Conversation } from "./conversation.svelte";
 
 const COUNT = 3_000;
+const UNREAD_FROM = 2_000;
 const orderOf = (number: number) => String(number).padStart(5, "0");
 const all = Array.from({ length: COUNT }, (_, i) => ({
   id: `${i}`, chat: "c", order: orderOf(i), author: "p", isOwn: false, at: i * 1_000, status: "sent",
@@ -11,15 +12,16 @@ const all = Array.from({ length: COUNT }, (_, i) => ({
 })) as Message[];
 
 /** An engine that has all of them. */
-function page(from: { before?: Order; after?: Order }, count: number): Page {
+function page(from: { before?: Order; after?: Order; unread?: true }, count: number): Page {
+  if (from.unread) return { ...page({ after: orderOf(UNREAD_FROM - 21) }, count), unreadFrom: orderOf(UNREAD_FROM) };
   const at = from.after === undefined ? (from.before === undefined ? COUNT : Number(from.before)) - count : Number(from.after) + 1;
   const messages = all.slice(Math.max(0, at), Math.max(0, at + count));
   return { messages, hasOlder: messages[0]?.id !== "0", hasNewer: messages.at(-1)?.id !== `${COUNT - 1}` };
 }
 
-function opened() {
+function begun(chats = new Map()) {
   const call = async (_: string, __: string, from: object, count: number) => page(from, count);
-  return new Conversation({ call, chats: new Map() } as unknown as Session, "c");
+  return new Conversation({ call, chats } as unknown as Session, "c");
 }
 
 /** What is loaded: from which on, and to which one, with none left out. */
@@ -30,7 +32,7 @@ function loaded({ messages }: Conversation): [first: number, last: number] {
 }
 
 test("far up, what lies below is let go, and comes again on the way down", async () => {
-  const conversation = opened();
+  const conversation = begun();
   await conversation.open();
   while (conversation.hasOlder) await conversation.loadOlder();
   const [first, last] = loaded(conversation);
@@ -38,4 +40,14 @@ test("far up, what lies below is let go, and comes again on the way down", async
   while (conversation.hasNewer) await conversation.loadNewer();
   const [top, bottom] = loaded(conversation);
   expect([top > 1_700, bottom, conversation.hasOlder]).toEqual([true, COUNT - 1, true]);
+});
+
+test("it opens where the unread begin, also when they are many; from there one gets to the newest at once", async () => {
+  const conversation = begun(new Map([["c", { unread: COUNT - UNREAD_FROM }]]));
+  await conversation.open();
+  const marks = conversation.rows.filter(({ unread }) => unread !== null);
+  expect(marks).toMatchObject([{ unread: 1_000, message: { id: `${UNREAD_FROM}` } }]);
+  expect(conversation.hasNewer).toBe(true);
+  await conversation.open();
+  expect([loaded(conversation)[1], conversation.hasNewer]).toEqual([COUNT - 1, false]);
 });

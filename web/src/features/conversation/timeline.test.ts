@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Message } from "../../engine/protocol";
-import { firstUnread, merge, timeline } from "./timeline";
+import { merge, timeline } from "./timeline";
 
 const NOON = new Date(2026, 10, 22, 12, 0).getTime();
 
@@ -27,13 +27,6 @@ test("a run ends by a pause", () => check("A+0 A+5", "|[A] [A]"));
 test("a run ends at midnight", () => check("A+719 A+721", "|[A] |[A]"));
 test("what happens to the group stands alone", () => check("s+0 s+0", "|[s] [s]"));
 test("the unread begin a run", () => check("A+0 A+1 A+2", "|[A] ![A A]", { from: "0001", count: 2 }));
-
-test("the unread are counted from the end, one's own aside", () => {
-  const some = messages("A+0 A+1 O+2 s+3 A+4");
-  expect(firstUnread(some, 2)).toBe("0001");
-  expect(firstUnread(some, 9)).toBeNull();
-  expect(firstUnread(some, 0)).toBeNull();
-});
 
 test("a message that gets its place from the server moves there", () => {
   const [a, b] = messages("A+0 O+1") as [Message, Message];

@@ -40,17 +40,6 @@ function isSame(one: Row, other: Row): boolean {
   return one.day === other.day && one.unread === other.unread && one.first === other.first && one.last === other.last;
 }
 
-/** The first of the newest `count` messages of others, where it is among these. */
-export function firstUnread(messages: readonly Message[], count: number): Order | null {
-  let left = count;
-  for (const message of messages.toReversed()) {
-    if (message.isOwn || message.content.kind === "system") continue;
-    left -= 1;
-    if (left === 0) return message.order;
-  }
-  return null;
-}
-
 /** The two lists as one, in order; the second's messages take the place of the first's. */
 export function merge(messages: readonly Message[], changed: readonly Message[], removed: readonly string[] = []): Message[] {
   const byId = new Map(messages.map((message) => [message.id, message]));
