@@ -150,6 +150,18 @@ async function inStates(visit) {
     if (state === "offline") await expect(page.getByText("No connection.")).toBeVisible();
     await visit.look(state);
   }
+  await visit.open("?ringing");
+  await expect(page.getByRole("alertdialog")).toBeVisible();
+  await visit.look("ringing");
+  await page.getByRole("button", { name: "Answer", exact: true }).click();
+  await page.getByRole("button", { name: "Make it small" }).click();
+  await visit.go("#/chat/reserve");
+  await visit.look("call-small");
+  await page.getByRole("button", { name: "Video call" }).click();
+  await page.getByRole("button", { name: /show large$/ }).nth(2).waitFor();
+  await visit.look("call");
+  await page.getByRole("button", { name: /show large$/ }).first().click();
+  await visit.look("call-large");
   await visit.open("?empty#/people");
   await visit.look("empty-people");
   await visit.open("?share#/share");

@@ -151,6 +151,7 @@ class Person {
     const unknown = () => Promise.reject(new Refusal("offline", "there are no conversations here"));
     const conversations: Conversations = {
       exclusive: (_, task) => task(),
+      enter: unknown,
       // What is said is kept here, and goes nowhere.
       own: async () => this.id,
       post: async (_, { rows }) => {

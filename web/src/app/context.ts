@@ -2,6 +2,7 @@
 import { getContext, setContext } from "svelte";
 import type { Dictionary } from "../languages/en";
 import type { Dialogs } from "../components/dialogs.svelte";
+import type { CallDesk } from "../calls/desk.svelte";
 import type { Toasts } from "../components/toasts.svelte";
 import type { Format } from "../languages/format";
 import type { InstallOffer } from "../features/notifications/install.svelte";
@@ -21,6 +22,7 @@ export interface App {
   dialogs: Dialogs;
   push: PushSwitch;
   install: InstallOffer;
+  calls: CallDesk;
 }
 
 const KEY = Symbol("app");

@@ -1,14 +1,14 @@
 // What the page knows of the account, fed by the engine: its state, chats, contacts, and who does what now.
 import { SvelteMap } from "svelte/reactivity";
 import type { Engine } from "../engine/rpc";
-import type { AccountId, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, ProfileChange, Settings, Upload } from "../engine/protocol";
+import type { AccountId, Call, Chat, ChatId, Commands, Contact, EngineError, EngineEvent, EngineState, FileRef, Group, MessageId, ProfileChange, Settings, Upload } from "../engine/protocol";
 
 export type Doing = "typing" | "recording";
 
 /** Who types is forgotten after this: the word that they stopped may be lost. */
 const TYPING_LASTS_MS = 12_000;
 
-const EVENTS: EngineEvent["type"][] = ["state", "chat", "chat-removed", "messages", "typing", "presence", "contact", "group", "upload", "settings", "backup", "notice", "join-request", "key-changed"];
+const EVENTS: EngineEvent["type"][] = ["state", "chat", "chat-removed", "messages", "typing", "presence", "contact", "group", "upload", "settings", "backup", "notice", "join-request", "key-changed", "call", "call-ended", "call-left", "call-slots", "call-speakers", "call-quality", "call-demand", "call-mute", "call-keys", "call-rejoin"];
 
 export class Session {
   readonly chats = new SvelteMap<ChatId, Chat>();
@@ -17,6 +17,8 @@ export class Session {
   readonly typing = new SvelteMap<ChatId, ReadonlyMap<AccountId, Doing>>();
   readonly presence = new SvelteMap<AccountId, { online: boolean; lastSeen?: number }>();
   readonly uploads = new SvelteMap<MessageId, Upload>();
+  /** Those that last. */
+  readonly calls = new SvelteMap<ChatId, Call>();
   state: EngineState | null = $state.raw(null);
   settings: Settings | null = $state.raw(null);
   /** The chats have been asked for and have come. */
@@ -150,6 +152,12 @@ export class Session {
       case "upload":
         this.#upload(event);
         break;
+      case "call":
+        this.calls.set(event.call.chat, event.call);
+        break;
+      case "call-ended":
+        this.calls.delete(event.chat);
+        break;
       case "typing":
         this.#type(event.chat, event.account, event.state);
         break;
@@ -178,6 +186,7 @@ export class Session {
     this.typing.clear();
     this.presence.clear();
     this.uploads.clear();
+    this.calls.clear();
     this.settings = null;
     this.#urls.clear();
     this.#asked.clear();
@@ -185,12 +194,13 @@ export class Session {
 
   async #load(id: AccountId): Promise<void> {
     try {
-      const [chats, contacts, settings, uploads] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings"), this.call("uploads")]);
+      const [chats, contacts, settings, uploads, calls] = await Promise.all([this.call("chats"), this.call("contacts"), this.call("settings"), this.call("uploads"), this.call("calls")]);
       if (id !== this.#loadedFor) return;
       // What events brought meanwhile is newer.
       for (const chat of chats) if (!this.chats.has(chat.id)) this.chats.set(chat.id, this.#named(chat));
       for (const contact of contacts) if (!this.contacts.has(contact.account)) this.contacts.set(contact.account, { ...contact, name: contact.name || this.#nameless });
       for (const upload of uploads) if (!this.uploads.has(upload.id)) this.#upload(upload);
+      for (const call of calls) if (!this.calls.has(call.chat)) this.calls.set(call.chat, call);
       this.settings ??= settings;
       this.loaded = true;
     } catch {

@@ -299,7 +299,7 @@ class Session {
   }
 
   async #receive(stanza: Element): Promise<void> {
-    if (this.#archives.receive(stanza)) return;
+    if (this.#archives.receive(stanza) || this.parts.calls.receive(stanza)) return;
     if (await this.#rooms.receive(stanza)) return;
     if (await this.#accountLog.receive(stanza)) return;
     if (await this.parts.sealed.receive(stanza)) return;

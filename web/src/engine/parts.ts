@@ -2,9 +2,9 @@
 // the context, gives its commands, and takes what arrives.
 
 import type { Element } from "@xmpp/client";
-import type { AccountId, Affiliation, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
+import type { AccountId, Affiliation, CallKeys, ChatId, Commands, EngineError, EngineEvent, MessageId, Order, Permissions } from "./protocol";
 import type { Envelope } from "./content/envelope";
-import type { LogEntry } from "./conversations/log-entry";
+import type { LogEntry, LoggedCall } from "./conversations/log-entry";
 import type { OpenMessage } from "./open/message";
 import type { Answer, CommandName } from "./rpc";
 import type { Batch, Store } from "./store/store";
@@ -73,6 +73,9 @@ export interface Conversations {
   own(): Promise<ChatId>;
   /** The conversation of two; its room and group are made when the first message leaves. */
   direct(peer: AccountId): Promise<ChatId>;
+  /** Comes into the chat's group, which is made where there is none. Outside of {@link exclusive}.
+   *  @throws {Refusal} */
+  enter(chat: ChatId): Promise<void>;
   /** Makes the group of a room that this account has just made, or adds and removes members: room and
    *  group change together. Outside of {@link exclusive}.
    *  @returns those who are not added. */
@@ -129,6 +132,9 @@ export interface Sealed {
   beginAnew(): Promise<void>;
   /** A member has left: leaves of its devices are to go. */
   memberLeft(chat: ChatId): void;
+  /** What the chat's group gives frames of a call now. Outside of {@link Conversations.exclusive}.
+   *  @throws {Refusal} `not-encrypted` where this device is in no group of the chat */
+  callKeys(chat: ChatId): Promise<CallKeys>;
   /** No timer runs any more. */
   close(): void;
   /** A batch was not kept: what it held of this chat never was. */
@@ -195,6 +201,7 @@ export type What =
   | { kind: "said"; envelope: Envelope }
   /** The author, a contact, has another number (docs/protocol/accounts.md). */
   | { kind: "renumbered"; number: string }
+  | { kind: "call"; call: LoggedCall }
   /** A business's answer that is typed as such: not encrypted, and shown so. */
   | { kind: "automatic"; text: string }
   /** The server has taken it out of the log; what its author wrote inside, if anything, comes apart. */

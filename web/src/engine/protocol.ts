@@ -152,6 +152,25 @@ export interface Commands {
   decideRequest(chat: ChatId, account: AccountId, approve: boolean): void;
   leaveGroup(chat: ChatId): void;
 
+  // Calls (docs/protocol/calls.md)
+  /** Those that last in the user's chats. */
+  calls(): Call[];
+  /** Begins one, or comes into the one that lasts. Said again it restores connections by new offers. */
+  joinCall(chat: ChatId, join: CallOffer): CallAnswer;
+  leaveCall(chat: ChatId): void;
+  /** The user does not come: it rings on none of the own devices any more. */
+  declineCall(chat: ChatId): void;
+  /** What the others are told of this device. */
+  setOwnInCall(chat: ChatId, change: { published?: Partial<CallPublished>; hand?: boolean }): void;
+  /** What this device wants to see. */
+  viewCall(chat: ChatId, view: CallView): void;
+  /** For admins: asks somebody to be silent. */
+  muteInCall(chat: ChatId, participant: string): void;
+  /** For admins: has somebody out, who does not come in again. */
+  removeFromCall(chat: ChatId, participant: string): void;
+  /** What frames are sealed with now; the event `call-keys` tells of the next. Refused by `not-encrypted` in an open chat. */
+  callKeys(chat: ChatId): CallKeys;
+
   // People
   contacts(): Contact[];
   /** Those of the numbers that have an account here. */
@@ -189,7 +208,25 @@ export type EngineEvent =
   /** Something came that the user may want to be called for. */
   | { type: "notice"; notice: Notice }
   /** Somebody's account key is another than before: shown loudly. */
-  | { type: "key-changed"; account: AccountId };
+  | { type: "key-changed"; account: AccountId }
+  /** A call has begun or changed. */
+  | { type: "call"; call: Call }
+  /** None lasts in this chat any more. */
+  | { type: "call-ended"; chat: ChatId }
+  /** This device is in the call no more. */
+  | { type: "call-left"; chat: ChatId; reason: "ended" | "unanswered" | "elsewhere" | "removed" | "lost" }
+  /** What each slot of this device shows now, in their order. */
+  | { type: "call-slots"; chat: ChatId; slots: (CallShown | null)[] }
+  /** Who speaks, the loudest first. */
+  | { type: "call-speakers"; chat: ChatId; speakers: string[] }
+  | { type: "call-quality"; chat: ChatId; participant: string; quality: CallQuality }
+  /** Which encodings of an own picture anybody watches; bit 0 is the smallest. */
+  | { type: "call-demand"; chat: ChatId; source: CallSource; encodings: number }
+  /** An admin asks the user to be silent. */
+  | { type: "call-mute"; chat: ChatId; by: AccountId }
+  | { type: "call-keys"; chat: ChatId; keys: CallKeys }
+  /** The endpoint has begun anew: connections to it are made again. */
+  | { type: "call-rejoin"; chat: ChatId };
 
 /** Where the engine stands. */
 export interface EngineState {
@@ -204,6 +241,8 @@ export interface EngineState {
   history: HistoryProgress | null;
   /** The server's time less this device's, where its clock is wrong: what ends at a moment ends by the server's. */
   clockAheadMs?: number;
+  /** The server carries calls. */
+  calls?: boolean;
   /** The account's key does not vouch for this device: it takes part in no sealed conversation. */
   unvouched?: boolean;
   /** Missing where the app has no lock. While it is locked there is no account, and nothing else is answered. */
@@ -299,6 +338,49 @@ export interface Chat extends ChatMarks {
   canEncrypt?: boolean;
 }
 
+/** A call in a chat. */
+export interface Call {
+  chat: ChatId;
+  id: string;
+  startedAt: number;
+  by: AccountId;
+  isVideo: boolean;
+  /** It rings: here, or where the user calls. */
+  rings: "here" | "there" | null;
+  participants: CallParticipant[];
+}
+
+export interface CallParticipant {
+  /** The endpoint's name for it. */
+  id: string;
+  account: AccountId;
+  isThis: boolean;
+  published: CallPublished;
+  /** When it raised its hand. */
+  handAt?: number;
+}
+
+export type CallSource = "microphone" | "camera" | "screen";
+export type CallPublished = Record<CallSource, "on" | "muted" | "off">;
+/** Session descriptions of the connection that sends and of the one that receives. */
+export interface CallOffer { publish?: string; subscribe?: string; isVideo: boolean; published: CallPublished }
+export interface CallAnswer { publish?: string; subscribe?: string; call: Call }
+export interface CallShown { participant: string; source: CallSource }
+/** `encodingMax`: 0 is the smallest picture. */
+export interface CallView { pinned: (CallShown & { encodingMax?: number })[]; others: boolean; othersEncodingMax?: number }
+export interface CallQuality { class: "good" | "fair" | "poor"; reason?: "loss-up" | "loss-down" | "round-trip" | "bandwidth" }
+
+/** Secrets of a group's epoch for frames of calls (RFC 9605, 5.2). */
+export interface CallKeys {
+  epoch: number;
+  baseKey: Uint8Array<ArrayBuffer>;
+  /** This device's place in the group, and whose the others are. */
+  leaf: number;
+  accounts: Record<number, AccountId>;
+  /** A few emoji that are the same on all devices which have the same keys. */
+  code: string[];
+}
+
 /** What the user may want to be called for: not muted, not before a "do not disturb" ends. */
 export interface Notice {
   chat: ChatId;
@@ -368,7 +450,12 @@ export type SystemChange =
   | { type: "named"; by: AccountId; name: string }
   | { type: "described" | "icon" | "permissions"; by: AccountId }
   | { type: "disappearing"; by: AccountId; lifeS: number | null }
-  | { type: "key-changed"; account: AccountId };
+  | { type: "key-changed"; account: AccountId }
+  /** A call of this chat; it lasts still where `ending` is missing. */
+  | { type: "call"; by: AccountId; isVideo: boolean; lengthS: number; ending?: CallEnding };
+
+/** XEP-0166 7.4. `success`: somebody has come. */
+export type CallEnding = "success" | "timeout" | "cancel" | "decline" | "busy";
 
 /** `picture`: a JPEG or WebP of at most 32 KiB, drawn by the author's app; it travels inside the message. */
 export interface LinkPreview { url: string; title: string; text: string; picture?: Uint8Array }

@@ -2,6 +2,7 @@
 
 import { Attention } from "./attention/attention";
 import type { AccountApi } from "./account/api";
+import { Calls } from "./calls/calls";
 import { contentParts, type ContentParts } from "./chats/join";
 import { Links } from "./links/links";
 import { FileMedia } from "./media/media";
@@ -17,6 +18,7 @@ import { storageUse } from "./store/use";
 export interface Parts extends ContentParts {
   sealed: Sealed;
   push: Push;
+  calls: Calls;
 }
 
 /** @param context is whole once the parts are made. */
@@ -24,7 +26,7 @@ export async function makeParts(
   context: Context, uploads: UploadPlace, api: AccountApi, show: (change: Partial<EngineState>) => void,
 ): Promise<Parts> {
   const media = new FileMedia(context.store, uploads, slots(context.xmpp, context.self));
-  const made: { sealed?: SealedRooms } = {};
+  const made: { sealed?: SealedRooms; calls?: Calls } = {};
   const keys = {
     accountKey: async () => made.sealed?.accountKey(),
     adopt: async (key: AccountKey) => {
@@ -34,8 +36,11 @@ export async function makeParts(
   };
   const history = { uploads, show: (history: HistoryProgress | null) => show({ history }) };
   const files = { media, history, backup: { api, uploads, keys } };
-  const [content, sealed] = await Promise.all([contentParts(context, files), SealedRooms.load(context)]);
+  const [content, sealed] = await Promise.all([contentParts(context, files, (chat) => made.calls?.logged(chat)), SealedRooms.load(context)]);
   made.sealed = sealed;
+  const calls = new Calls(context, { keys: (chat) => sealed.callKeys(chat), show });
+  made.calls = calls;
+  sealed.onEpoch = (chat) => void calls.epochChanged(chat);
   const safety = {
     commands: {
       safetyNumber: (account: AccountId) => sealed.safetyNumber(account),
@@ -52,5 +57,5 @@ export async function makeParts(
     content.close();
     sealed.close();
   };
-  return { ...content, close, all: [...content.all, safety, use, new Links(api), push, attention], sealed, push };
+  return { ...content, close, all: [...content.all, safety, use, new Links(api), push, attention, { commands: calls.commands, online: (isResumed: boolean) => calls.online(isResumed) }], sealed, push, calls };
 }

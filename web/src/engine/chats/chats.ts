@@ -35,6 +35,8 @@ export interface Surroundings {
   takesSealed?(account: AccountId): Promise<boolean | undefined>;
   /** Another of the own devices asks for the history, or gives of it. */
   history?(): void;
+  /** A call of the chat began or ended. */
+  called?(chat: ChatId): void;
 }
 
 export class Chats implements Part<Names> {
@@ -132,6 +134,7 @@ export class Chats implements Part<Names> {
     if (what === "expiry") this.#expiry.noticed();
     if (what === "task") this.#drainSoon(chat, DRAIN_AFTER_MS);
     if (what === "history") this.#surroundings.history?.();
+    if (what === "call") this.#surroundings.called?.(chat);
     if (what === "newcomer") this.#surroundings.newcomer?.(chat);
     if (what === "kind") this.#surroundings.kindUnknown?.(chat);
   }

@@ -1,6 +1,8 @@
 // What arrives in a conversation's log becomes messages. Whatever a peer sends, this comes to an end:
 // what is unfit changes nothing, or stands there as unreadable.
 
+import { noteCall } from "../calls/lasting";
+import type { LoggedCall } from "../conversations/log-entry";
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId, Order } from "../protocol";
 import { doubtedKey, Profiles, takeNick, takePerson, type Known } from "../contacts/people";
@@ -37,7 +39,7 @@ export interface ContentsContext extends LedgerContext {
   person(account: AccountId, batch: Batch): Promise<Known>;
   contactEvent(account: AccountId, batch: Batch): Promise<EngineEvent>;
   /** Something came that others are to be told of, that ends, or that own devices have agreed on. */
-  noticed(what: "receipt" | "expiry" | "task" | "newcomer" | "kind" | "history", chat: ChatId): void;
+  noticed(what: "receipt" | "expiry" | "task" | "newcomer" | "kind" | "history" | "call", chat: ChatId): void;
 }
 
 export class Log implements Contents {
@@ -73,6 +75,9 @@ export class Log implements Contents {
         break;
       case "automatic":
         if (author !== undefined) await this.#place(ledger, arrival, nameOf(author, order, arrival.id), automatic(what.text));
+        break;
+      case "call":
+        await this.#takeCall(ledger, arrival, what.call);
         break;
       case "forgotten":
         await this.#forget(ledger, arrival, what);
@@ -271,6 +276,19 @@ export class Log implements Contents {
     if (!row || what.target <= ledger.chat.clearedUpTo) return;
     const gone = place(row, what.target, known?.atMs ?? at, { type: "tombstone" });
     ledger.put(what.by === "admin" ? moderate(gone) : gone);
+  }
+
+  /** One line a call: what its end says stands where it began. */
+  async #takeCall(ledger: Ledger, arrival: Arrival, { began, by, isVideo, rings, ended }: LoggedCall): Promise<void> {
+    const { chat, batch } = ledger;
+    noteCall(batch, chat.id, began, ended !== undefined);
+    this.#context.noticed("call", chat.id);
+    const change = { type: "call", by, isVideo, lengthS: ended?.lengthS ?? 0, ...(ended && { ending: ended.ending }) } as const;
+    const known = ended && (await ledger.at(began));
+    if (known) return ledger.put({ ...known, base: { type: "system", change } });
+    const id = `${by}.${arrival.order}`;
+    await this.#placeLine(ledger, arrival, id, change);
+    if (rings && !ended) ledger.news.push({ id });
   }
 
   async #change(ledger: Ledger, arrival: Arrival, changes: RoomChange[]): Promise<void> {

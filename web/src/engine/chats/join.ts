@@ -32,8 +32,9 @@ export interface Files {
   backup: BackupSurroundings;
 }
 
-/** @param files where there is nothing, files cannot be sent, and no history */
-export async function contentParts(context: Context, files?: Files): Promise<ContentParts> {
+/** @param files where there is nothing, files cannot be sent, and no history
+ *  @param called hears of chats in whose log a call began or ended */
+export async function contentParts(context: Context, files?: Files, called: (chat: ChatId) => void = () => undefined): Promise<ContentParts> {
   const made: { groups?: Groups; contacts?: Contacts; history?: History } = {};
   const media = files?.media;
   const chats = await Chats.open(context, {
@@ -42,6 +43,7 @@ export async function contentParts(context: Context, files?: Files): Promise<Con
     kindUnknown: (chat) => void made.groups?.learnKind(chat).catch(() => undefined),
     takesSealed: async (account) => made.contacts?.takesSealed(account),
     history: () => made.history?.heard(),
+    called,
   });
   const { desk, ownLog } = chats;
   const contacts = new Contacts(desk, ownLog);

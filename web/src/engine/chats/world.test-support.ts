@@ -103,6 +103,8 @@ export class TestDevice implements Conversations {
     return this.chats.commands;
   }
 
+  enter = async () => undefined;
+
   /** @returns whether there was something new. */
   async catchUp(): Promise<boolean> {
     if (!this.isOnline) return false;

@@ -80,3 +80,8 @@ declare module "@xmpp/client" {
     resource?: string;
   }): Client;
 }
+
+// Which @xmpp/client brings along; for tests.
+declare module "ltx" {
+  export function parse(text: string): import("@xmpp/client").Element;
+}

@@ -32,6 +32,7 @@ class FakeSealed implements Sealed {
     this.isIn = true;
   }
   change = async () => ({ absent: [], reserved: [] });
+  callKeys = () => Promise.reject(new Error("there are no calls here"));
   enterAll = async () => undefined;
   share = async () => "";
   withdraw = async () => undefined;

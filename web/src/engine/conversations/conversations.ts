@@ -95,6 +95,10 @@ export class Rooms implements Conversations {
     await Promise.all([...this.#chats.values()].map((chat) => chat.serial.run(async () => undefined)));
   }
 
+  async enter(chat: ChatId): Promise<void> {
+    await this.#around.sealed.enter(chat, await this.#addresses.peer(chat));
+  }
+
   /** How far this device has the chat's log. */
   place(chat: ChatId): Promise<string> {
     return placeIn(this.#around.store, chat);
@@ -141,17 +145,13 @@ export class Rooms implements Conversations {
     const chat = this.#chat(id);
     if (chat.isEntering) return;
     chat.isEntering = true;
-    this.#enter(id)
+    this.enter(id)
+      .then(() => this.#posting.sendSoon(id))
       .catch((error: unknown) => this.exclusive(id, () => this.#cannotEnter(id, Refusal.of(error))))
       .catch(() => undefined)
       .finally(() => {
         chat.isEntering = false;
       });
-  }
-
-  async #enter(chat: ChatId): Promise<void> {
-    await this.#around.sealed.enter(chat, await this.#addresses.peer(chat));
-    this.#posting.sendSoon(chat);
   }
 
   async #cannotEnter(chat: ChatId, error: Refusal): Promise<void> {

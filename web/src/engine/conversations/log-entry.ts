@@ -2,7 +2,7 @@
 // What is not understood is `nothing`: it has its place in the log all the same.
 
 import type { Element } from "@xmpp/client";
-import type { AccountId, Affiliation, ChatId, Order, Permissions } from "../protocol";
+import type { AccountId, Affiliation, CallEnding, ChatId, Order, Permissions } from "../protocol";
 import type { OpenMessage } from "../open/message";
 import { readOpen } from "../open/stanza";
 import type { RoomChange, Self } from "../parts";
@@ -30,8 +30,20 @@ export type Logged =
   | { kind: "open"; said: OpenMessage }
   | { kind: "renumbered"; number: string }
   | { kind: "automatic"; text: string }
+  | { kind: "call"; call: LoggedCall }
   | { kind: "forgotten"; target: Order; by: "author" | "admin" | "operator" }
   | { kind: "nothing" };
+
+/** That a call began, or how it ended (docs/protocol/calls.md). */
+export interface LoggedCall {
+  /** The place of the entry by which it began. */
+  began: Order;
+  by: AccountId;
+  isVideo: boolean;
+  /** It is to ring. */
+  rings: boolean;
+  ended?: { ending: CallEnding; lengthS: number };
+}
 
 /** @param now for what passes, in milliseconds since 1970
  *  @returns nothing for what is no message of a room, or is an error. */
@@ -44,7 +56,7 @@ export function readLogEntry(stanza: Element, self: Self, now: number): LogEntry
   if (sender !== undefined) entry.sender = sender;
   const id = stanza.getChild("origin-id", NS.stanzaId)?.attrs["id"] ?? stanza.attrs["id"];
   if (id !== undefined && id.length <= ID_CHARACTERS_MAX) entry.id = id;
-  entry.what = room.isItself ? ofRoom(stanza) : ofMember(stanza, order, self);
+  entry.what = room.isItself ? ofRoom(stanza, self) : ofMember(stanza, order, self);
   const change = room.isItself ? stanza.getChild("change", NS.groups) : undefined;
   if (change) entry.changed = readChanges(change, self);
   return entry;
@@ -97,7 +109,9 @@ function senderOf(stanza: Element, self: Self): AccountId | undefined {
 }
 
 // Only the room itself says what happened to it.
-function ofRoom(stanza: Element): Logged {
+function ofRoom(stanza: Element, self: Self): Logged {
+  const call = stanza.getChild("call", NS.call);
+  if (call) return ofCall(call, self);
   const founded = stanza.getChild("founded", NS.mls);
   if (founded) return { kind: "founded", by: founded.attrs["by"] ?? "" };
   const commit = stanza.getChild("commit", NS.mls);
@@ -105,6 +119,19 @@ function ofRoom(stanza: Element): Logged {
   const target = stanza.getChild("retract", NS.retract)?.attrs["id"];
   if (target !== undefined && isOrder(target)) return { kind: "forgotten", target, by: "admin" };
   return { kind: "nothing" };
+}
+
+function ofCall(call: Element, self: Self): Logged {
+  const { id, by, video } = call.attrs;
+  const [account, began, over] = [localOf(by, self.domain), call.getChild("began"), call.getChild("ended")];
+  if (account === undefined || id === undefined || !isOrder(id) || (!began && !over)) return { kind: "nothing" };
+  const isVideo = (over?.attrs["video"] ?? video) === "true";
+  const logged: LoggedCall = { began: id, by: account, isVideo, rings: began?.attrs["ring"] !== undefined };
+  if (!over) return { kind: "call", call: logged };
+  const reason = over.getChildren("reason").flatMap((child) => child.getChildElements()).map((child) => child.getName());
+  const ending = ENDINGS.find((known) => reason.includes(known)) ?? "success";
+  const lengthS = Math.max(0, Number(over.attrs["length"]) || 0);
+  return { kind: "call", call: { ...logged, ended: { ending, lengthS } } };
 }
 
 function ofMember(stanza: Element, order: Order, self: Self): Logged {
@@ -214,12 +241,14 @@ export function textOf(bytes: Uint8Array): string {
 export const NS = {
   groups: "urn:whimbrel:groups:0",
   mls: "urn:whimbrel:mls:0",
+  call: "urn:whimbrel:call:0",
   stanzaId: "urn:xmpp:sid:0",
   mucUser: "http://jabber.org/protocol/muc#user",
   retract: "urn:xmpp:message-retract:1",
   ephemeral: "urn:xmpp:ephemeral:0",
   hints: "urn:xmpp:hints",
 } as const;
+const ENDINGS: readonly CallEnding[] = ["success", "timeout", "cancel", "decline", "busy"];
 const ID_CHARACTERS_MAX = 128;
 const AUTOMATIC_CHARACTERS_MAX = 16_384;
 const TEXT_CHARACTERS_MAX = 4_096;

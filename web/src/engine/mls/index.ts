@@ -8,6 +8,6 @@ export { newHpkeKey, openWith, sealTo, type HpkeKey, type HpkeSealed } from "./h
 export { newKeyPackage, readKeyPackage } from "./key-packages";
 export { exporter, isOwn, messageEpoch, MESSAGE_BYTES_MAX, open, seal } from "./messages";
 export { isSameSafetyNumber, safetyNumber, type KeyHolder } from "./safety-number";
-export { isSameLeaf, members, messagesInEpoch, PAST_EPOCHS } from "./state";
+export { isSameLeaf, leaves, members, messagesInEpoch, PAST_EPOCHS } from "./state";
 export { isEqual } from "./suite";
 export { load, loadKeyPackage, store, storeKeyPackage } from "./stored";

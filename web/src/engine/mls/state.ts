@@ -21,6 +21,11 @@ export function members(state: GroupState): Leaf[] {
   return leavesIn(state.mls.ratchetTree).map(([, leaf]) => leaf);
 }
 
+/** Devices by their places in the tree, and this one's. */
+export function leaves(state: GroupState): { own: number; all: [index: number, leaf: Leaf][] } {
+  return { own: state.mls.privatePath.leafIndex, all: leavesIn(state.mls.ratchetTree) };
+}
+
 export function leavesIn(tree: ClientState["ratchetTree"]): [index: number, leaf: Leaf][] {
   return tree.flatMap((node, at) => (node?.nodeType === "leaf" ? [[at / 2, leafOf(node.leaf)] as [number, Leaf]] : []));
 }

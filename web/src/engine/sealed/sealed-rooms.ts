@@ -7,9 +7,10 @@ import { StanzaRefused } from "../connection/stanza-refused";
 import { NS, bytesOf, type LogEntry } from "../conversations/log-entry";
 import { commitEpoch, isOwn, joinByWelcome, members, messagesInEpoch, MlsError, open, process, safetyNumber, seal, type AccountKey } from "../mls";
 import type { Changed, Context, Sealed, Taken } from "../parts";
-import type { AccountId, ChatId } from "../protocol";
+import type { AccountId, CallKeys, ChatId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Batch } from "../store/store";
+import { callKeysOf } from "./call-keys";
 import { Identity, packageKey } from "./identity";
 import { leaveKey, newSecret } from "./linking";
 import { Peers } from "./peers";
@@ -24,6 +25,8 @@ export class SealedRooms implements Sealed {
   readonly #peers: Peers;
   readonly #steps: Steps;
   readonly #upkeep: Upkeep;
+  /** Set by who wants to know: the group is, or is about to be, in another epoch. */
+  onEpoch: (chat: ChatId) => void = () => undefined;
 
   static async load(context: Context): Promise<SealedRooms> {
     return new SealedRooms(context, await Identity.load(context));
@@ -44,6 +47,7 @@ export class SealedRooms implements Sealed {
     if (what.kind === "sealed") return this.#open(chat, what.message, batch);
     if (what.kind === "founded") await this.#takeFounding(chat, what.by, batch);
     if (what.kind === "commit") await this.#takeCommit(entry, what, batch);
+    this.onEpoch(chat);
     const state = await this.#states.get(chat, batch);
     const isIn = state !== undefined && !state.isRemoved;
     return { kind: "followed", isIn: isIn || what.kind === "founded", keyChanged: this.#peers.takeChanged() };
@@ -109,6 +113,13 @@ export class SealedRooms implements Sealed {
   /** The account's key has come out of a backup. */
   async adopt(key: AccountKey): Promise<void> {
     if (await this.#identity.adopt(key)) await this.#steps.enterAll();
+  }
+
+  async callKeys(chat: ChatId): Promise<CallKeys> {
+    const { conversations, store } = this.#context;
+    const state = await conversations.exclusive(chat, () => this.#states.get(chat, store));
+    if (!state || state.isRemoved) throw new Refusal("not-encrypted", "this device is in no group of the chat");
+    return callKeysOf(state);
   }
 
   /** What both sides compare. */

@@ -4,7 +4,7 @@ import { en } from "../../languages/en";
 import { systemWords } from "./system";
 
 const session = { isOwn: (account: string) => account === "me", nameOf: (account: string) => account };
-const format = { list: (names: string[]) => names.join(" + ") };
+const format = { list: (names: string[]) => names.join(" + "), clock: (ms: number) => `${ms / 1000} s` };
 
 test.each<[SystemChange, string]>([
   [{ type: "created", by: "me" }, "You created the group"],
@@ -15,5 +15,9 @@ test.each<[SystemChange, string]>([
   [{ type: "affiliated", by: "Ada", account: "me", affiliation: "admin" }, "You are now an admin"],
   [{ type: "icon", by: "me" }, "You changed the picture"],
   [{ type: "disappearing", by: "Ada", lifeS: 604_800 }, "Ada set messages to disappear after 7 days"],
+  [{ type: "call", by: "Ada", isVideo: false, lengthS: 0 }, "Ada is calling"],
+  [{ type: "call", by: "Ada", isVideo: false, lengthS: 0, ending: "timeout" }, "Missed call from Ada"],
+  [{ type: "call", by: "me", isVideo: false, lengthS: 0, ending: "decline" }, "Nobody answered your call"],
+  [{ type: "call", by: "Ada", isVideo: true, lengthS: 65, ending: "success" }, "Call, 65 s"],
   [{ type: "disappearing", by: "Ada", lifeS: null }, "Ada turned off disappearing messages"],
 ])("%o", (change, words) => expect(systemWords(change, session, en, format)).toBe(words));

@@ -5,7 +5,7 @@ import type { Dictionary } from "../../languages/en";
 import type { Format } from "../../languages/format";
 import { lifeWords } from "../conversation/disappearing";
 
-export function systemWords(change: SystemChange, session: Pick<Session, "nameOf" | "isOwn">, words: Dictionary, format: Pick<Format, "list">): string {
+export function systemWords(change: SystemChange, session: Pick<Session, "nameOf" | "isOwn">, words: Dictionary, format: Pick<Format, "list" | "clock">): string {
   const name = (account: string) => (session.isOwn(account) ? words.app.you : session.nameOf(account));
   const isOwn = "by" in change && session.isOwn(change.by);
   const of = words.system;
@@ -38,6 +38,11 @@ export function systemWords(change: SystemChange, session: Pick<Session, "nameOf
       if (change.lifeS === null) return isOwn ? of.disappearingOffByYou : of.disappearingOff(name(change.by));
       const life = lifeWords(change.lifeS, words);
       return isOwn ? of.disappearingByYou(life) : of.disappearing(name(change.by), life);
+    }
+    case "call": {
+      if (change.ending === undefined) return isOwn ? words.call.youCalled : words.call.from(name(change.by));
+      if (change.ending === "success") return words.call.lasted(format.clock(change.lengthS * 1000));
+      return isOwn ? words.call.unanswered : words.call.missed(name(change.by));
     }
     case "key-changed":
       return words.contact.keyChanged(name(change.account));
