@@ -78,6 +78,8 @@ export const ar: Dictionary = {
     raiseHand: "رفع اليد",
     lowerHand: "خفض اليد",
     handOf: (name: string) => `${name} يرفع يده`,
+    askToMute: "طلب كتم الصوت",
+    removeFrom: "إخراج من المكالمة",
     leave: "مغادرة المكالمة",
     shrink: "تصغير",
     enlarge: "تكبير",

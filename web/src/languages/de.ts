@@ -78,6 +78,8 @@ export const de: Dictionary = {
     raiseHand: "Hand heben",
     lowerHand: "Hand senken",
     handOf: (name: string) => `${name} hebt die Hand`,
+    askToMute: "Bitten, stumm zu schalten",
+    removeFrom: "Aus dem Anruf entfernen",
     leave: "Anruf verlassen",
     shrink: "Verkleinern",
     enlarge: "Vergrößern",

@@ -77,6 +77,8 @@ export const en = {
     raiseHand: "Raise your hand",
     lowerHand: "Lower your hand",
     handOf: (name: string) => `${name} has raised a hand`,
+    askToMute: "Ask to mute",
+    removeFrom: "Remove from the call",
     leave: "Leave the call",
     shrink: "Make it small",
     enlarge: "Make it large",

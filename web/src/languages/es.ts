@@ -78,6 +78,8 @@ export const es: Dictionary = {
     raiseHand: "Levantar la mano",
     lowerHand: "Bajar la mano",
     handOf: (name: string) => `${name} ha levantado la mano`,
+    askToMute: "Pedir que silencie",
+    removeFrom: "Sacar de la llamada",
     leave: "Salir de la llamada",
     shrink: "Reducir",
     enlarge: "Ampliar",

@@ -78,6 +78,8 @@ export const hi: Dictionary = {
     raiseHand: "हाथ उठाएँ",
     lowerHand: "हाथ नीचे करें",
     handOf: (name: string) => `${name} ने हाथ उठाया है`,
+    askToMute: "म्यूट करने को कहें",
+    removeFrom: "कॉल से हटाएँ",
     leave: "कॉल छोड़ें",
     shrink: "छोटा करें",
     enlarge: "बड़ा करें",
