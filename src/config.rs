@@ -1,8 +1,7 @@
 //! The configuration: each part's own section, put together.
 //!
 //! Without a file the defaults serve on localhost. Unknown keys are mistakes; all mistakes are
-//! named at once, each with its line. Relative paths are relative to the file's folder. Sections
-//! of parts that this version does not have are accepted whole and ignored.
+//! named at once, each with its line. Relative paths are relative to the file's folder.
 
 use std::fmt;
 use std::io;
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::admin::{AdminConfig, DataDir};
+use crate::call::config::CallConfig;
 use crate::chat::accounts::command::Desk;
 use crate::chat::config::XmppConfig;
 use crate::chat::gateway::VerificationConfig;
@@ -36,8 +36,6 @@ use document::Document;
 pub const FILE_DEFAULT: &str = "config.toml";
 /// A larger file is refused: it is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Sections of parts that this version does not have.
-const SECTIONS_NOT_BUILT: [&str; 1] = ["call"];
 
 /// What the server is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +58,8 @@ pub struct Config {
     pub verification: VerificationConfig,
     /// `[xmpp]`.
     pub xmpp: XmppConfig,
+    /// `[call]`.
+    pub call: CallConfig,
     /// `[push]`.
     pub push: PushConfig,
     /// `[previews]`.
@@ -88,6 +88,7 @@ impl Default for Config {
             web: WebConfig::default(),
             verification: VerificationConfig::default(),
             xmpp: XmppConfig::default(),
+            call: CallConfig::default(),
             push: PushConfig::default(),
             previews: PreviewsConfig::default(),
             store: StoreConfig::default(),
@@ -105,7 +106,7 @@ impl Default for Config {
 pub struct RuntimeConfig {
     /// Fast lanes; 0: one per core.
     pub edge_threads: usize,
-    /// Threads that carry calls; 0: one per core.
+    /// Threads that carry calls; 0: one per core. This version has one.
     pub media_threads: usize,
     /// How long connections may go on after the order to stop, in seconds.
     pub drain_timeout_s: u32,
@@ -227,27 +228,25 @@ impl Config {
     }
 
     fn assemble(text: &str, folder: &Path, origin: Origin) -> Result<Loaded, ConfigError> {
-        let Draft { mut config, lines, ignored, mut problems } = match read_document(text) {
+        let Draft { mut config, lines, mut problems } = match read_document(text) {
             Ok(read) => read,
             Err(problem) => {
                 return Err(ConfigError::Wrong { origin, problems: vec![problem] });
             }
         };
         config.resolve(folder);
-        let mut notes = Vec::new();
-        if !ignored.is_empty() {
-            let sections = ignored.join("], [");
-            notes.push(format!("this version has no part for [{sections}]; ignored"));
-        }
-        if let Some(note) = config.build_in_absent_default_site(folder) {
-            notes.push(note);
-        }
+        let notes = config.build_in_absent_default_site(folder).into_iter().collect();
         problems.extend(config.check(&lines));
         problems.sort_by_key(|problem| problem.line);
         match problems.is_empty() {
             true => Ok(Loaded { config, origin, notes }),
             false => Err(ConfigError::Wrong { origin, problems }),
         }
+    }
+
+    /// Whether calls are carried: who is in one is known by the chat server.
+    pub fn has_calls(&self) -> bool {
+        self.call.enabled && self.xmpp.enabled
     }
 
     /// Whether any listener needs a certificate.
@@ -290,7 +289,6 @@ impl Config {
 struct Draft {
     config: Config,
     lines: Lines,
-    ignored: Vec<&'static str>,
     problems: Vec<Problem>,
 }
 
@@ -307,6 +305,7 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         web: document.section("web"),
         verification: document.section("verification"),
         xmpp: document.section("xmpp"),
+        call: document.section("call"),
         push: document.section("push"),
         previews: document.section("previews"),
         store: document.section("store"),
@@ -315,9 +314,8 @@ fn read_document(text: &str) -> Result<Draft, Problem> {
         log: document.section("log"),
         access_log: document.section("access_log"),
     };
-    let ignored = SECTIONS_NOT_BUILT.into_iter().filter(|key| document.skip(key)).collect();
     let (lines, problems) = document.finish();
-    Ok(Draft { config, lines, ignored, problems })
+    Ok(Draft { config, lines, problems })
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -1,6 +1,7 @@
 //! Whimbrel: a private messenger that anyone can run.
 
 pub mod admin;
+pub mod call;
 pub mod chat;
 pub mod config;
 pub mod edge;

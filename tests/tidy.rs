@@ -40,6 +40,7 @@ const FORBIDDEN_DEPENDENCIES: &[(&str, &[&str])] = &[
 const UNSAFE_ALLOWED: &[&str] = &[
     "benches/src/cpu.rs",
     "src/admin/doctor/clock.rs",
+    "src/call/udp/linux.rs",
     "src/edge/lane/ring/accept.rs",
     "src/edge/lane/ring/transfer.rs",
     "src/edge/lane/ring/uring.rs",

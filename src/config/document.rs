@@ -96,12 +96,6 @@ impl<'i> Document<'i> {
         Some(array.into_iter().map(|table| self.read_table(key, table)).collect())
     }
 
-    /// Takes a section out unread; says whether it was there.
-    pub fn skip(&mut self, key: &'static str) -> bool {
-        self.taken.push(key);
-        self.table.remove(key).is_some()
-    }
-
     /// What is left over is unknown.
     pub fn finish(mut self) -> (Lines, Vec<Problem>) {
         let taken = std::mem::take(&mut self.taken);

@@ -118,14 +118,6 @@ fn other_contradictions() {
 }
 
 #[test]
-fn parts_that_are_not_built_are_ignored_in_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let text = "site = []\n[call]\nudp_listen = ['127.0.0.1:3478']";
-    let loaded = Config::parse(text, folder.path()).unwrap();
-    assert_eq!(loaded.notes, ["this version has no part for [call]; ignored"]);
-}
-
-#[test]
 fn paths_are_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("www")).unwrap();

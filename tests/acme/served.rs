@@ -75,6 +75,7 @@ fn write_config(folder: &Path, lane: &str, authority: &Authority) {
         "domain = \"{NAME}\"\n\
          [http]\nlisten = {any}\nlisten_tls = {any}\nio_uring = \"{lane}\"\n\
          [xmpp]\nlisten = {any}\nlisten_tls = {any}\n\
+         [call]\nudp_listen = {any}\n\
          [admin]\nlisten = {any}\n\
          [log]\nformat = \"json\"\n\
          [tls]\nmode = \"acme\"\ncontact = \"admin@{NAME}\"\n\

@@ -20,6 +20,8 @@ listen_tls = []
 retraction_within_s = 172800
 listen = ["127.0.0.1:0"]
 listen_tls = []
+[call]
+udp_listen = ["127.0.0.1:0"]
 [admin]
 listen = ["127.0.0.1:0"]
 [log]

@@ -19,6 +19,8 @@ enabled = false
 [http]
 listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]
+[call]
+udp_listen = ["127.0.0.1:0"]
 [xmpp]
 listen = ["127.0.0.1:0"]
 listen_tls = ["127.0.0.1:0"]

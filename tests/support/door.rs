@@ -58,6 +58,7 @@ impl TestServer {
         config.http.listen_tls = vec![any];
         config.xmpp.listen = vec![any];
         config.xmpp.listen_tls = vec![any];
+        config.call.udp_listen = vec![any];
         config.admin.listen = vec![any];
         config.sites = vec![SiteConfig { root, ..SiteConfig::default() }];
         config.http.io_uring = match lane {

@@ -1,7 +1,7 @@
 //! Ports and names.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -23,12 +23,33 @@ pub(super) fn check_ports(config: &Config, is_served: bool) -> Vec<Finding> {
         ("admin.listen", &config.admin.listen),
     ];
     let addresses = listeners.iter().flat_map(|(key, list)| list.iter().map(move |at| (*key, *at)));
+    let calls = if config.has_calls() { &config.call.udp_listen } else { &none };
     addresses
         .map(|(key, address)| match is_served {
             true => check_answers(key, address),
             false => check_free(key, address),
         })
+        .chain(calls.iter().map(|address| check_udp("call.udp_listen", *address, is_served)))
         .collect()
+}
+
+/// Can the server bind a UDP port? If it runs, it has: nobody answers a stranger there.
+fn check_udp(key: &str, address: SocketAddr, is_served: bool) -> Finding {
+    let subject = format!("{key} {address} (UDP)");
+    match UdpSocket::bind(address) {
+        Err(error) if is_served && error.kind() == io::ErrorKind::AddrInUse => {
+            Finding::ok(subject, "taken, as it should be")
+        }
+        Ok(_) if is_served && address.port() != 0 => {
+            let fix = "see the server's log, and `[call] enabled`";
+            Finding::fail(subject, "the server does not listen there", fix)
+        }
+        Ok(_) => Finding::ok(subject, "free"),
+        Err(error) => {
+            let (evidence, fix) = bind_advice(&error, address);
+            Finding::fail(subject, evidence, fix.replace("ss -ltnp", "ss -lunp"))
+        }
+    }
 }
 
 fn check_free(key: &str, address: SocketAddr) -> Finding {
