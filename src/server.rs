@@ -18,6 +18,7 @@ use crate::supervisor::StartError;
 use crate::telemetry::Logging;
 
 mod api;
+mod calls;
 mod chores;
 mod handover;
 mod house;

@@ -10,6 +10,8 @@ mod archive;
 mod binding;
 #[path = "chat/blocking.rs"]
 mod blocking;
+#[path = "chat/calls.rs"]
+mod calls;
 #[path = "chat/carbons.rs"]
 mod carbons;
 #[path = "chat/clients.rs"]

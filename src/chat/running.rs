@@ -61,6 +61,8 @@ pub struct ChatSetup<'a> {
     pub database: PathBuf,
     /// Takes what the core tells the world; slots it answers by [`Running::core`].
     pub outward: Option<mpsc::Sender<Outward>>,
+    /// There is an endpoint that carries calls.
+    pub calls: bool,
     /// `[push]`.
     pub push: &'a PushConfig,
     /// The key by which push services know us (RFC 8292), where browsers are told.
@@ -337,6 +339,7 @@ fn core_config(
     config.upload_bytes_max = Some(setup.upload_bytes_max);
     config.archive_bytes_max = Some(xmpp.archive_bytes_max).filter(|max| *max > 0);
     config.group_archive_bytes_max = Some(xmpp.group_archive_bytes_max).filter(|max| *max > 0);
+    config.calls = setup.calls;
     config.web_push_key = setup.push_key.clone();
     config.private_push_services = setup.push.private_endpoints;
     config.external_services = xmpp.external_services()?;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::calls::{self, Calls};
 use super::chores::{self, StoreGauges};
 use super::handover::{Giving, HandOverError, Taking};
 use super::listeners::Listeners;
@@ -24,6 +25,7 @@ use crate::admin::http::{self as admin_http, Showcase};
 use crate::admin::lock::DataLock;
 use crate::admin::request::ListenerRole;
 use crate::admin::socket::{self, Desk, TakeOver};
+use crate::call::{self, Call, Handle};
 use crate::chat::running::{self as chat, ChatError, ChatSetup};
 use crate::config::Config;
 use crate::edge::access_log::AccessLog;
@@ -55,6 +57,9 @@ pub(super) enum Leave {
     /// This one goes on.
     No,
 }
+
+/// The endpoint that carries calls, what commands it, and what it tells.
+type Endpoint = (Call, Handle, mpsc::Receiver<call::Event>);
 
 /// What lasts from start to end.
 pub(super) struct Base {
@@ -297,7 +302,10 @@ impl Base {
             true => Some(self.start_chat()?),
             false => None,
         };
-        let (chat, api) = chat.unzip();
+        let (chat, api, call) = match chat {
+            Some((chat, api, call)) => (Some(chat), Some(api), call),
+            None => (None, None, None),
+        };
         let ledger = chat.as_ref().map(chat::Running::ledger);
         let edge = step("edge", || running::start(self.edge_setup(chat.as_ref(), api)?))?;
 
@@ -315,6 +323,10 @@ impl Base {
         supervisor.watch_task("admin listener", move |stop| {
             admin_http::serve(admin.clone(), showcase.clone(), stop)
         });
+        if let Some(call) = call {
+            let call = Arc::new(call);
+            supervisor.watch_thread("calls", move |stop| call.run(stop));
+        }
         self.watch_chores(&mut supervisor);
         if let Some(certificates) = &self.certificates {
             self.watch_certificates(certificates, &mut supervisor, &edge.origin().challenges);
@@ -324,11 +336,14 @@ impl Base {
     }
 
     /// Starts the chat server, with a door to its accounts for the edge.
-    fn start_chat(&self) -> Result<(chat::Running, ApiDoor), StartError> {
+    fn start_chat(&self) -> Result<(chat::Running, ApiDoor, Option<Call>), StartError> {
+        let endpoint = self.open_calls()?;
         let (outward, outwards) = mpsc::channel(outward::OUTWARD_MAX);
         let pushes = Pushes::open(&self.config.push, self.data.root(), &self.config.domain);
         let push_key = pushes.as_ref().map(Pushes::public_key);
-        let chat = step("chat", || chat::start(self.chat_setup(outward, push_key)?))?;
+        let chat = step("chat", || {
+            chat::start(self.chat_setup(outward, push_key, endpoint.is_some())?)
+        })?;
         let tokens = step("upload tokens", || UploadTokens::open(self.data.root()))?;
         let origin = xmpp::origin(&self.config, &self.listeners);
         let grants = UploadGrants::new(self.store.clone(), tokens, origin);
@@ -339,14 +354,29 @@ impl Base {
             self.config.previews,
         );
         let (answer, command, accounts) = (chat.answer(), chat.command(), chat.accounts());
-        tokio::spawn(outward::serve(outwards, answer, command, accounts, grants, pushes));
-        Ok((chat, api))
+        let (call, calls) = endpoint
+            .map(|(call, handle, events)| {
+                tokio::spawn(calls::tell(events, command.clone()));
+                (call, Calls::new(handle))
+            })
+            .unzip();
+        tokio::spawn(outward::serve(outwards, answer, command, accounts, grants, pushes, calls));
+        Ok((chat, api, call))
+    }
+
+    /// The endpoint that carries calls, where there is to be one.
+    fn open_calls(&self) -> Result<Option<Endpoint>, StartError> {
+        match self.config.has_calls() {
+            true => step("calls", || Call::open(&self.config.call, &self.registry)).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn chat_setup(
         &self,
         outward: mpsc::Sender<Outward>,
         push_key: Option<Box<[u8]>>,
+        calls: bool,
     ) -> Result<ChatSetup<'_>, ChatError> {
         Ok(ChatSetup {
             config: &self.config.xmpp,
@@ -359,6 +389,7 @@ impl Base {
             certificates: self.certificates.clone(),
             data_dir: self.data.root(),
             outward: Some(outward),
+            calls,
             push: &self.config.push,
             push_key,
             database: self.config.store.database(self.data.root())?,

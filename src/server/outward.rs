@@ -1,5 +1,6 @@
 //! What the chat core wants of the world, joined to who can do it: places for files (XEP-0363), keys
-//! of new passwords and the end of accounts (XEP-0077), and push services that tell browsers.
+//! of new passwords and the end of accounts (XEP-0077), push services that tell browsers, and
+//! the endpoint that carries calls.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::chat::accounts::Accounts;
 
+use super::calls::Calls;
 use super::pushes::Pushes;
 use super::upload_grants::UploadGrants;
 
@@ -29,6 +31,7 @@ pub async fn serve(
     accounts: Accounts,
     grants: UploadGrants,
     pushes: Option<Pushes>,
+    calls: Option<Calls>,
 ) {
     let deriving = Arc::new(Semaphore::new(DERIVING_MAX));
     while let Some(outward) = outwards.recv().await {
@@ -69,10 +72,18 @@ pub async fn serve(
                     pushes.deliver(*push, command.clone());
                 }
             }
-            // Nothing carries calls yet: the core offers none.
-            Outward::Call { query, .. } => {
-                let reason = "there is no call endpoint".to_owned();
-                answer(query, Err(StorageError::Failed { reason }));
+            Outward::Call { query, request } => {
+                let answer = answer.clone();
+                match &calls {
+                    Some(calls) => {
+                        let answer = move |given| answer(query, Ok(Answer::Call(given)));
+                        calls.carry_out(*request, answer).await;
+                    }
+                    None => {
+                        let reason = "there is no call endpoint".to_owned();
+                        answer(query, Err(StorageError::Failed { reason }));
+                    }
+                }
             }
             // The chat's driver keeps it for itself.
             Outward::Reported(_) => {}

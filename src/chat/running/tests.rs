@@ -41,6 +41,7 @@ impl Bench {
             data_dir: folder.path(),
             database: folder.path().join(DATABASE_FILE),
             outward: None,
+            calls: false,
             push: &PushConfig::default(),
             push_key: None,
             registry: &registry,
