@@ -16,6 +16,8 @@ export default defineConfig({
     // Those with a real server share the machine with all others.
     testTimeout: 20_000,
     retry: 1,
+    // Of two processors one alone would be used.
+    maxWorkers: 2,
     // Node.js 20 has WebSocket behind a flag.
     execArgv: ["--experimental-websocket"],
   },
