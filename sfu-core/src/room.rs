@@ -190,6 +190,10 @@ impl Room {
         let Some(info) = encoding.take(now, routed.codec, &routed.packet, &elements) else {
             return;
         };
+        if track.wake(&info) {
+            self.assign_all(context);
+        }
+        let Some(track) = self.tracks.get(routed.track) else { return };
         // Clocks matter between encodings of one track only.
         let mut clocks = [None::<Clock>; ENCODINGS_MAX];
         if track.encodings.len() > 1 {

@@ -26,6 +26,8 @@ pub(crate) struct Track {
     pub demand: u8,
     pub demand_fell: Option<Time>,
     pub published: Time,
+    /// Of pictures: there are none, as nothing is shared or the camera is off. It takes no slot then.
+    pub is_silent: bool,
 }
 
 /// A slot that shows the track.
@@ -178,10 +180,29 @@ impl Track {
             loudness: Loudness::default(),
             has_nack: config.has_nack,
             order,
+            is_silent: config.source.is_video(),
             demand: ((1u16 << count) - 1) as u8,
             demand_fell: None,
             published: now,
         }
+    }
+
+    /// A packet has come: whether the track was silent until now.
+    pub(crate) fn wake(&mut self, info: &Info) -> bool {
+        info.payload_bytes > 0 && std::mem::replace(&mut self.is_silent, false)
+    }
+
+    /// Whether the track has become silent: nothing comes of what somebody needs.
+    pub(crate) fn falls_silent(&mut self, now: Time) -> bool {
+        if self.is_silent || !self.source.is_video() || self.demand == 0 {
+            return false;
+        }
+        let needed = self.encodings.iter().enumerate();
+        let mut needed = needed.filter(|(at, _)| self.demand >> at & 1 == 1);
+        let since = |it: &Encoding| it.last_packet.max(Some(it.demanded.max(self.published)));
+        self.is_silent =
+            needed.all(|(_, it)| since(it).is_some_and(|at| now.since_ms(at) >= START_MS));
+        self.is_silent
     }
 
     pub(crate) fn codec_of(&self, payload_type: u8) -> Option<Codec> {
@@ -268,7 +289,9 @@ impl Encoding {
         let header = &packet.header;
         let arrived = self.reception.take(now, header.sequence, header.timestamp, codec.clock_hz());
         let Arrived::New(sequence) = arrived else { return None };
-        self.last_packet = Some(now);
+        if !packet.payload.is_empty() {
+            self.last_packet = Some(now);
+        }
         // Padding alone (RFC 3550 5.1): it probes the publisher's link. It has a number, so it is
         // forwarded in no other way than media are.
         let mut place = if packet.payload.is_empty() {

@@ -223,3 +223,24 @@ fn moderators_ask_and_remove() {
     world.run_ms(1_000);
     assert!(world.sfu.statistics(id).is_none());
 }
+
+#[test]
+fn who_shows_nothing_takes_no_slot_until_they_do() {
+    let mut world = World::new(17);
+    for _ in 0..2 {
+        world.publish(Codec::Vp8, Road::default());
+    }
+    // The second one speaks, and would go first.
+    (world.senders[0].sender.level, world.senders[1].sender.level) = (90, 20);
+    world.senders[1].sender.sends_pictures = false;
+    let watching = world.watch(&viewer::config(1, 3), Road::default());
+    for (sends_pictures, lasts_ms, shown) in
+        [(false, 3_000, 1), (true, 2_000, 2), (false, 6_000, 1)]
+    {
+        world.senders[1].sender.sends_pictures = sends_pictures;
+        world.run_ms(lasts_ms);
+        let viewer = &world.viewers[watching].viewer;
+        assert_eq!(viewer.shown[&0].0, shown, "{sends_pictures} {:?}", world.events);
+    }
+    world.assert_sound();
+}

@@ -46,7 +46,8 @@ impl Room {
 
     /// Pictures that anybody may be shown, those that go first in front.
     fn video_order(&self) -> Vec<Key> {
-        let videos = self.tracks.iter().filter(|(_, track)| track.source.is_video());
+        let videos = self.tracks.iter();
+        let videos = videos.filter(|(_, track)| track.source.is_video() && !track.is_silent);
         let mut videos: Vec<_> = videos
             .map(|(key, track)| {
                 let is_screen = track.source == crate::config::Source::Screen;
@@ -109,7 +110,9 @@ impl Room {
     fn may_show(&self, key: Key, subscriber: &Subscriber, track: Key, is_video: bool) -> bool {
         let takes = |track: &Track| {
             let codecs = track.codecs.iter().map(|it| it.codec);
-            track.source.is_video() == is_video && subscriber.takes(codecs, is_video)
+            track.source.is_video() == is_video
+                && !track.is_silent
+                && subscriber.takes(codecs, is_video)
         };
         self.tracks.get(track).is_some_and(|track| track.owner != key && takes(track))
     }

@@ -24,6 +24,7 @@ impl Room {
         }
         self.tick_subscribers(context, ticks);
         if ticks.is_multiple_of(DEMAND_EVERY) {
+            self.free_silent(context);
             self.tell_demand(context);
         }
     }
@@ -53,9 +54,20 @@ impl Room {
         }
     }
 
+    /// What is no longer sent leaves its slots to others.
+    fn free_silent(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        let fallen =
+            self.tracks.iter_mut().filter_map(|(_, it)| it.falls_silent(now).then_some(()));
+        if fallen.count() > 0 {
+            self.assign_all(context);
+        }
+    }
+
     fn tell_demand(&mut self, context: &mut Context<'_>) {
         let Self { tracks, participants, .. } = self;
-        for (key, track) in tracks.iter_mut() {
+        // A silent one stays asked for, so that its publisher begins as soon as there is something.
+        for (key, track) in tracks.iter_mut().filter(|(_, it)| !it.is_silent) {
             let mut demand = 0u8;
             for watcher in &track.watchers {
                 let subscriber =
