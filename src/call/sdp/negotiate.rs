@@ -187,7 +187,8 @@ fn accepted_codecs(line: &Media) -> Vec<AcceptedCodec<'_>> {
     accepted
 }
 
-/// RED is left out: it would be passed on as it is, and who has not negotiated it would hear nothing.
+/// H.264 and AV1 are left out: their packets cannot be cut from frames that are encrypted as a whole, and
+/// who prefers them could not be seen in an encrypted call. RED is left out: it would be passed on as it is, and who has not negotiated it would hear nothing.
 fn kind_of(line: &Media, codec: &Codec) -> Option<Kind> {
     match (line.kind.as_str(), codec.name.as_str(), codec.clock_hz) {
         ("audio", "opus", 48_000) => Some(Kind::Opus),
@@ -195,22 +196,8 @@ fn kind_of(line: &Media, codec: &Codec) -> Option<Kind> {
         ("video", "vp9", 90_000) if codec.parameter("profile-id").unwrap_or("0") == "0" => {
             Some(Kind::Vp9)
         }
-        // RFC 6184 8.1: the constrained baseline, which all browsers decode.
-        ("video", "h264", 90_000)
-            if codec.parameter("packetization-mode") == Some("1")
-                && codec.parameter("profile-level-id").is_some_and(is_baseline) =>
-        {
-            Some(Kind::H264)
-        }
-        ("video", "av1", 90_000) if codec.parameter("profile").unwrap_or("0") == "0" => {
-            Some(Kind::Av1)
-        }
         _ => None,
     }
-}
-
-fn is_baseline(profile: &str) -> bool {
-    profile.get(..4).is_some_and(|it| it.eq_ignore_ascii_case("42e0"))
 }
 
 fn accepted_extensions(
