@@ -6,6 +6,7 @@ mod archive_preferences;
 mod archive_quota;
 mod blocking;
 mod call;
+mod call_schedules;
 mod client_access;
 mod contact_lookup;
 mod delete_for_me;

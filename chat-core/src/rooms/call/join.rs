@@ -130,7 +130,7 @@ fn begin(ctx: &mut RoomContext<'_>, by: AccountId, published: Published, is_sile
 }
 
 /// The device as it names itself, or else by its session.
-fn device_of(ctx: &RoomContext<'_>, request: &Request) -> Box<str> {
+pub(super) fn device_of(ctx: &RoomContext<'_>, request: &Request) -> Box<str> {
     let session = ctx.session(&request.from);
     let device = session.and_then(|session| session.extra.as_ref()?.device.as_ref());
     match device {

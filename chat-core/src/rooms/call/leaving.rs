@@ -4,8 +4,8 @@ use super::super::RoomContext;
 use super::endpoint::{CallAnswer, CallRequest, ParticipantName};
 use super::state::{Call, Participant, Signalling};
 use super::{
-    REJOIN_WITHIN_MS, RoomIq, SIGNALLING_LOST_MS, asked, check_offered, is_direct, log, records,
-    telling,
+    REJOIN_WITHIN_MS, RoomIq, SIGNALLING_LOST_MS, asked, check_offered, is_direct, join, log,
+    records, telling,
 };
 use crate::chat::Outward;
 use crate::features::Reply;
@@ -62,7 +62,7 @@ pub(super) fn own_participant(
     let wanted = asked::call_id(&iq.payload)?.ok_or_else(StanzaError::bad_request)?;
     let call = ctx.room.calls.current.as_deref().filter(|call| call.id == Some(wanted));
     let own = call.and_then(|call| call.participants.get(&iq.account));
-    let own = own.filter(|own| own.jid == iq.request.from);
+    let own = own.filter(|own| own.device == join::device_of(ctx, &iq.request));
     own.map(|own| own.name).ok_or_else(StanzaError::item_not_found)
 }
 

@@ -53,6 +53,8 @@ pub(crate) fn tick(ctx: &mut RoomContext<'_>) {
     leaving::hang_up_again(ctx);
     leaving::remove_lost(ctx);
     ringing::end_ringing(ctx);
+    // The last one may have gone while another was on its way in, and the server have died since.
+    leaving::end_if_over(ctx, None);
     records::keep_up(ctx);
     telling::tell_changes(ctx);
 }
