@@ -17,7 +17,7 @@ const NOW = new Date("2026-05-09T16:20:00+02:00");
 const SETTINGS = ["profile", "account", "devices", "privacy", "lock", "notifications", "chats", "backup", "appearance", "language", "storage", "shortcuts"];
 const LISTS = ["archived", "people", "new", "new-group", "starred", "settings"];
 /// What docs/screens shows.
-const SHOWN = ["chats", "conversation", "conversation-info", "group", "group-info", ...LISTS, ...SETTINGS.map((section) => `settings-${section}`), "start", "stickers", "poll", "viewer", "arabic-conversation"];
+const SHOWN = ["chats", "conversation", "conversation-info", "group", "group-info", ...LISTS, ...SETTINGS.map((section) => `settings-${section}`), "start", "stickers", "poll", "viewer", "call", "ringing", "arabic-conversation"];
 
 test.describe.configure({ mode: "parallel", timeout: 180_000 });
 

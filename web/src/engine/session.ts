@@ -38,7 +38,7 @@ export async function makeParts(
   const files = { media, history, backup: { api, uploads, keys } };
   const [content, sealed] = await Promise.all([contentParts(context, files, (chat) => made.calls?.logged(chat)), SealedRooms.load(context)]);
   made.sealed = sealed;
-  const calls = new Calls(context, { keys: (chat) => sealed.callKeys(chat), show });
+  const calls = new Calls(context, { keys: (chat) => sealed.callKeys(chat), introduce: (chat) => content.introduce(chat), show });
   made.calls = calls;
   sealed.onEpoch = (chat) => void calls.epochChanged(chat);
   const safety = {

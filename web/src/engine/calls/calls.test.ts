@@ -35,7 +35,7 @@ async function engine(answers: (asked: Element) => string | undefined) {
     now: () => 0,
   } as unknown as Context;
   const keys = { epoch: 3, baseKey: new Uint8Array(32), leaf: 0, accounts: {}, code: [] };
-  const calls = new Calls(context, { keys: async () => keys, show: () => undefined });
+  const calls = new Calls(context, { keys: async () => keys, introduce: async () => undefined, show: () => undefined });
   const told = (inside: string, id = ID) => calls.receive(xml("message", { type: "headline", from: ROOM }, parse(`<call xmlns='${CALL}' id='${id}'>${inside}</call>`)));
   return { calls, events, asked, told };
 }

@@ -16,6 +16,8 @@ export interface Surroundings {
   /** What the chat's group gives frames now.
    *  @throws {Refusal} where this device is not in the group */
   keys(chat: ChatId): Promise<CallKeys>;
+  /** Those who are called know who calls. */
+  introduce(chat: ChatId): Promise<void>;
   show(change: { calls: boolean }): void;
 }
 
@@ -83,6 +85,7 @@ export class Calls implements Omit<Part<Names>, "receive"> {
 
   async #keys(chat: ChatId): Promise<CallKeys> {
     await this.#context.conversations.enter(chat);
+    await this.#around.introduce(chat);
     return this.#around.keys(chat);
   }
 
@@ -113,10 +116,10 @@ export class Calls implements Omit<Part<Names>, "receive"> {
 
   async #leave(chat: ChatId): Promise<void> {
     const lasting = this.#lasting.get(chat);
-    if (!lasting?.own) return;
-    const { own: _, ...rest } = lasting;
-    this.#keep(chat, { ...rest, participants: rest.participants.filter(({ id }) => id !== lasting.own) });
-    await this.#context.xmpp.iq("set", this.#room(chat), element("leave", { call: lasting.id }));
+    if (lasting?.own === undefined) return;
+    this.#keep(chat, without(lasting));
+    // The endpoint may have told the server already that this device is gone.
+    await this.#context.xmpp.iq("set", this.#room(chat), element("leave", { call: lasting.id })).catch(unlessNotThere);
     await this.#refresh(chat);
   }
 
@@ -160,7 +163,7 @@ export class Calls implements Omit<Part<Names>, "receive"> {
         else void this.#refresh(chat).catch(() => undefined);
         return;
       case "out":
-        this.#keep(chat, { ...lasting, own: undefined });
+        this.#keep(chat, without(lasting));
         return say({ type: "call-left", chat, reason: reasonOf(told.reason) });
       case "rejoin":
         return say({ type: "call-rejoin", chat });
@@ -210,6 +213,15 @@ export class Calls implements Omit<Part<Names>, "receive"> {
   #room(chat: ChatId): string {
     return `${chat}@${this.#context.self.groups}`;
   }
+}
+
+/** As seen from outside. */
+function without({ own, ...lasting }: Lasting): Lasting {
+  return { ...lasting, participants: lasting.participants.filter(({ id }) => id !== own) };
+}
+
+function unlessNotThere(error: unknown): void {
+  if (!(error instanceof StanzaRefused) || error.name !== "item-not-found") throw error;
 }
 
 function reasonOf(text: string): (EngineEvent & { type: "call-left" })["reason"] {

@@ -21,6 +21,8 @@ export interface ContentParts {
   history: Pick<History, "online"> | undefined;
   /** The account is not in these rooms any more. */
   notIn(chats: ChatId[]): Promise<void>;
+  /** Says in a chat who the user is, where it was not said: for what is heard before any message. */
+  introduce(chat: ChatId): Promise<void>;
   /** No timer runs any more. */
   close(): void;
 }
@@ -63,6 +65,9 @@ export async function contentParts(context: Context, files?: Files, called: (cha
     },
     history: made.history,
     notIn: (chats) => groups.notIn(chats),
+    introduce: async (chat) => {
+      if (await desk.owesProfile(await desk.chat(chat))) await desk.say(chat, { kind: "profile" }, {}, async () => undefined);
+    },
     close: () => {
       made.history?.close();
       backup?.close();
