@@ -43,26 +43,20 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
-    /// No address of this machine leads anywhere.
-    #[error("{listened} is no address that clients could be told; set [call] public_addresses")]
-    NoAddress {
-        /// What is listened on.
-        listened: SocketAddr,
-    },
 }
 
 impl Sockets {
     /// Binds what is configured.
     ///
     /// # Errors
-    /// When an address cannot be had, or clients could not be told one.
+    /// When an address cannot be had.
     pub fn bind(config: &CallConfig) -> Result<Self, BindError> {
         let (mut sockets, mut candidates) = (Vec::new(), Vec::new());
         for address in &config.udp_listen {
             let socket =
                 bind(*address).map_err(|source| BindError::Bind { address: *address, source })?;
             let listened = socket.local_addr().unwrap_or(*address);
-            for candidate in candidates_of(listened, &config.public_addresses)? {
+            for candidate in candidates_of(listened, &config.public_addresses) {
                 if !candidates.contains(&candidate) {
                     candidates.push(candidate);
                 }
@@ -87,18 +81,22 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// What clients are told of one socket: public addresses of its family, or its own.
-fn candidates_of(listened: SocketAddr, public: &[IpAddr]) -> Result<Vec<SocketAddr>, BindError> {
+fn candidates_of(listened: SocketAddr, public: &[IpAddr]) -> Vec<SocketAddr> {
     let port = listened.port();
     let told = public.iter().filter(|ip| ip.is_ipv4() == listened.is_ipv4());
     let told: Vec<SocketAddr> = told.map(|ip| SocketAddr::new(*ip, port)).collect();
     if !told.is_empty() {
-        return Ok(told);
+        return told;
     }
     if !listened.ip().is_unspecified() {
-        return Ok(vec![listened]);
+        return vec![listened];
     }
-    let outward = outward_address(listened).map_err(|_| BindError::NoAddress { listened })?;
-    Ok(vec![SocketAddr::new(outward, port)])
+    // Without a network there is this machine alone.
+    let own = match listened {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    vec![SocketAddr::new(outward_address(listened).unwrap_or(own), port)]
 }
 
 /// The address that this machine would send from to the open Internet. Nothing is sent.
@@ -123,10 +121,10 @@ mod tests {
     fn clients_are_told_public_addresses_of_the_sockets_family() {
         let public = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
         let listened: SocketAddr = "0.0.0.0:3478".parse().unwrap();
-        let told = candidates_of(listened, &public).unwrap();
+        let told = candidates_of(listened, &public);
         assert_eq!(told, ["192.0.2.7:3478".parse().unwrap()]);
         let own: SocketAddr = "127.0.0.1:5".parse().unwrap();
-        assert_eq!(candidates_of(own, &[]).unwrap(), [own]);
+        assert_eq!(candidates_of(own, &[]), [own]);
     }
 
     #[test]
