@@ -88,6 +88,8 @@ pub enum Over {
 pub enum Handled {
     /// Nothing that others see.
     Nothing,
+    /// It was of no use.
+    Refused,
     /// There are keys now.
     Secured,
     /// The peer has closed.
@@ -203,9 +205,14 @@ impl Connection {
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Handshake(handshake) => self.go_on(handshake.handle(now, packet, send)?),
             Stage::Secured(mut secured) => {
-                let heard = secured.handle(now, packet, &mut send)?;
+                let heard = secured.handle(now, packet, &mut send);
                 self.stage = Stage::Secured(secured);
-                Ok(if heard == Heard::Closed { Handled::Closed } else { Handled::Nothing })
+                // RFC 6347 4.1.2.7: who forges a record, from an address that is not theirs, ends nothing.
+                Ok(match heard {
+                    Ok(Heard::Closed) => Handled::Closed,
+                    Ok(Heard::Nothing) => Handled::Nothing,
+                    Err(_) => Handled::Refused,
+                })
             }
             Stage::Ended => Ok(Handled::Nothing),
         }

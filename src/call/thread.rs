@@ -251,6 +251,7 @@ impl MediaThread {
     fn note_handled(&mut self, now: Instant, id: ConnectionId, handled: Handled) {
         match handled {
             Handled::Nothing => {}
+            Handled::Refused => self.shared.metrics.refused.dtls.inc(),
             Handled::Secured => self.begin_media(now, id),
             Handled::Closed => self.end_connection(now, id, Over::Closed),
         }

@@ -242,6 +242,10 @@ impl Chat {
                     // stored yet.
                     account.newest = self.effects.newest;
                     account.last_ticket = Ticket(self.next_ticket.0 - 1);
+                    if let Some(pending) = self.pending.back_mut() {
+                        // What waits for it is lost where that fails: its clients come again.
+                        pending.entities.push(Entity::Account(id));
+                    }
                 }
                 self.accounts.insert(id, Box::new(account));
                 Ok(())

@@ -173,12 +173,14 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
     let (after, takes_groups) = (session.sent, session.takes_groups);
     // What the client has read itself comes no second time, but for what it was not shown.
     let read = Some(session.has_read).filter(|read| after < *read);
+    // Not what comes while the storage reads: the account may be in other rooms by then.
+    let until = read.unwrap_or(newest);
     let spans = if takes_groups { ctx.account.state.rooms.spans_after(after) } else { Vec::new() };
     let query = Query::Waiting(WaitingQuery {
         account,
         peer: read.map(|_| HIDDEN_PEER.into()),
         after,
-        before: read.map(MessageId::following),
+        before: Some(until.following()),
         spans,
         messages_max: CATCH_UP_PAGE,
         now_unix_ms,
@@ -189,7 +191,7 @@ pub(crate) fn catch_up(ctx: &mut Context<'_>, resource: &str) {
         session.is_catching_up = false;
         let Ok(Answer::Waiting(page)) = answer else { return };
         match session.sent == after {
-            true => replay(ctx, &name, page, read.unwrap_or(newest)),
+            true => replay(ctx, &name, page, until),
             // It goes on from elsewhere: its priority changed, or its client read the archive.
             false => catch_up(ctx, &name),
         }

@@ -27,6 +27,7 @@ pub(crate) mod ephemeral;
 pub mod external_services;
 pub mod handled;
 pub mod key_packages;
+mod last_seen;
 pub mod messages;
 pub mod negative_priority;
 pub mod number_change;
@@ -54,6 +55,7 @@ pub const FEATURES: &[Feature] = &[
     roster::FEATURE,
     subscription::FEATURE,
     presence::FEATURE,
+    last_seen::FEATURE,
     archive::FEATURE,
     archive_preferences::FEATURE,
     archive_quota::FEATURE,
@@ -110,6 +112,8 @@ pub struct State {
     pub device_list: Option<device_lists::StoredList>,
     /// Key packages of others.
     pub claims: key_packages::Claims,
+    /// RFC 6121 4.3.2.
+    pub last_seen: last_seen::LastSeen,
     /// Look-ups by number.
     pub lookup: contact_lookup::Lookup,
     /// XEP-0163.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::roster::Item;
 use super::{
-    Change, FEATURES, Feature, avatars, client_state, messages, negative_priority, pubsub,
-    subscription,
+    Change, FEATURES, Feature, avatars, client_state, last_seen, messages, negative_priority,
+    pubsub, subscription,
 };
 use crate::context::{Context, Route};
 use crate::jid::Jid;
@@ -162,8 +162,8 @@ fn come(ctx: &mut Context<'_>, resource: &str, stanza: &Arc<Stanza>) -> Result<(
 fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Arc<Stanza>>) {
     let Some(session) = ctx.account.session_mut(resource) else { return };
     let directed = session.extra.as_mut().map(|extra| std::mem::take(&mut extra.directed));
-    let was_available = session.presence.take().is_some();
-    session.is_behind |= was_available;
+    let presence = session.presence.take();
+    session.is_behind |= presence.is_some();
     let from = session.jid.clone();
     let gone = stanza.cloned().unwrap_or_else(unavailable);
     for to in directed.unwrap_or_default() {
@@ -171,7 +171,8 @@ fn leave_with(ctx: &mut Context<'_>, resource: &str, stanza: Option<&Arc<Stanza>
         let must_arrive = ctx.config.is_of_groups(&to);
         ctx.forward(Route { must_arrive, ..Route::new(from.clone(), to, gone.clone()) });
     }
-    if was_available {
+    if let Some(presence) = presence {
+        last_seen::note(ctx, &presence);
         broadcast(ctx, &from, &gone);
         tell(ctx, resource, Change::Left);
     }
@@ -226,14 +227,17 @@ fn learn(ctx: &mut Context<'_>, resource: &str, from: &Jid) {
     let probe = Element::new("presence", ns::CLIENT).with_attr("type", "probe");
     let probe = Arc::new(Stanza::from_element(&probe));
     for contact in seen.collect::<Vec<_>>() {
-        ctx.forward(Route::new(from.clone(), contact, probe.clone()));
+        // Who is away has something to say too: since when.
+        let route = Route::new(from.clone(), contact, probe.clone());
+        ctx.forward(Route { must_arrive: true, ..route });
     }
 }
 
 /// RFC 6121 4.3.2: a contact asks for the user's presence, and gets it if it may.
 fn answer_probe(ctx: &mut Context<'_>, from: &Jid) {
     if ctx.account.state.roster.is_seen_by(from) {
-        return show_to(ctx, from);
+        let is_there = ctx.account.available().next().is_some();
+        return if is_there { show_to(ctx, from) } else { last_seen::tell(ctx, from) };
     }
     let refused = Element::new("presence", ns::CLIENT).with_attr("type", "unsubscribed");
     let own = ctx.account.jid.clone();

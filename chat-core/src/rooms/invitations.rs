@@ -8,6 +8,7 @@ use super::changes::Change;
 use super::invitees::{self, Reached, Stays};
 use super::member::{Affiliation, jid_of};
 use super::requests::RoomIq;
+use super::settings::Settings;
 use super::{INVITATION, INVITATIONS_MAX, NS, REQUEST, REQUESTS_MAX, RoomContext, SUBJECT, sealed};
 use crate::date_time;
 use crate::features::Reply;
@@ -27,6 +28,9 @@ pub(crate) struct Invitation {
     expires_unix_ms: Option<u64>,
     /// Who comes by it asks the admins.
     is_request: bool,
+    /// Made for somebody whom a member wanted to add: that the group takes requests says nothing
+    /// of it.
+    is_for_one: bool,
 }
 
 impl Invitation {
@@ -36,6 +40,7 @@ impl Invitation {
             uses_left: value.attr("uses").and_then(|uses| uses.parse().ok()),
             expires_unix_ms: value.attr("expires").and_then(|expires| expires.parse().ok()),
             is_request: value.attr("approve").is_some(),
+            is_for_one: value.attr("for").is_some(),
         })
     }
 
@@ -50,7 +55,14 @@ impl Invitation {
         if self.is_request {
             value.set_attr("approve", "true");
         }
+        if self.is_for_one {
+            value.set_attr("for", "one");
+        }
         value
+    }
+
+    fn asks(&self, settings: &Settings) -> bool {
+        self.is_request || (settings.takes_requests && !self.is_for_one)
     }
 
     fn is_over(&self, now_unix_ms: u64) -> bool {
@@ -70,7 +82,7 @@ impl Invitation {
         if let Some(expires_unix_ms) = self.expires_unix_ms {
             shown.set_attr("expires", date_time::format(expires_unix_ms));
         }
-        if self.is_request {
+        if self.asks(&ctx.room.settings) {
             shown.set_attr("approve", "true");
         }
         shown
@@ -94,6 +106,7 @@ pub(super) fn invite(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, St
         uses_left,
         expires_unix_ms: life_ms.map(|life_ms| ctx.now.unix_ms + life_ms),
         is_request: iq.payload.attr("approve").is_some(),
+        is_for_one: false,
     };
     make(ctx, invitation).map(|shown| Reply::Result(Some(shown)))
 }
@@ -101,7 +114,9 @@ pub(super) fn invite(ctx: &mut RoomContext<'_>, iq: &RoomIq) -> Result<Reply, St
 /// A link for somebody who cannot be added: who has no account yet, or does not let this member.
 pub(crate) fn for_one(ctx: &mut RoomContext<'_>, by: AccountId) -> Result<Element, StanzaError> {
     let expires_unix_ms = Some(ctx.now.unix_ms + ONES_LIFE_MS);
-    make(ctx, Invitation { by, uses_left: Some(1), expires_unix_ms, is_request: false })
+    let invitation =
+        Invitation { by, uses_left: Some(1), expires_unix_ms, is_request: false, is_for_one: true };
+    make(ctx, invitation)
 }
 
 fn make(ctx: &mut RoomContext<'_>, invitation: Invitation) -> Result<Element, StanzaError> {
@@ -205,12 +220,13 @@ pub(crate) fn come_in(
     let invitation = ctx.room.invitations.get(token).cloned();
     let invitation = invitation.filter(|invitation| !invitation.is_over(ctx.now.unix_ms));
     let mut invitation = invitation.ok_or_else(StanzaError::not_authorized)?;
-    if invitation.is_request && ctx.room.requests.contains_key(&account) {
+    let is_request = invitation.asks(&ctx.room.settings);
+    if is_request && ctx.room.requests.contains_key(&account) {
         // Clients join again and again; that uses a link once.
         return Ok(Entry::Waits);
     }
     check_place(ctx, 1)?;
-    check_requests(ctx, invitation.is_request)?;
+    check_requests(ctx, is_request)?;
     if let Some(uses_left) = &mut invitation.uses_left {
         *uses_left -= 1;
         if *uses_left == 0 {
@@ -221,7 +237,7 @@ pub(crate) fn come_in(
             ctx.room.invitations.insert(token.into(), invitation.clone());
         }
     }
-    if invitation.is_request {
+    if is_request {
         return ask_admins(ctx, account);
     }
     let newcomer = Newcomer { account, affiliation: Affiliation::Member };

@@ -14,6 +14,7 @@ mod device_lists;
 mod devices;
 mod discovery;
 mod displayed_sync;
+mod join_requests;
 mod key_packages;
 mod login;
 mod messages;

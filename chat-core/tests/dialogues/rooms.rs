@@ -270,41 +270,6 @@ fn a_link_leads_in_as_often_as_it_says() {
 }
 
 #[test]
-fn who_asks_waits_for_an_admin() {
-    let mut world = world(&["alice", "bob"]);
-    let group = create(&mut world, "alice", &[]);
-    world.clear("alice/phone");
-    let join =
-        format!("<iq type='set' id='j' to='{group}'><join xmlns='urn:whimbrel:groups:0'/></iq>");
-    world.ask("bob/phone", &join, "<iq type='error' id='j'/>");
-    world.send(
-        "alice/phone",
-        &format!(
-            "<iq type='set' id='e' to='{group}'><edit xmlns='urn:whimbrel:groups:0'>\
-             <permissions requests='true'/></edit></iq>"
-        ),
-    );
-    world.clear("alice/phone");
-    world.ask(
-        "bob/phone",
-        &join,
-        "<iq type='result' id='j'><waiting xmlns='urn:whimbrel:groups:0'/></iq>",
-    );
-    world.expect(
-        "alice/phone",
-        "<message type='headline'><request xmlns='urn:whimbrel:groups:0' jid='{bob}'/></message>",
-    );
-    world.send(
-        "alice/phone",
-        &format!(
-            "<iq type='set' id='a' to='{group}'>\
-             <approve xmlns='urn:whimbrel:groups:0' jid='{{bob}}'/></iq>"
-        ),
-    );
-    world.expect("bob/phone", "<message><change xmlns='urn:whimbrel:groups:0'/></message>");
-}
-
-#[test]
 fn a_number_without_an_account_gets_an_invitation() {
     let mut world = world(&["alice", "bob"]);
     world.send(

@@ -96,6 +96,37 @@ fn who_comes_learns_who_is_there() {
 }
 
 #[test]
+fn who_comes_learns_since_when_others_are_gone() {
+    let mut world = subscribed();
+    world.disconnect("alice/phone", true);
+    world.disconnect("bob/phone", true);
+    world.commit();
+    world.pass(600);
+    world.crash();
+    let learn = |world: &mut World, client: &str| {
+        world.connect(client);
+        world.send(client, "<presence/>");
+        world.expect(client, &format!("<presence from='{{{client}}}'/>"));
+        let told =
+            "<presence type='unavailable' from='{bob}'><delay xmlns='urn:xmpp:delay'/></presence>";
+        let told = world.expect(client, told);
+        told.child("delay", "urn:xmpp:delay").unwrap().attr("stamp").unwrap().to_owned()
+    };
+    let since = learn(&mut world, "alice/phone");
+    // A device that fetches what waits, with nobody looking.
+    world.connect("bob/tablet");
+    world.send("bob/tablet", "<presence><show>xa</show></presence>");
+    world.pass(600);
+    world.disconnect("bob/tablet", true);
+    world.disconnect("alice/phone", true);
+    assert_eq!(learn(&mut world, "alice/tablet"), since);
+    world.come("bob/phone");
+    world.disconnect("bob/phone", true);
+    world.disconnect("alice/tablet", true);
+    assert!(learn(&mut world, "alice/phone") > since);
+}
+
+#[test]
 fn a_request_waits_for_who_is_away_and_for_a_crash() {
     let mut world = World::with(&["alice", "bob"]);
     world.disconnect("bob/phone", true);

@@ -264,7 +264,7 @@ class Session {
     this.#accountLog = accountLog;
     this.#archives = archives;
     this.#gaps = gaps;
-    const own = { catchUp: () => this.connection.caughtUp() };
+    const own = { catchUp: () => this.connection.caughtUp().then(() => this.#accountLog.idle()) };
     this.commands = Object.assign(own, ...parts.all.map((part) => part.commands)) as Record<string, AnyHandler>;
     const { device, origin } = around;
     this.connection = new Connection(
@@ -330,7 +330,7 @@ class Session {
 
   #stand(state: EngineState["connection"]): void {
     if (state === "online") void this.#caughtUp().catch(() => undefined);
-    if (state === "offline") this.#rooms.offline();
+    if (state === "offline") for (const log of [this.#rooms, this.#accountLog]) log.offline();
     this.#around.show({ connection: state });
   }
 }

@@ -145,7 +145,7 @@ export interface Commands {
   addMembers(chat: ChatId, members: NewMember[]): { absent: Member[]; invitations: Invitation[] };
   removeMember(chat: ChatId, account: AccountId): void;
   setAffiliation(chat: ChatId, account: AccountId, affiliation: Affiliation): void;
-  createInvitation(chat: ChatId, options: { uses?: number; lifeS?: number; approve?: boolean }): Invitation;
+  createInvitation(chat: ChatId, options: { uses?: number; lifeS?: number }): Invitation;
   revokeInvitation(chat: ChatId, token: string): void;
   joinByInvitation(uri: string): Chat | "waiting";
   joinRequests(chat: ChatId): { account: AccountId; since: number }[];

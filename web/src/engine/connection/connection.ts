@@ -152,7 +152,8 @@ export class Connection implements Xmpp {
   // room for it) the server sends again, to a new session.
   async #settle(): Promise<void> {
     const isSettled = await Promise.race([this.#handled.idle().then(() => true), after(SETTLE_MS_MAX).then(() => false)]);
-    if (!isSettled) this.#client.streamManagement.id = "";
+    // What was sent is of the old session too: still counted, it would be taken for what leaves by the next.
+    if (!isSettled) Object.assign(this.#client.streamManagement, { id: "", outbound: 0, outbound_q: [] });
   }
 
   // The library counts what arrives; what we tell the server is what we have kept.

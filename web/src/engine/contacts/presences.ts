@@ -27,6 +27,8 @@ export class Presences {
     if (type === "subscribe") await this.#decide(account);
     // RFC 6121 4.7.2.1: `xa` says that nobody is there, only a service worker that fetches what waits.
     else if (type === undefined) this.#note(account, resource, stanza.getChildText("show") !== "xa");
+    // XEP-0203, of the account itself: nobody is there, since then.
+    else if (type === "unavailable" && resource === "") this.#noteGone(account, Date.parse(stanza.getChild("delay")?.attrs["stamp"] ?? ""));
     else if (type === "unavailable") this.#note(account, resource, false);
     return true;
   }
@@ -126,6 +128,11 @@ export class Presences {
 
   #jidOf(account: AccountId): string {
     return `${account}@${this.#desk.domain}`;
+  }
+
+  #noteGone(account: AccountId, lastSeen: number): void {
+    if (this.#online.get(account)?.size || Number.isNaN(lastSeen)) return;
+    this.#desk.context.say({ type: "presence", account, online: false, lastSeen });
   }
 
   // Somebody is there while one device is.

@@ -139,14 +139,23 @@ export class Groups implements Part<Names> {
   /** As the server has it; offline, as it was when it was last told. */
   async #refresh(chat: ChatId): Promise<void> {
     try {
-      const { members, permissions, ...about } = await this.#requests.show(chat);
-      await this.#open.learn(chat, { members, permissions, ...about });
-      await this.#desk.change(chat, async (ledger) => {
-        ledger.chat = await ofItsKind({ ...ledger.chat, members, permissions }, this.#desk.own, this.#desk.domain);
-      });
+      for (let tries = 0; tries < REFRESHED_MAX && !(await this.#takeState(chat)); tries++);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
     }
+  }
+
+  /** @returns whether the answer was taken: not where the log has told of something newer meanwhile. */
+  async #takeState(chat: ChatId): Promise<boolean> {
+    const before = await this.#desk.context.conversations.exclusive(chat, async () => stateOf(await this.#desk.chat(chat)));
+    const { members, permissions, ...about } = await this.#requests.show(chat);
+    await this.#open.learn(chat, { members, permissions, ...about });
+    let isTaken = false;
+    await this.#desk.change(chat, async (ledger) => {
+      isTaken = stateOf(ledger.chat) === before;
+      if (isTaken) ledger.chat = await ofItsKind({ ...ledger.chat, members, permissions }, this.#desk.own, this.#desk.domain);
+    });
+    return isTaken;
   }
 
   async #links(chat: ChatId): Promise<Invitation[]> {
@@ -317,6 +326,12 @@ function groupView(row: ChatRow, own: Affiliation | null, invitations: Invitatio
   return group;
 }
 
+function stateOf({ members, permissions }: ChatRow): string {
+  return JSON.stringify([members, permissions]);
+}
+
+/** Each but the last time somebody else has changed the group meanwhile. */
+const REFRESHED_MAX = 8;
 /** Others who ask meanwhile are answered with it. */
 const ANSWER_AFTER_MS = 1_000;
 const ASK_AFTER_MS = 3_000;

@@ -86,8 +86,8 @@ export class Requests {
     await this.#ask("set", chat, element("edit", {}, xml("permissions", attributesOf(permissions))));
   }
 
-  async link(chat: ChatId, { uses, lifeS, approve }: { uses?: number; lifeS?: number; approve?: boolean }): Promise<Invitation> {
-    const asked = element("invite", { uses, life: lifeS, approve: approve ? "true" : undefined });
+  async link(chat: ChatId, { uses, lifeS }: { uses?: number; lifeS?: number }): Promise<Invitation> {
+    const asked = element("invite", { uses, life: lifeS });
     const [invitation] = this.#invitationsIn(await this.#ask("set", chat, asked));
     if (!invitation) throw new Refusal("internal", "the server made a link without a token");
     return invitation;

@@ -22,26 +22,38 @@ export class AccountLog {
   readonly #archives: Archives;
   readonly #reading = new Serial();
   #isDue = false;
+  #isOnline = false;
 
   constructor(around: Surroundings, archives: Archives) {
     this.#around = around;
     this.#archives = archives;
   }
 
-  /** @returns whether the stanza was for an open conversation of two, once all is kept. */
+  /** @returns whether the stanza was for an open conversation of two. The archive keeps it until it is read there:
+   *  the server sends no page of that while it waits for much to be acknowledged. */
   async receive(stanza: Element): Promise<boolean> {
     if (stanza.name !== "message") return false;
     const carbon = this.#isOwn(stanza) && ["sent", "received"].some((side) => stanza.getChild(side, CARBONS));
     const entry = carbon ? undefined : readAccountEntry(stanza, this.#around.self, orderOf(stanza, this.#own), this.#around.now());
     if (!carbon && !entry) return false;
     if (entry?.order === "") await this.#around.take(entry);
-    else await this.#read();
+    else void this.#read();
     return true;
   }
 
   async online(isResumed: boolean): Promise<void> {
+    this.#isOnline = true;
     if (!isResumed) await this.#around.xmpp.iq("set", undefined, xml("enable", { xmlns: CARBONS }));
     await this.#read();
+  }
+
+  offline(): void {
+    this.#isOnline = false;
+  }
+
+  /** Waits until what is known to have come is read. */
+  idle(): Promise<void> {
+    return this.#reading.run(async () => undefined);
   }
 
   /** The server has a message of ours: its place is known now. */
@@ -50,14 +62,17 @@ export class AccountLog {
     if (isKept && stanza.name === "message" && stanza.attrs["type"] === "chat") void this.#read();
   }
 
-  /** What comes while it reads is read behind it. Where the stream ends meanwhile the next one does it. */
+  /** What comes while it reads is read behind it. What the server could not answer is asked again; where the stream
+   *  ends meanwhile the next one does it. */
   async #read(): Promise<void> {
     this.#isDue = true;
     await this.#reading.run(async () => {
       if (!this.#isDue) return;
       this.#isDue = false;
       await this.#readAll();
-    }).catch(() => undefined);
+    }).catch(() => {
+      setTimeout(() => this.#isOnline && void this.#read(), READ_AGAIN_MS);
+    });
   }
 
   async #readAll(): Promise<void> {
@@ -124,5 +139,6 @@ const CARBONS = "urn:xmpp:carbons:2";
 const ORIGIN = "urn:xmpp:sid:0";
 const RETRACT = "urn:xmpp:message-retract:1";
 const NUMBER = "urn:whimbrel:number-change:0";
+const READ_AGAIN_MS = 5_000;
 const LOOKED_BACK_MS = 30 * 86_400_000;
 const ID_CHARACTERS_MAX = 128;
