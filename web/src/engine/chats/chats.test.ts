@@ -130,6 +130,16 @@ test("what others seal into a conversation cannot set what own devices agree on"
   expect(await ada.chats.desk.contactEvent(EVE, ada.store)).toMatchObject({ contact: { name: "" } });
 });
 
+test("a contact's new number counts, whenever what the user says of the contact comes back", async () => {
+  const [old, newer] = ["+15550100002", "+15550100009"];
+  await ada.chats.ownLog.say({ kind: "person", account: BOB, name: "Bobby", number: old });
+  await ada.take(BOB, [{ chat: BOB, peer: BOB, order: world.nextOrder(), at: world.nowMs, author: BOB, what: { kind: "renumbered", number: newer } }]);
+  await withOwnRoom(ada);
+  await world.settle();
+  await drained(ada);
+  expect(await ada.chats.desk.contactEvent(BOB, ada.store)).toMatchObject({ contact: { name: "Bobby", number: newer } });
+});
+
 test("another key is shown in the conversation, and ends that somebody is verified", async () => {
   await ada.chats.ownLog.say({ kind: "person", account: BOB, verified: true });
   await withOwnRoom(ada);

@@ -5,7 +5,7 @@ import { noteCall } from "../calls/lasting";
 import type { LoggedCall } from "../conversations/log-entry";
 import type { Arrival, Contents, RoomChange } from "../parts";
 import type { AccountId, ChatId, EngineError, EngineEvent, MessageId, Order } from "../protocol";
-import { doubtedKey, Profiles, takeNick, takePerson, type Known } from "../contacts/people";
+import { doubtedKey, Profiles, takeAgreed, takeNick, takePerson, type Known } from "../contacts/people";
 import {
   decodeEnvelope, isMessage, isOwn, isUnreadable, type Annotation, type Envelope, type OwnBody, type Unreadable,
 } from "../content/envelope";
@@ -333,7 +333,7 @@ export class Log implements Contents {
       case "settings":
         return this.#context.settings.take(batch, body.set, stamp);
       case "person":
-        await takePerson(batch, body.account, body, stamp);
+        await takeAgreed(batch, body, stamp);
         return [await this.#context.contactEvent(body.account, batch)];
       case "tray":
         await takeSticker(batch, body, stamp);

@@ -6,7 +6,7 @@ import type { ChatId, ChatMarks } from "../protocol";
 import type { OwnBody, Profile } from "../content/envelope";
 import { newMessageId } from "../content/envelope";
 import { hide, later, star, type Later, type Stamp } from "../content/row";
-import { takePerson } from "../contacts/people";
+import { takeAgreed } from "../contacts/people";
 import type { Batch } from "../store/store";
 import type { Desk } from "./desk";
 import { TASK, taskKey } from "./keys";
@@ -69,7 +69,7 @@ export class OwnLog {
 
   async #effect(batch: Batch, body: OwnBody, stamp: Stamp): Promise<void> {
     if (body.kind === "settings") this.#desk.settings.take(batch, body.set, stamp);
-    else if (body.kind === "person") await takePerson(batch, body.account, body, stamp);
+    else if (body.kind === "person") await takeAgreed(batch, body, stamp);
     else if (body.kind === "tray") await takeSticker(batch, body, stamp);
     else if ("chat" in body) batch.put("chats", taskKey(body.chat, stamp.order, stamp.id), { body, stamp } satisfies Task);
   }

@@ -13,7 +13,7 @@ import type { AccountId, ChatId, Contact, MessageId } from "../protocol";
 import { Refusal } from "../refusal";
 import type { Row } from "../content/row";
 import { previewOf } from "../content/view";
-import { BLOCKED, PERSON, blockedKey, contactView, doubtedKey, encryptedKey, known, personKey, takePerson, type Person } from "./people";
+import { BLOCKED, FOUND, PERSON, blockedKey, contactView, doubtedKey, encryptedKey, known, personKey, takePerson, type Person } from "./people";
 import { Presences } from "./presences";
 
 type Names = "contacts" | "lookUp" | "contact" | "setContact" | "noteKeyChange" | "block" | "report";
@@ -60,7 +60,7 @@ export class Contacts implements Part<Names> {
       for (const { account, number } of await this.#ask(numbers.slice(at, at + NUMBERS_MAX))) {
         await this.#keep(async (batch) => {
           // Of the least weight: what own devices agree on counts more.
-          await takePerson(batch, account, { number }, { order: "", id: "" });
+          await takePerson(batch, account, { number }, FOUND);
         });
         this.#context.say(await this.#desk.contactEvent(account, this.#context.store));
         found.push(await this.#contact(account));

@@ -75,6 +75,17 @@ export async function takePerson(
   batch.put("contacts", personKey(account), person);
 }
 
+/** What the own devices agree on. The number goes along for those of them that know none: nobody says that it is
+ *  a new one. */
+export async function takeAgreed(
+  batch: Batch,
+  { account, number, ...change }: { account: AccountId; name?: string; number?: string; verified?: boolean },
+  stamp: Stamp,
+): Promise<void> {
+  await takePerson(batch, account, change, stamp);
+  if (number !== undefined) await takePerson(batch, account, { number }, FOUND);
+}
+
 /** @returns whether it is another one than before. */
 export async function takeNick(batch: Batch, account: AccountId, nick: string): Promise<boolean> {
   if (nick === account || (await batch.get<string>("contacts", nickKey(account))) === nick) return false;
@@ -126,3 +137,6 @@ export function encryptedKey(account: AccountId): Key {
 export const PERSON = "person";
 export const PROFILE = "profile";
 export const BLOCKED = "blocked";
+
+/** Behind whatever was said. */
+export const FOUND: Stamp = { order: "", id: "" };
