@@ -178,6 +178,19 @@ describe.skipIf(WHIMBREL === undefined)(`open conversations${LEFT_OUT}`, () => {
     await expect.poll(async () => (await ada.call("contact", bob.account)).number, { timeout: 10_000 }).toBe(number);
     expect((await ada.call("chats")).some(({ id }) => id === bob.account)).toBe(false);
   }, 30_000);
+
+  test("since when a contact is gone is known to who comes later", async () => {
+    await ada.call("setContact", bob.account, { name: "Bob" });
+    await bob.call("setContact", ada.account, { name: "Ada" });
+    const seen = () => ada.events.filter((event) => event.type === "presence" && event.account === bob.account).at(-1);
+    await expect.poll(seen, { timeout: 10_000 }).toMatchObject({ online: true });
+    await ada.stop();
+    const before = Date.now();
+    await bob.stop();
+    await ada.start();
+    await expect.poll(seen, { timeout: 10_000 }).toMatchObject({ online: false, lastSeen: expect.any(Number) });
+    expect(Math.abs((seen() as { lastSeen: number }).lastSeen - before)).toBeLessThan(10_000);
+  }, 30_000);
 });
 
 function stanzaId(message: Element): string {
