@@ -28,8 +28,8 @@ describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
   });
 
   test("links, requests and members of a group", async () => {
-    const chat = await ada.requests.create({ requests: true });
-    expect(await ada.requests.show(chat)).toMatchObject({ members: { [ada.id]: "owner" }, permissions: { requests: true, post: "everyone" } });
+    const chat = await ada.requests.create({});
+    expect(await ada.requests.show(chat)).toMatchObject({ members: { [ada.id]: "owner" }, permissions: { requests: false, post: "everyone" } });
     const link = await ada.requests.link(chat, { uses: 1, lifeS: 3600 });
     expect(link).toMatchObject({ uses: 1, expiresAt: expect.any(Number) });
     expect(await ada.requests.links(chat)).toMatchObject([{ token: link.token, uri: link.uri }]);
@@ -37,7 +37,7 @@ describe.skipIf(WHIMBREL === undefined)(`people${LEFT_OUT}`, () => {
     expect(await bob.requests.join(linked, token)).toBe("in");
     expect((await bob.requests.show(chat)).members).toEqual({ [ada.id]: "owner", [bob.id]: "member" });
     await ada.requests.affiliate(chat, bob.id, "admin");
-    await ada.requests.permit(chat, { post: "admins" });
+    await ada.requests.permit(chat, { post: "admins", requests: true });
     expect(await bob.requests.show(chat)).toMatchObject({ members: { [bob.id]: "admin" }, permissions: { post: "admins", requests: true } });
     await bob.requests.leave(chat);
     await expect(bob.requests.show(chat)).rejects.toMatchObject({ name: "registration-required" });
