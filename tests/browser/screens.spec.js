@@ -89,7 +89,8 @@ async function overlays(visit) {
   await choose("Select");
   await visit.look("selection");
   await button("End the selection").click();
-  await button("Search in this chat").click();
+  await button("Chat options").click();
+  await item("Search in this chat").click();
   await page.getByRole("searchbox", { name: "Search in this chat" }).fill("tide");
   await expect(page.getByText(/^1 of /)).toBeVisible();
   await visit.look("search-in-chat");

@@ -146,12 +146,13 @@ export class Rooms implements Conversations {
     if (chat.isEntering) return;
     chat.isEntering = true;
     this.enter(id)
+      .finally(() => {
+        // Before what waits leaves: where that is refused, it must come in again.
+        chat.isEntering = false;
+      })
       .then(() => this.#posting.sendSoon(id))
       .catch((error: unknown) => this.exclusive(id, () => this.#cannotEnter(id, Refusal.of(error))))
-      .catch(() => undefined)
-      .finally(() => {
-        chat.isEntering = false;
-      });
+      .catch(() => undefined);
   }
 
   async #cannotEnter(chat: ChatId, error: Refusal): Promise<void> {
