@@ -7,6 +7,8 @@ import { Person } from "./people.js";
 
 const FIREFOX = process.env.FIREFOX ?? "/usr/bin/firefox-esr";
 const WAIT_MS_MAX = 30_000;
+// All of the conversation is on the screen, and so in the page.
+const VIEWPORT = { width: 1_000, height: 1_600 };
 
 test.skip(!existsSync(FIREFOX), `${FIREFOX} is not installed`);
 
@@ -56,7 +58,7 @@ class Fox {
 
   static async register(server, name) {
     const fox = new Fox();
-    fox.browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true });
+    fox.browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, defaultViewport: VIEWPORT });
     expect(await fox.browser.version()).toMatch(/^firefox/i);
     fox.page = await fox.browser.newPage();
     fox.page.setDefaultTimeout(WAIT_MS_MAX);
